@@ -1,0 +1,68 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the device modules have in common besides their verb: options, results, failures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Callable
+
+from .._device.boot import boot_id
+from .client import Client
+from .errors import BootcError
+from .flow import STATUS_SECONDS
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+    from .flow import Outcome
+
+
+def timeout_option(default: int) -> dict[str, Any]:
+    """The option every device module has."""
+    return {"type": "int", "default": default}
+
+
+APPLY_OPTIONS: dict[str, dict[str, Any]] = {
+    "expect_digests": {"type": "list", "elements": "str", "default": []},
+    "timeout": timeout_option(120),
+    "reboot_timeout": {"type": "int", "default": 1200},
+    "connect_timeout": {"type": "int", "default": 5},
+    "poll_interval": {"type": "float", "default": 2.0},
+    "came_back_grace": {"type": "int", "default": 60},
+    "fail_on": {"type": "bool", "default": True},
+}
+
+
+def change_result(outcome: Outcome) -> dict[str, Any]:
+    """The result of a module that changes the host."""
+    return {
+        "changed": outcome.changed,
+        "bootc": outcome.after.as_dict(),
+        "commands": outcome.commands,
+        "notes": list(outcome.notes),
+        "diff": {"before": outcome.before.as_dict(), "after": outcome.after.as_dict()},
+    }
+
+
+def run_device_module(module: AnsibleModule, work: Callable[[], dict[str, Any]]) -> None:
+    """Do the work of a module and end it, in failure with the reason."""
+    if module.params["timeout"] <= 0:
+        module.fail_json(msg="The timeout is not positive. Give it in seconds.", reason="invalid")
+    try:
+        result = work()
+    except BootcError as exc:
+        module.fail_json(boot_id=boot_id(), **exc.as_result())
+    if not module._diff:
+        result.pop("diff", None)
+    result.setdefault("changed", False)
+    result.setdefault("boot_id", boot_id())
+    module.exit_json(**result)
+
+
+def status_or_none() -> dict[str, Any] | None:
+    """The state of the host for modules whose answer does not depend on it."""
+    try:
+        return Client().status(STATUS_SECONDS).as_dict()
+    except BootcError:
+        return None

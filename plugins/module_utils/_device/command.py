@@ -1,0 +1,91 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run one command with a time limit that holds for everything it started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from dataclasses import dataclass
+from typing import Callable, Mapping, Sequence
+
+TERMINATION_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Completed:
+    """How a command ended."""
+
+    rc: int
+    stdout: bytes = b""
+    stderr: bytes = b""
+
+    @property
+    def out(self) -> str:
+        return self.stdout.decode("utf-8", "replace")
+
+    @property
+    def err(self) -> str:
+        return self.stderr.decode("utf-8", "replace")
+
+
+class CommandUnusable(Exception):
+    """The program cannot be started."""
+
+
+class CommandMissing(CommandUnusable):
+    """There is no such program on this device."""
+
+
+class CommandTimeout(Exception):
+    """The command did not end in time and was killed with all its children."""
+
+    def __init__(self, argv: Sequence[str], seconds: float, stderr: bytes = b"") -> None:
+        super().__init__(f"{' '.join(argv)} did not end within {seconds:g} s")
+        self.seconds = seconds
+        self.stderr = stderr
+
+
+Run = Callable[[Sequence[str], float], Completed]
+
+
+def run_command(argv: Sequence[str], timeout: float, environment: Mapping[str, str] | None = None) -> Completed:
+    """Run a command of the device. Its locale is fixed, so that sizes and messages do not depend on the session."""
+    env = dict(os.environ, LC_ALL="C.UTF-8")
+    env.update(environment or {})
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=env,
+            start_new_session=True,
+        )
+    except FileNotFoundError as exc:
+        raise CommandMissing(f"{argv[0]} is not there") from exc
+    except OSError as exc:
+        raise CommandUnusable(f"{argv[0]} cannot be run: {exc.strerror}") from exc
+    try:
+        out, err = process.communicate(timeout=max(timeout, 0.0))
+    except subprocess.TimeoutExpired:
+        err = _end(process)
+        raise CommandTimeout(argv, timeout, err) from None
+    return Completed(process.returncode, out, err)
+
+
+def _end(process: subprocess.Popen[bytes]) -> bytes:
+    """Stop the whole process group: bootc works through children that would otherwise keep its locks."""
+    errors = b""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            break
+        try:
+            errors = process.communicate(timeout=TERMINATION_SECONDS)[1] or errors
+        except subprocess.TimeoutExpired:
+            continue
+    return errors

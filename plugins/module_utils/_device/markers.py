@@ -1,0 +1,79 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the device remembers about its rollbacks, so that going back twice does not go forward again."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from .root import device_path
+
+ROLLBACKS = "/var/lib/skorionos.bootc/rollbacks.json"
+KEEP = 50
+
+
+@dataclass(frozen=True)
+class RollbackMark:
+    """The device went from one digest back to another."""
+
+    left: str
+    returned_to: str
+    at: str
+
+    @classmethod
+    def now(cls, left: str, returned_to: str) -> RollbackMark:
+        return cls(left, returned_to, datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+
+def read_rollbacks() -> tuple[RollbackMark, ...]:
+    """All rollbacks the device remembers, newest last. A file that makes no sense is no memory."""
+    try:
+        entries = json.loads(device_path(ROLLBACKS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ()
+    parsed = map(_mark, entries) if isinstance(entries, list) else ()
+    return tuple(mark for mark in parsed if mark is not None)
+
+
+def _mark(entry: object) -> RollbackMark | None:
+    if not isinstance(entry, dict):
+        return None
+    left, returned_to, at = entry.get("from"), entry.get("to"), entry.get("at")
+    if isinstance(left, str) and isinstance(returned_to, str) and isinstance(at, str):
+        return RollbackMark(left, returned_to, at)
+    return None
+
+
+def remember_rollback(mark: RollbackMark) -> None:
+    """Add one rollback; it is on the disk, or there was an OSError, when this returns."""
+    path = device_path(ROLLBACKS)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    marks = (*read_rollbacks(), mark)[-KEEP:]
+    entries = [{"from": each.left, "to": each.returned_to, "at": each.at} for each in marks]
+    _write(path, json.dumps(entries, indent=1) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    descriptor, temporary = tempfile.mkstemp(dir=str(path.parent), prefix=path.name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)  # noqa: PTH105
+    except OSError:
+        with suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108
+        raise
+    directory = os.open(str(path.parent), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -1,0 +1,53 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reboot a moment later, so that whoever asked still gets the answer."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+from .command import CommandTimeout, CommandUnusable, Run
+from .root import device_path, is_simulated
+
+TIMER = (
+    "systemd-run",
+    "--quiet",
+    "--on-active=1s",
+    "--timer-property=AccuracySec=100ms",
+    "systemctl",
+    "reboot",
+)
+_SYSTEM_DIRECTORIES = ("/usr/", "/bin/", "/sbin/")
+
+
+class RebootRefused(Exception):
+    """Asking for a reboot is not possible or not safe here."""
+
+
+def schedule_reboot(run: Run) -> None:
+    """Have the device reboot about a second from now, in an orderly way."""
+    systemctl = shutil.which("systemctl")
+    if systemctl is None:
+        raise RebootRefused("systemctl is not there")
+    if is_simulated():
+        if systemctl.startswith(_SYSTEM_DIRECTORIES):
+            raise RebootRefused(f"{systemctl} would reboot the machine that simulates the device")
+    elif device_path("/run/systemd/system").is_dir() and _timer(run):
+        return
+    subprocess.Popen(
+        ["/bin/sh", "-c", 'sleep 1; exec "$0" reboot', systemctl],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _timer(run: Run) -> bool:
+    """A timer of systemd outlives the session that asks for it, which a child process may not."""
+    try:
+        return run(TIMER, 20).rc == 0
+    except (CommandUnusable, CommandTimeout):
+        return False

@@ -1,0 +1,315 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The client and the flow around every change, with scripted answers instead of programs."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client import Client, classify, device_lock
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.errors import KINDS, BootcError
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.flow import (
+    carry_out,
+    remember_before_rollback,
+    wish_to_roll_back,
+    wish_to_switch,
+    wish_to_update,
+)
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.reference import parse_reference
+from ansible_collections.skorionos.bootc.plugins.module_utils._device.command import (
+    CommandMissing,
+    CommandTimeout,
+    CommandUnusable,
+    Completed,
+)
+
+DATA = Path(__file__).parent / "data"
+NEW = "sha256:" + "5" * 64
+
+
+class Script:
+    """Answers commands by their first words; an answer can be a failure to raise, or a list of successive answers."""
+
+    def __init__(self, answers):
+        self.answers = {"bootc --version": "bootc 1.16.9", **answers}
+        self.ran = []
+
+    def __call__(self, argv, timeout):
+        line = " ".join(argv)
+        self.ran.append(line)
+        prefix = max((key for key in self.answers if line.startswith(key)), key=len)
+        answer = self.answers[prefix]
+        if isinstance(answer, list):
+            answer = answer.pop(0) if len(answer) > 1 else answer[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer if isinstance(answer, Completed) else Completed(0, answer.encode())
+
+    @property
+    def changes(self):
+        looking = ("bootc --version", "bootc status", "skopeo")
+        return [line for line in self.ran if not line.startswith(looking)]
+
+
+@contextlib.contextmanager
+def no_lock(_wait):
+    yield
+
+
+def client(answers):
+    script = Script(answers)
+    return Client(script, no_lock), script
+
+
+def document(name="ostree-booted-only", **staged):
+    host = json.loads((DATA / f"{name}.json").read_text())
+    if staged:
+        entry = json.loads(json.dumps(host["status"]["booted"]))
+        entry["image"]["imageDigest"] = staged["digest"]
+        entry["image"]["image"]["image"] = staged.get("image", "quay.io/acme/kiosk:stable")
+        host["status"]["staged"] = entry
+        host["spec"]["image"] = entry["image"]["image"]
+    return json.dumps(host)
+
+
+@pytest.fixture(autouse=True)
+def _device_root(tmp_path, monkeypatch):
+    monkeypatch.setenv("BOOTC_DEVICE_ROOT", str(tmp_path))
+    (tmp_path / "run").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("stderr", "kind"),
+    [
+        ("error: Status: Preparing for write: This command must be executed as the root user", "unexpected"),
+        ("error: Initializing storage: System not booted via bootc", "not_bootc"),
+        ("error: …: /sysroot is on a read-only block device (e.g. a live ISO)", "read_only"),
+        ("error: Upgrading: Deployment contains local rpm-ostree modifications; cannot upgrade", "incompatible"),
+        ("error: Target image does not have ostree.bootable label", "incompatible"),
+        ("error: Image has architecture arm64; expected amd64", "incompatible"),
+        ("error: Merge conflicts found in etc", "incompatible"),
+        ("error: the same fs-verity digest as the existing Some(Booted) deployment.", "already_deployed"),
+        ("error: Rollback: Rollback (ostree): No rollback available", "no_rollback"),
+        ("error: Insufficient free space for quay.io/a (available: 1 required: 2)", "no_space"),
+        ("error: writing blob: No space left on device", "no_space"),
+        ("error: Source image rejected: A signature was required, but no signature exists", "signature"),
+        ("error: containers-policy.json specifies a default of `insecureAcceptAnything`; refusing usage", "signature"),
+        ("error: reading manifest x in quay.io/a: unauthorized: access to the requested resource", "auth"),
+        ("error: reading manifest x in quay.io/a: manifest unknown", "not_found"),
+        ("error: pinging container registry quay.io: dial tcp: lookup quay.io: no such host", "network"),
+        ("error: dial tcp 127.0.0.1:5000: connect: connection refused", "network"),
+        ("error: something never seen before", "unexpected"),
+        ("", "unexpected"),
+    ],
+)
+def test_reasons(stderr, kind):
+    found, remedy = classify(stderr, 1)
+    assert (found, bool(remedy)) == (kind, True)
+    assert kind in KINDS
+
+
+def test_usage_errors_mean_an_old_bootc():
+    assert classify("error: unexpected argument '--x' found\n\nUsage: bootc upgrade", 2)[0] == "unsupported_version"
+
+
+def test_a_failure_names_cause_command_and_remedy():
+    subject, _script = client({"bootc upgrade": Completed(1, b"", b"note\nerror: manifest unknown\n")})
+    with pytest.raises(BootcError) as caught:
+        subject.execute(("bootc", "upgrade"), 5)
+    result = caught.value.as_result()
+    assert result["reason"] == "not_found"
+    assert "manifest unknown" in result["msg"]
+    assert "Command: bootc upgrade." in result["msg"]
+    assert result["msg"].endswith("image.")
+    assert result["command"] == ["bootc", "upgrade"]
+
+
+def test_a_crash_is_told_by_its_signal():
+    subject, _script = client({"bootc rollback": Completed(-6)})
+    with pytest.raises(BootcError, match="signal 6"):
+        subject.execute(("bootc", "rollback"), 5)
+
+
+def test_no_bootc_is_no_failure_but_a_broken_one_is():
+    subject, _script = client({"bootc": CommandMissing("no")})
+    subject.run.answers.pop("bootc --version")
+    assert subject.status(5).is_bootc is False
+    subject.run.answers["bootc"] = CommandUnusable("bootc cannot be run: Exec format error")
+    with pytest.raises(BootcError, match="Exec format error"):
+        subject.status(5)
+
+
+def test_lock_is_exclusive_bounded_and_released(tmp_path):
+    times = iter(range(100))
+    hold = device_lock(clock=lambda: float(next(times)), sleep=lambda _seconds: None)
+    with hold(1):
+        with pytest.raises(BootcError) as caught, hold(3):
+            pass
+        assert caught.value.kind == "busy"
+    with hold(1):
+        pass
+
+
+def test_lock_without_permission_asks_for_root(tmp_path):
+    (tmp_path / "run").rmdir()
+    with pytest.raises(BootcError, match="become=true"), device_lock()(1):
+        pass
+
+
+MANIFEST = json.dumps({"schemaVersion": 2, "config": {"digest": "sha256:" + "c" * 64}})
+MANIFEST_DIGEST = "sha256:" + hashlib.sha256(MANIFEST.encode()).hexdigest()
+INDEX = json.dumps(
+    {
+        "manifests": [
+            {"digest": "sha256:" + "a" * 64, "platform": {"os": "linux", "architecture": "arm64"}},
+            {"digest": "sha256:" + "0" * 64, "platform": {"os": "unknown", "architecture": "unknown"}},
+            {"digest": MANIFEST_DIGEST, "platform": {"os": "linux", "architecture": "amd64"}},
+        ]
+    }
+)
+
+
+def test_resolving_an_index_finds_the_manifest_of_the_device(tmp_path):
+    (tmp_path / "etc/ostree").mkdir(parents=True)
+    (tmp_path / "etc/ostree/auth.json").write_text("{}")
+    subject, script = client({"skopeo": INDEX})
+    found = subject.resolve(parse_reference("quay.io/a:1"), "amd64")
+    assert found.digest == "sha256:" + hashlib.sha256(INDEX.encode()).hexdigest()
+    assert (found.platform_digest, found.config_digest) == (MANIFEST_DIGEST, None)
+    auth = tmp_path / "etc/ostree/auth.json"
+    assert script.ran == [f"skopeo inspect --raw --no-tags --authfile {auth} docker://quay.io/a:1"]
+    assert subject.resolve(parse_reference("quay.io/a:1"), "s390x").platform_digest is None
+
+
+def test_resolving_the_configuration_asks_for_the_member_of_the_index():
+    subject, _script = client({"skopeo": [INDEX, MANIFEST]})
+    assert subject.resolve(parse_reference("quay.io/a:1"), "amd64", config=True).config_digest == "sha256:" + "c" * 64
+
+
+def switch(subject, image="quay.io/acme/kiosk:testing", timeout=60, check_mode=False, **options):
+    return carry_out(subject, wish_to_switch(subject, image, **options), timeout, check_mode)
+
+
+def test_old_composefs_hosts_are_understood_by_their_config_digests():
+    host = json.loads(document("composefs-rollback"))
+    host["status"]["booted"]["image"]["imageDigest"] = "sha256:" + "c" * 64
+    subject, script = client({"bootc --version": "bootc 1.16.3", "bootc status": json.dumps(host), "skopeo": MANIFEST})
+    outcome = switch(subject, f"ghcr.io/acme/deck@{MANIFEST_DIGEST}")
+    assert (outcome.changed, script.changes) == (False, [])
+
+
+def test_a_moved_tag_does_not_become_acceptable():
+    subject, script = client({"bootc status": document(), "skopeo": MANIFEST, "bootc upgrade": ""})
+    with pytest.raises(BootcError) as caught:
+        switch(subject, "quay.io/acme/kiosk:stable", accept_digests=(NEW,))
+    assert caught.value.kind == "unexpected"
+    assert script.changes == ["bootc upgrade --quiet"]
+
+
+def test_accepted_digests_spare_the_device_the_registry():
+    subject, script = client({"bootc status": [document(), document(digest=NEW)], "bootc upgrade": ""})
+    outcome = switch(subject, "quay.io/acme/kiosk:stable", accept_digests=(NEW, "sha256:" + "6" * 64))
+    assert outcome.changed
+    assert not any(line.startswith("skopeo") for line in script.ran)
+
+
+def test_check_mode_takes_no_lock_and_changes_nothing():
+    subject, script = client({"bootc status": document(), "skopeo": MANIFEST})
+    subject.lock = None
+    outcome = switch(subject, check_mode=True)
+    assert (outcome.changed, script.changes) == (True, [])
+    assert outcome.after.staged.digest == MANIFEST_DIGEST
+
+
+def test_a_command_that_hangs_after_its_work_counts_as_done():
+    staged = document(digest=MANIFEST_DIGEST, image="quay.io/acme/kiosk:testing")
+    subject, _script = client(
+        {"bootc status": [document(), staged], "skopeo": MANIFEST, "bootc switch": CommandTimeout(["bootc"], 60)}
+    )
+    outcome = switch(subject)
+    assert outcome.changed
+    assert "stopped" in outcome.notes[-1]
+
+
+def test_a_command_that_hangs_without_result_is_a_timeout_with_states():
+    subject, _script = client(
+        {"bootc status": document(), "skopeo": MANIFEST, "bootc switch": CommandTimeout(["bootc"], 60)}
+    )
+    with pytest.raises(BootcError) as caught:
+        switch(subject)
+    assert caught.value.kind == "timeout"
+    assert caught.value.data["bootc"] == caught.value.data["before"]
+
+
+def test_a_failure_after_staging_stays_a_failure():
+    staged = document(digest=MANIFEST_DIGEST, image="quay.io/acme/kiosk:testing")
+    subject, _script = client(
+        {
+            "bootc status": [document(), staged],
+            "skopeo": MANIFEST,
+            "bootc switch": Completed(1, b"", b"error: starting finalisation"),
+        }
+    )
+    with pytest.raises(BootcError) as caught:
+        switch(subject)
+    assert caught.value.data["bootc"]["staged"]["digest"] == MANIFEST_DIGEST
+
+
+def test_success_without_effect_is_unexpected():
+    subject, _script = client({"bootc status": document(), "skopeo": MANIFEST, "bootc upgrade": ""})
+    with pytest.raises(BootcError) as caught:
+        carry_out(subject, wish_to_update(subject, park=False), 60)
+    assert caught.value.kind == "unexpected"
+    assert caught.value.data["predicted"]["next_boot"] == "staged"
+    assert caught.value.data["bootc"]["next_boot"] == "booted"
+
+
+def test_update_without_lookup_accepts_that_there_is_nothing_new():
+    subject, script = client(
+        {"bootc status": document(), "skopeo": Completed(1, b"", b"connection refused"), "bootc upgrade": ""}
+    )
+    outcome = carry_out(subject, wish_to_update(subject, park=False), 60)
+    assert (outcome.changed, script.changes) == (False, ["bootc upgrade --quiet"])
+    assert "network" in outcome.notes[-1]
+
+
+def test_update_without_lookup_that_hangs_is_no_success():
+    subject, _script = client(
+        {
+            "bootc status": document(),
+            "skopeo": Completed(1, b"", b"connection refused"),
+            "bootc upgrade": CommandTimeout(["bootc"], 60),
+        }
+    )
+    with pytest.raises(BootcError) as caught:
+        carry_out(subject, wish_to_update(subject, park=False), 60)
+    assert caught.value.kind == "timeout"
+
+
+def test_the_config_digest_of_a_moved_tag_does_not_become_acceptable():
+    host = json.loads(document("composefs-rollback"))
+    host["status"]["booted"]["image"]["imageDigest"] = "sha256:" + "c" * 64
+    subject, _script = client({"bootc --version": "bootc 1.16.3", "bootc status": json.dumps(host), "skopeo": MANIFEST})
+    outcome = switch(subject, "ghcr.io/acme/deck:stable", accept_digests=(NEW,), check_mode=True)
+    assert outcome.commands == [["bootc", "upgrade", "--quiet"]]
+    assert MANIFEST_DIGEST in outcome.notes[-1]
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_rollback_is_remembered_before_it_is_queued_or_somebody_is_warned(tmp_path, writable):
+    if not writable:
+        (tmp_path / "var").write_text("in the way")
+    queued = json.loads(document("ostree-rollback"))
+    queued["status"]["rollbackQueued"] = True
+    subject, script = client({"bootc status": [document("ostree-rollback"), json.dumps(queued)], "bootc rollback": ""})
+    warnings = []
+    prepare = remember_before_rollback(warnings.append)
+    outcome = carry_out(subject, wish_to_roll_back(False, False), 60, prepare=prepare)
+    assert (outcome.changed, script.changes) == (True, ["bootc rollback"])
+    assert [("could not be remembered" in warning) for warning in warnings] == ([] if writable else [True])
+    assert (tmp_path / "var/lib/skorionos.bootc/rollbacks.json").exists() is writable

@@ -1,0 +1,296 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The modules against a fake device: check, do, check again, do again."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import time
+
+import pytest
+from ansible_collections.skorionos.bootc.plugins.modules import (
+    bootc_apply,
+    bootc_rollback,
+    bootc_status,
+    bootc_switch,
+    bootc_update,
+    device_health,
+)
+
+BOOTED = "sha256:d76d1ef17ab0827bcaa14d963f928d11124ab98a7248cf7b96584266374fe95b"
+REPOSITORY = "quay.io/acme/kiosk"
+
+
+def four_times(run_module, main, **options):
+    """Check, do, check, do: predicted equals done, and the second round changes nothing."""
+    predicted = run_module(main, check=True, **options)
+    done = run_module(main, **options)
+    again = run_module(main, check=True, **options)
+    repeated = run_module(main, **options)
+    assert "reason" not in done, done
+    assert (predicted["changed"], done["changed"]) == (True, True)
+    assert (again["changed"], repeated["changed"]) == (False, False)
+    assert predicted["commands"] == done["commands"]
+    for key in ("next_boot", "rollback_queued", "download_only", "spec_image"):
+        assert predicted["bootc"][key] == done["bootc"][key]
+    assert done["diff"]["before"] != done["diff"]["after"]
+    return predicted, done
+
+
+def test_status(device, run_module):
+    result = run_module(bootc_status.main)
+    assert result["is_bootc"] is True
+    assert result["changed"] is False
+    assert result["boot_id"] == "boot-1"
+    assert result["soft_reboots"] == 0
+    assert result["bootc"]["bootc_version"] == "1.16.9"
+    assert result["bootc"]["booted"]["digest"] == BOOTED
+
+
+@pytest.mark.parametrize("device", ["non-bootc"], indirect=True)
+def test_status_of_another_host(device, run_module):
+    result = run_module(bootc_status.main)
+    assert (result["is_bootc"], result["bootc"]["booted"]) == (False, None)
+
+
+def test_status_without_bootc(device, run_module):
+    (device.programs / "bootc").unlink()
+    result = run_module(bootc_status.main)
+    assert (result["is_bootc"], result["bootc"]["bootc_version"]) == (False, None)
+
+
+def test_status_that_hangs_says_busy(device, run_module):
+    device.change(status_hangs=True)
+    result = run_module(bootc_status.main, timeout=1)
+    assert result["failed"] and result["reason"] == "busy"
+    assert "Wait for it to end" in result["msg"]
+
+
+def test_status_that_hangs_on_composefs_is_a_timeout(device, run_module):
+    device.change(status_hangs=True)
+    (device.root / "proc/cmdline").write_text("quiet composefs=" + "0" * 128)
+    assert run_module(bootc_status.main, timeout=1)["reason"] == "timeout"
+
+
+def test_switch_to_a_digest(device, run_module):
+    digest = device.publish(f"{REPOSITORY}@x", "v2")
+    name = f"{REPOSITORY}@{digest}"
+    state = device.state
+    state["registry"][name] = state["registry"].pop(f"{REPOSITORY}@x")
+    device.save(state)
+    predicted, done = four_times(run_module, bootc_switch.main, image=name)
+    assert predicted["bootc"]["staged"]["digest"] == done["bootc"]["staged"]["digest"] == digest
+    assert done["downloaded_bytes"] is None
+
+
+def test_switch_to_a_tag(device, run_module):
+    digest = device.publish(f"{REPOSITORY}:testing", "v2")
+    predicted, done = four_times(run_module, bootc_switch.main, image=f"{REPOSITORY}:testing")
+    assert predicted["bootc"]["staged"]["digest"] == done["bootc"]["staged"]["digest"] == digest
+
+
+def test_switch_names_the_digest_and_bootc_gets_no_tag(device, run_module):
+    digest = device.publish(f"{REPOSITORY}:v2", "v2")
+    state = device.state
+    state["registry"][f"{REPOSITORY}@{digest}"] = state["registry"][f"{REPOSITORY}:v2"]
+    device.save(state)
+    _predicted, done = four_times(run_module, bootc_switch.main, image=f"{REPOSITORY}:v2@{digest}")
+    assert done["commands"] == [["bootc", "switch", "--quiet", f"{REPOSITORY}@{digest}"]]
+
+
+def test_switch_to_what_runs_changes_nothing(device, run_module):
+    result = run_module(bootc_switch.main, image=f"{REPOSITORY}@{BOOTED}")
+    assert (result["changed"], device.calls()) == (False, [])
+
+
+def test_switch_of_a_tracked_tag_to_accepted_content_upgrades(device, run_module):
+    digest = device.publish(f"{REPOSITORY}:stable", "v2")
+    options = {"image": f"{REPOSITORY}:stable", "accept_digests": [digest]}
+    _predicted, done = four_times(run_module, bootc_switch.main, **options)
+    assert done["commands"] == [["bootc", "upgrade", "--quiet"]]
+
+
+def test_switch_that_stages_something_else_is_an_error_with_both_states(device, run_module):
+    digest = device.publish(f"{REPOSITORY}:testing", "v2")
+    device.change(stages="sha256:" + "9" * 64)
+    result = run_module(bootc_switch.main, image=f"{REPOSITORY}:testing")
+    assert (result["failed"], result["reason"]) == (True, "unexpected")
+    assert result["bootc"]["staged"]["digest"] == "sha256:" + "9" * 64
+    assert result["predicted"]["staged"]["digest"] == digest
+
+
+def test_switch_that_never_ends_but_has_staged_succeeds(device, run_module):
+    device.publish(f"{REPOSITORY}:testing", "v2")
+    device.change(switch_hangs=True)
+    result = run_module(bootc_switch.main, image=f"{REPOSITORY}:testing", timeout=3)
+    assert result["changed"] is True
+    assert "stopped" in result["notes"][-1]
+
+
+def test_switch_to_an_unknown_image(device, run_module):
+    result = run_module(bootc_switch.main, image=f"{REPOSITORY}@sha256:{'1' * 64}")
+    assert (result["failed"], result["reason"]) == (True, "not_found")
+    assert device.state["document"]["status"]["staged"] is None
+
+
+def test_check_mode_says_when_the_registry_did_not_answer(device, run_module):
+    result = run_module(bootc_switch.main, check=True, image=f"{REPOSITORY}:gone")
+    assert result["changed"] is True
+    assert result["bootc"]["staged"]["digest"] is None
+    assert any("could not be looked up" in note for note in result["notes"])
+
+
+@pytest.mark.parametrize(
+    "image", ["docker://quay.io/acme/kiosk:1", "quay.io/Acme/kiosk", "quay.io/acme/kiosk@sha256:12", "", "a b"]
+)
+def test_switch_refuses_a_bad_reference(device, run_module, image):
+    result = run_module(bootc_switch.main, image=image)
+    assert (result["failed"], result["reason"], device.calls()) == (True, "invalid", [])
+
+
+@pytest.mark.parametrize("device", ["non-bootc"], indirect=True)
+def test_switch_elsewhere(device, run_module):
+    result = run_module(bootc_switch.main, image=f"{REPOSITORY}:stable")
+    assert (result["failed"], result["reason"], device.calls()) == (True, "not_bootc", [])
+
+
+def test_update_stages_the_newest(device, run_module):
+    digest = device.publish(f"{REPOSITORY}:stable", "v2")
+    _predicted, done = four_times(run_module, bootc_update.main)
+    assert (done["bootc"]["staged"]["digest"], done["bootc"]["next_boot"]) == (digest, "staged")
+
+
+def test_update_downloads_and_then_arms(device, run_module):
+    digest = device.publish(f"{REPOSITORY}:stable", "v2")
+    _predicted, parked = four_times(run_module, bootc_update.main, state="downloaded")
+    assert (parked["bootc"]["staged"]["digest"], parked["bootc"]["next_boot"]) == (digest, "booted")
+    _predicted, armed = four_times(run_module, bootc_update.main, state="staged")
+    assert armed["commands"] == [["bootc", "upgrade", "--quiet", "--from-downloaded"]]
+
+
+def test_update_of_an_old_bootc_cannot_park(device, run_module):
+    device.publish(f"{REPOSITORY}:stable", "v2")
+    device.change(version="1.11.0")
+    result = run_module(bootc_update.main, state="downloaded")
+    assert (result["reason"], device.calls()) == ("unsupported_version", [])
+    assert "1.12.0" in result["msg"]
+
+
+def test_update_without_registry(device, run_module):
+    result = run_module(bootc_update.main)
+    assert (result["failed"], result["reason"]) == (True, "not_found")
+    assert result["bootc"]["staged"] is None
+
+
+def test_the_lock_is_bounded(device, run_module):
+    with (device.root / "run/skorionos.bootc.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        result = run_module(bootc_update.main, timeout=1)
+    assert result["reason"] == "busy"
+
+
+@pytest.mark.parametrize("device", ["ostree-rollback", "composefs-rollback"], indirect=True)
+def test_rollback_is_no_toggle_and_is_remembered(device, run_module):
+    _predicted, done = four_times(run_module, bootc_rollback.main)
+    assert device.calls() == [["bootc", "rollback"]]
+    assert (done["bootc"]["next_boot"], done["already_rolled_back"]) == ("rollback", False)
+    marks = json.loads((device.root / "var/lib/skorionos.bootc/rollbacks.json").read_text())
+    before = done["diff"]["before"]
+    assert [(mark["from"], mark["to"]) for mark in marks] == [
+        (before["booted"]["digest"], before["rollback"]["digest"])
+    ]
+
+
+@pytest.mark.parametrize("device", ["ostree-rollback"], indirect=True)
+def test_rollback_after_the_reboot_does_not_go_forward_again(device, run_module):
+    run_module(bootc_rollback.main)
+    state = device.state
+    slots = state["document"]["status"]
+    slots["booted"], slots["rollback"], slots["rollbackQueued"] = slots["rollback"], slots["booted"], False
+    device.save(state)
+    result = run_module(bootc_rollback.main)
+    assert (result["changed"], result["already_rolled_back"]) == (False, True)
+    assert run_module(bootc_rollback.main, check=True, repeat=True)["changed"] is True
+
+
+@pytest.mark.parametrize("device", ["ostree-rollback"], indirect=True)
+def test_a_memory_that_cannot_be_written_does_not_keep_a_device_on_a_bad_image(device, run_module):
+    (device.root / "var").write_text("in the way")
+    result = run_module(bootc_rollback.main)
+    assert result["changed"] is True
+    assert device.calls() == [["bootc", "rollback"]]
+
+
+@pytest.mark.parametrize("device", ["composefs-sdboot-staged"], indirect=True)
+def test_rollback_with_something_staged(device, run_module):
+    assert run_module(bootc_rollback.main)["reason"] == "no_rollback"
+    four_times(run_module, bootc_rollback.main, discard_staged=True)
+    assert [call[1] for call in device.calls()] == ["delete-deployment", "rollback"]
+
+
+@pytest.mark.parametrize("device", ["ostree-booted-only"], indirect=True)
+def test_rollback_without_previous_deployment(device, run_module):
+    result = run_module(bootc_rollback.main)
+    assert (result["failed"], result["reason"]) == (True, "no_rollback")
+
+
+@pytest.mark.parametrize("device", ["ostree-staged"], indirect=True)
+def test_apply_asks_for_a_reboot_once(device, run_module):
+    predicted = run_module(bootc_apply.main, check=True)
+    assert (predicted["changed"], predicted["verdict"]) == (True, None)
+    time.sleep(1.5)
+    assert "rebooted" not in device.state
+    result = run_module(bootc_apply.main)
+    assert (result["changed"], result["verdict"], result["boot_id"]) == (True, None, "boot-1")
+    assert result["expect_digests"] == [result["bootc"]["staged"]["digest"]]
+    assert result["predicted"]["booted"] == result["bootc"]["staged"]
+    deadline = time.monotonic() + 10
+    while "rebooted" not in device.state and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert device.state["rebooted"] is True
+
+
+def test_apply_with_nothing_to_apply(device, run_module):
+    for options, verdict in (
+        ({}, "nothing_to_apply"),
+        ({"expect_digests": [BOOTED]}, "nothing_to_apply"),
+        ({"expect_digests": ["sha256:x"]}, "unexpected_digest"),
+    ):
+        result = run_module(bootc_apply.main, **options)
+        assert (result["changed"], result["verdict"]) == (False, verdict)
+    assert "rebooted" not in device.state
+
+
+@pytest.mark.parametrize("device", ["ostree-staged"], indirect=True)
+def test_apply_does_not_reboot_into_the_unexpected(device, run_module):
+    result = run_module(bootc_apply.main, expect_digests=[BOOTED])
+    assert (result["changed"], result["verdict"]) == (False, "unexpected_digest")
+    time.sleep(1.5)
+    assert "rebooted" not in device.state
+
+
+@pytest.mark.parametrize("device", ["non-bootc"], indirect=True)
+def test_apply_elsewhere(device, run_module):
+    assert run_module(bootc_apply.main)["reason"] == "not_bootc"
+
+
+def test_health(device, run_module):
+    required = device.root / "etc/greenboot/check/required.d"
+    required.mkdir(parents=True)
+    script = required / "10-disk.sh"
+    script.write_text("#!/bin/sh\necho plenty\n")
+    script.chmod(0o755)
+    result = run_module(device_health.main, commands=[["sh", "-c", "exit 0"]])
+    assert (result["healthy"], result["changed"], result["failed_units"]) == (True, False, [])
+    assert [check["name"] for check in result["checks"]] == [
+        "systemd",
+        "/etc/greenboot/check/required.d/10-disk.sh",
+        "sh -c exit 0",
+    ]
+    assert result["bootc"]["booted"]["digest"] == BOOTED
+    device.change(system="degraded", failed_units="a.service loaded failed failed A\n")
+    sick = run_module(device_health.main)
+    assert (sick["healthy"], sick.get("failed"), sick["failed_units"]) == (False, None, ["a.service"])
+    assert run_module(device_health.main, known_failed_units=["a.service"])["healthy"] is True

@@ -1,0 +1,352 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules by which a wish becomes commands, row by row, for both backends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.errors import BootcError
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.status import Slot, Status
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.transitions import (
+    Rollback,
+    Switch,
+    Update,
+    after_reboot,
+    mismatch,
+    plan,
+)
+
+from .states import REPOSITORY, TAG, digest, state
+
+SWITCH_PIN = f"bootc switch --quiet {REPOSITORY}@"
+UPGRADE = "bootc upgrade --quiet"
+ARM = "bootc upgrade --quiet --from-downloaded"
+PARK = "bootc upgrade --quiet --download-only"
+ROLLBACK = "bootc rollback"
+DROP = {"ostree": "ostree admin undeploy 0", "composefs": "bootc delete-deployment " + "s" * 128}
+BOTH = ("ostree", "composefs")
+
+
+def commands(transition):
+    return [" ".join(command) for command in transition.commands]
+
+
+def pin(letter, **more):
+    return Switch(f"{REPOSITORY}@{digest(letter)}", accept=frozenset([digest(letter)]), digest=digest(letter), **more)
+
+
+def check(before, desired, expected, next_boot):
+    """The plan is these commands, and carrying it out leaves nothing to do."""
+    transition = plan(before, desired)
+    assert commands(transition) == expected
+    assert transition.predicted.next_boot == next_boot
+    assert transition.changed is bool(expected)
+    assert plan(transition.predicted, desired).commands == ()
+    assert mismatch(transition, before, transition.predicted) is None
+    return transition
+
+
+def refused(before, desired):
+    with pytest.raises(BootcError) as caught:
+        plan(before, desired)
+    assert caught.value.remedy
+    return caught.value.kind
+
+
+# Deployments: b booted, s staged, r rollback, n new. "D" stands for the command that drops what is staged.
+@pytest.mark.parametrize("backend", BOTH)
+@pytest.mark.parametrize(
+    ("staged", "parked", "queued", "wanted", "expected", "next_boot"),
+    [
+        (None, False, False, "b", [], "booted"),
+        (None, False, False, "n", [SWITCH_PIN + digest("n")], "staged"),
+        ("s", False, False, "n", [SWITCH_PIN + digest("n")], "staged"),
+        ("s", True, False, "n", [SWITCH_PIN + digest("n")], "staged"),
+        ("s", False, False, "s", [], "staged"),
+        ("s", False, True, "s", [], "staged"),
+        ("s", True, False, "s", [ARM], "staged"),
+        ("s", False, False, "b", ["D"], "booted"),
+        ("s", True, False, "b", [], "booted"),
+        ("s", False, True, "b", ["D", ROLLBACK], "booted"),
+        ("s", True, True, "b", [ROLLBACK], "booted"),
+        (None, False, True, "b", [ROLLBACK], "booted"),
+        (None, False, True, "r", [], "rollback"),
+        (None, False, True, "n", [SWITCH_PIN + digest("n")], "staged"),
+    ],
+)
+def test_switch_by_digest(*, backend, staged, parked, queued, wanted, expected, next_boot):
+    before = state("b", staged, "r", backend=backend, parked=parked, queued=queued)
+    check(before, pin(wanted), [DROP[backend] if word == "D" else word for word in expected], next_boot)
+
+
+def test_switch_to_the_rollback_content():
+    check(state("b", None, "r"), pin("r"), [SWITCH_PIN + digest("r")], "staged")
+    assert refused(state("b", None, "r", backend="composefs"), pin("r")) == "already_deployed"
+
+
+def test_switch_to_the_content_of_another_deployment():
+    check(state("b", None, "r", others="o"), pin("o"), [SWITCH_PIN + digest("o")], "staged")
+    assert refused(state("b", None, "r", backend="composefs", others="o"), pin("o")) == "already_deployed"
+
+
+def test_dropping_needs_a_composefs_host_of_1_11():
+    before = state("b", "s", backend="composefs", version="1.10.0")
+    assert refused(before, pin("b")) == "unsupported_version"
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_switch_to_the_tracked_tag_stays_with_it(backend):
+    wish = Switch(TAG, accept=frozenset([digest("n")]), digest=digest("n"), by_name=True)
+    check(state("b", None, "r", backend=backend), wish, [], "booted")
+    check(state("b", "s", "r", backend=backend), wish, [], "staged")
+    check(state("b", "s", "r", backend=backend, parked=True), wish, [], "booted")
+    check(state("b", None, "r", backend=backend), Switch(TAG), [], "booted")
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_switch_to_the_tracked_tag_keeps_a_rollback_to_the_same_tag(backend):
+    check(state("b", None, "r", backend=backend, queued=True), Switch(TAG), [], "rollback")
+    other = state("b", None, "r", backend=backend, queued=True, images={"rollback": f"{REPOSITORY}:old"})
+    check(other, Switch(TAG), [ROLLBACK], "booted")
+
+
+def test_switch_to_another_name_of_the_booted_content():
+    wish = Switch(f"{REPOSITORY}:v1", accept=frozenset([digest("b")]), digest=digest("b"), by_name=True)
+    check(state("b"), wish, [f"bootc switch --quiet {REPOSITORY}:v1"], "staged")
+    transition = check(state("b", backend="composefs"), wish, [], "booted")
+    assert TAG in transition.note
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_switch_of_a_tracked_tag_to_given_content_is_an_upgrade(backend):
+    wish = Switch(TAG, accept=frozenset([digest("n")]), digest=digest("n"))
+    check(state("b", backend=backend), wish, [UPGRADE], "staged")
+    check(state("b", "s", backend=backend), wish, [UPGRADE], "staged")
+    drop = [DROP["composefs"]] if backend == "composefs" else []
+    check(state("b", "s", backend=backend, parked=True), wish, [*drop, UPGRADE], "staged")
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_switch_to_an_unknown_tag_predicts_no_digest(backend):
+    transition = plan(state("b", backend=backend), Switch(f"{REPOSITORY}:new"))
+    assert transition.predicted.staged is not None
+    assert transition.predicted.staged.digest is None
+    assert "not known" in transition.note
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_a_pinned_name_is_proof_even_if_it_names_an_index(backend):
+    name = f"{REPOSITORY}@{digest('i')}"
+    wish = Switch(name, accept=frozenset([digest("i")]))
+    check(state("b", backend=backend, images={"booted": name}), wish, [], "booted")
+    transition = plan(state("b", backend=backend), wish)
+    after = replace(
+        transition.predicted, staged=replace(transition.predicted.staged, digest=digest("a"), deployment="x")
+    )
+    assert mismatch(transition, state("b", backend=backend), after) is None
+
+
+def test_switch_flags():
+    wish = Switch("/srv/image", "oci", enforce_signature=True, retain=True)
+    assert commands(plan(state("b"), wish)) == [
+        "bootc switch --quiet --transport oci --enforce-container-sigpolicy --retain /srv/image"
+    ]
+
+
+def test_enforcing_signatures_stages_the_same_content_again_on_ostree_only():
+    wish = pin("b", enforce_signature=True)
+    check(
+        state("b"),
+        wish,
+        [f"bootc switch --quiet --enforce-container-sigpolicy {REPOSITORY}@{digest('b')}"],
+        "staged",
+    )
+    check(state("b", backend="composefs"), wish, [], "booted")
+
+
+def test_switch_leaves_local_modifications_behind_and_says_so():
+    before = Status("1.16.9", "ostree", booted=Slot(incompatible=True, deployment="x.0"))
+    transition = plan(before, pin("n"))
+    assert commands(transition) == [SWITCH_PIN + digest("n")]
+    assert "rpm-ostree" in transition.note
+
+
+@pytest.mark.parametrize("backend", BOTH)
+@pytest.mark.parametrize(
+    ("staged", "parked", "queued", "newest", "expected", "next_boot"),
+    [
+        (None, False, False, "b", [], "booted"),
+        (None, False, True, "b", [], "rollback"),
+        (None, False, False, "n", [UPGRADE], "staged"),
+        ("s", False, False, "s", [], "staged"),
+        ("s", True, False, "s", [ARM], "staged"),
+        ("s", False, False, "n", [UPGRADE], "staged"),
+        ("s", True, False, "n", ["D?", UPGRADE], "staged"),
+        ("s", False, False, "b", ["D"], "booted"),
+        ("s", True, False, "b", [], "booted"),
+        (None, False, True, "r", [], "rollback"),
+    ],
+)
+def test_update_staged(*, backend, staged, parked, queued, newest, expected, next_boot):
+    before = state("b", staged, "r", backend=backend, parked=parked, queued=queued)
+    words = [word for word in expected if word != "D?" or backend == "composefs"]
+    wish = Update(accept=frozenset([digest(newest)]), digest=digest(newest))
+    check(before, wish, [DROP[backend] if word.startswith("D") else word for word in words], next_boot)
+
+
+@pytest.mark.parametrize("backend", BOTH)
+@pytest.mark.parametrize(
+    ("staged", "parked", "newest", "expected", "next_boot"),
+    [
+        (None, False, "b", [], "booted"),
+        (None, False, "n", [PARK], "booted"),
+        ("s", True, "s", [], "booted"),
+        ("s", False, "s", [], "staged"),
+        ("s", True, "n", [PARK], "booted"),
+        ("s", False, "n", [PARK], "booted"),
+        ("s", False, "b", [], "staged"),
+    ],
+)
+def test_update_downloaded(*, backend, staged, parked, newest, expected, next_boot):
+    before = state("b", staged, "r", backend=backend, parked=parked)
+    check(before, Update(park=True, accept=frozenset([digest(newest)]), digest=digest(newest)), expected, next_boot)
+
+
+def test_update_to_the_rollback_content():
+    wish = Update(accept=frozenset([digest("r")]), digest=digest("r"))
+    check(state("b", None, "r"), wish, [UPGRADE], "staged")
+    assert refused(state("b", None, "r", backend="composefs"), wish) == "already_deployed"
+
+
+@pytest.mark.parametrize(
+    ("backend", "version", "supported"),
+    [
+        ("ostree", "1.11.9", False),
+        ("ostree", "1.12.0", True),
+        ("composefs", "1.12.9", False),
+        ("composefs", "1.13.0", True),
+    ],
+)
+def test_parking_needs_a_version(backend, version, supported):
+    wish = Update(park=True, accept=frozenset([digest("n")]), digest=digest("n"))
+    before = state("b", backend=backend, version=version)
+    if supported:
+        check(before, wish, [PARK], "booted")
+    else:
+        assert refused(before, wish) == "unsupported_version"
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_a_tracked_digest_has_no_update(backend):
+    pinned_name = f"{REPOSITORY}@{digest('b')}"
+    transition = check(state("b", backend=backend, images={"booted": pinned_name}), Update(), [], "booted")
+    assert "a digest" in transition.note
+
+
+def test_update_of_an_unknown_tag_may_turn_out_to_be_none():
+    before = state("b")
+    transition = plan(before, Update())
+    assert (commands(transition), transition.uncertain) == ([UPGRADE], True)
+    assert mismatch(transition, before, before) is None
+    assert transition.predicted.staged is not None
+    assert transition.predicted.staged.digest is None
+
+
+def test_update_refuses_local_modifications_and_hosts_without_image():
+    layered = Status("1.16.9", "ostree", booted=Slot(incompatible=True))
+    assert refused(layered, Update()) == "incompatible"
+    assert refused(Status("1.16.9", "ostree", booted=Slot()), Update()) == "incompatible"
+
+
+@pytest.mark.parametrize("backend", BOTH)
+@pytest.mark.parametrize("parked", [True, False])
+def test_rollback(backend, parked):
+    check(state("b", None, "r", backend=backend), Rollback(), [ROLLBACK], "rollback")
+    check(state("b", None, "r", backend=backend, queued=True), Rollback(), [], "rollback")
+    staged = state("b", "s", "r", backend=backend, parked=parked)
+    assert refused(staged, Rollback()) == "no_rollback"
+    drop = [DROP["composefs"]] if backend == "composefs" else []
+    transition = check(staged, Rollback(discard_staged=True), [*drop, ROLLBACK], "rollback")
+    assert transition.discards == ("staged",)
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_rollback_that_is_queued_behind_something_staged_is_not_toggled(backend):
+    before = state("b", "s", "r", backend=backend, queued=True)
+    assert refused(before, Rollback()) == "no_rollback"
+    check(before, Rollback(discard_staged=True), [DROP[backend]], "rollback")
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_rollback_does_not_go_forward_again(backend):
+    before = state("a", None, "b", backend=backend)
+    history = ((digest("b"), digest("a")),)
+    assert check(before, Rollback(history=history), [], "booted").already_rolled_back is True
+    check(before, Rollback(history=history, repeat=True), [ROLLBACK], "rollback")
+    check(before, Rollback(history=((digest("a"), digest("b")),)), [ROLLBACK], "rollback")
+    # What was rolled back, tried again and is to be rolled back again: only the last time counts.
+    check(before, Rollback(history=(*history, (digest("a"), digest("b")))), [ROLLBACK], "rollback")
+    forth_and_back = ((digest("a"), digest("b")), *history)
+    assert check(before, Rollback(history=forth_and_back), [], "booted").already_rolled_back is True
+
+
+def test_rollback_needs_something_to_go_back_to():
+    assert refused(state("b"), Rollback()) == "no_rollback"
+    assert refused(replace(state("b"), rollback=Slot(deployment="x.0")), Rollback()) == "no_rollback"
+
+
+def test_rollback_on_composefs_needs_exactly_two_entries():
+    check(state("b", None, "r", others="o"), Rollback(), [ROLLBACK], "rollback")
+    assert refused(state("b", None, "r", backend="composefs", others="o"), Rollback()) == "no_rollback"
+
+
+@pytest.mark.parametrize("wish", [pin("n"), Update(), Rollback()])
+def test_other_hosts_are_refused(wish):
+    assert refused(Status(), wish) == "not_bootc"
+
+
+@pytest.mark.parametrize("wish", [pin("n"), Update(), Rollback()])
+def test_read_only_hosts_are_refused_if_there_is_something_to_do(wish):
+    assert refused(replace(state("b", None, "r"), read_only=True), wish) == "read_only"
+    check(replace(state("b"), read_only=True), pin("b"), [], "booted")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"staged": None}, "booted boots next instead of staged"),
+        ({"staged": None, "rollback_queued": True}, "rollback boots next instead of staged"),
+    ],
+)
+def test_reality_that_differs(changes, said):
+    before = state("b", None, "r")
+    transition = plan(before, pin("n"))
+    assert said in mismatch(transition, before, replace(transition.predicted, **changes))
+
+
+def test_other_content_than_wanted_is_noticed():
+    before = state("b")
+    transition = plan(before, pin("n"))
+    staged = replace(transition.predicted.staged, digest=digest("x"), image=TAG)
+    assert digest("x") in mismatch(transition, before, replace(transition.predicted, staged=staged))
+    parked = replace(transition.predicted.staged, download_only=True)
+    assert "instead of staged" in mismatch(transition, before, replace(transition.predicted, staged=parked))
+
+
+@pytest.mark.parametrize(
+    ("before", "booted", "rollback"),
+    [
+        (state("b", "s", "r"), "s", "b"),
+        (state("b", "s", "r", parked=True), "b", "r"),
+        (state("b", None, "r", queued=True), "r", "b"),
+        (state("b", "s", "r", parked=True, queued=True), "r", "b"),
+        (state("b", None, "r"), "b", "r"),
+    ],
+)
+def test_after_reboot(before, booted, rollback):
+    after = after_reboot(before)
+    assert (after.booted.digest, after.rollback.digest) == (digest(booted), digest(rollback))
+    assert (after.staged, after.next_boot) == (None, "booted")
