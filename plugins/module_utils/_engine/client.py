@@ -1,0 +1,248 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Drives podman or buildah. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Mapping, Sequence
+
+from .errors import AUTH, FAILED, MISSING, NETWORK, UNEXPECTED, EngineError
+from .run import Finished, Run
+
+ENGINES = ("podman", "buildah")
+_QUERY_SECONDS = 120.0
+_TAIL_LINES = 20
+_TAIL_CHARACTERS = 3000
+# Since these versions an engine can be told to compress layers anew that the registry has in another compression.
+_FORCE_COMPRESSION = {"podman": (4, 7), "buildah": (1, 32)}
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A secret for the build, named by where it is: its value never passes through a command line."""
+
+    id: str
+    path: str | None = None
+    env: str | None = None
+
+    @property
+    def argument(self) -> str:
+        """Value of ``--secret``."""
+        return f"id={self.id},src={self.path}" if self.path else f"id={self.id},env={self.env}"
+
+
+@dataclass(frozen=True)
+class LocalImage:
+    """An image in the engine's storage."""
+
+    id: str
+    digest: str | None
+    """Digest of the local manifest. The registry's differs, because layers are compressed on their way there."""
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Build:
+    """One build, as the engine is asked for it."""
+
+    name: str
+    containerfile: Path
+    context: Path
+    ignore_file: Path | None = None
+    build_args: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    platform: str | None = None
+    parent: str | None = None
+    parent_is_argument: bool = False
+    timestamp: int | None = 0
+    target: str | None = None
+    network: str | None = None
+    secrets: Sequence[Secret] = ()
+    use_cache: bool = True
+
+
+@dataclass(frozen=True)
+class Push:
+    """One push of one image to one tag."""
+
+    name: str
+    target: str
+    tls_verify: bool = True
+    auth_file: str | None = None
+    compression: str = "gzip"
+
+
+def choose_engine(wanted: str, find: Callable[[str], str | None]) -> str:
+    """Return the engine to use; ``find`` looks a program up in PATH."""
+    candidates = ENGINES if wanted == "auto" else (wanted,)
+    for name in candidates:
+        if find(name):
+            return name
+    raise EngineError(
+        MISSING, f"There is no {' or '.join(candidates)} in PATH.", f"Install {candidates[0]} on this host."
+    )
+
+
+class Engine:
+    """Podman or buildah, through the commands and flags both have."""
+
+    def __init__(self, run: Run, program: str) -> None:
+        """Use ``run`` to start ``program``, one of :data:`ENGINES`."""
+        self._run = run
+        self.program = program
+        self.commands: list[list[str]] = []
+
+    def version(self) -> tuple[int, ...]:
+        """Return the version of the program."""
+        said = self._query("--version").stdout
+        match = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", said)
+        if match is None:
+            raise EngineError(
+                UNEXPECTED, f"{self.program} --version says '{said.strip()}'.", "Check what that program is."
+            )
+        return tuple(int(part) for part in match.groups() if part is not None)
+
+    def inspect(self, name: str) -> LocalImage | None:
+        """Return the image of that name, or none when the storage has no such image."""
+        if self.program == "podman":
+            answer = self._run([self.program, "image", "inspect", "--format", "json", name], _QUERY_SECONDS)
+            if answer.rc == 0:
+                return _from_podman(self._json(answer)[0])
+            if self._run([self.program, "image", "exists", name], _QUERY_SECONDS).rc == 1:
+                return None
+            raise self._failed(["image", "inspect", name], answer, UNEXPECTED)
+        answer = self._run([self.program, "inspect", "--type", "image", name], _QUERY_SECONDS)
+        if answer.rc == 0:
+            return _from_buildah(self._json(answer))
+        if not any(name in (image.get("names") or []) for image in self._json(self._query("images", "--json")) or []):
+            return None
+        raise self._failed(["inspect", name], answer, UNEXPECTED)
+
+    def build(self, build: Build, timeout: float) -> str:
+        """Build and name the image; return its id."""
+        with tempfile.TemporaryDirectory(prefix="bootc-build-") as folder:
+            id_file = Path(folder) / "id"
+            arguments = build_arguments(build, id_file)
+            self._act(arguments, timeout, lambda _stderr: FAILED)
+            return _with_algorithm(id_file.read_text(encoding="ascii").strip())
+
+    def push(self, push: Push, timeout: float) -> str:
+        """Push the image to one tag; return the digest the registry knows it by."""
+        force = self.version() >= _FORCE_COMPRESSION[self.program]
+        with tempfile.TemporaryDirectory(prefix="bootc-push-") as folder:
+            digest_file = Path(folder) / "digest"
+            self._act(push_arguments(push, digest_file, force_compression=force), timeout, _push_kind)
+            return digest_file.read_text(encoding="ascii").strip()
+
+    def _query(self, *arguments: str) -> Finished:
+        answer = self._run([self.program, *arguments], _QUERY_SECONDS)
+        if answer.rc != 0:
+            raise self._failed(arguments, answer, UNEXPECTED)
+        return answer
+
+    def _act(self, arguments: Sequence[str], timeout: float, kind: Callable[[str], str]) -> None:
+        self.commands.append([self.program, *arguments])
+        answer = self._run([self.program, *arguments], timeout)
+        if answer.rc != 0:
+            raise self._failed(arguments, answer, kind(answer.stderr))
+
+    def _json(self, answer: Finished) -> Any:
+        try:
+            return json.loads(answer.stdout)
+        except ValueError as error:
+            raise EngineError(
+                UNEXPECTED, f"{self.program} answered with something that is not JSON: {error}."
+            ) from error
+
+    def _failed(self, arguments: Sequence[str], answer: Finished, kind: str) -> EngineError:
+        command = " ".join(shlex.quote(part) for part in (self.program, *arguments))
+        tail = _tail(answer.stderr) or _tail(answer.stdout) or "it said nothing"
+        cause = f"{self.program} {arguments[0]} failed with exit code {answer.rc}: {tail}"
+        return EngineError(kind, cause, command=command)
+
+
+def build_arguments(build: Build, id_file: Path) -> list[str]:
+    """Compose the arguments of a build."""
+    local = build.parent is not None and build.parent.startswith("localhost/")
+    arguments = ["build", "--layers", "--format", "oci", "--tag", build.name, "--iidfile", str(id_file)]
+    # Asking a registry for a local image fails late and with a misleading message.
+    arguments += [f"--pull={'never' if local else 'missing'}", "--file", str(build.containerfile)]
+    if build.ignore_file:
+        arguments += ["--ignorefile", str(build.ignore_file)]
+    if build.timestamp is not None:
+        arguments += ["--timestamp", str(build.timestamp)]
+    if not build.use_cache:
+        arguments += ["--no-cache"]
+    for flag, value in (("--platform", build.platform), ("--target", build.target), ("--network", build.network)):
+        if value:
+            arguments += [flag, value]
+    build_args = dict(build.build_args)
+    if build.parent and build.parent_is_argument:
+        build_args["PARENT"] = build.parent
+    elif build.parent:
+        arguments += ["--from", build.parent]
+    for flag, values in (("--build-arg", build_args), ("--label", build.labels), ("--annotation", build.annotations)):
+        for key in sorted(values):
+            arguments += [flag, f"{key}={values[key]}"]
+    for secret in build.secrets:
+        arguments += ["--secret", secret.argument]
+    return [*arguments, str(build.context)]
+
+
+def push_arguments(push: Push, digest_file: Path, *, force_compression: bool) -> list[str]:
+    """Compose the arguments of a push. The compression is always named: the default depends on earlier pushes."""
+    arguments = ["push", "--digestfile", str(digest_file), "--format", "oci", "--compression-format", push.compression]
+    if force_compression:
+        arguments += ["--force-compression"]
+    arguments += [f"--tls-verify={'true' if push.tls_verify else 'false'}"]
+    if push.auth_file:
+        arguments += ["--authfile", push.auth_file]
+    return [*arguments, push.name, f"docker://{push.target}"]
+
+
+def declares_parent(containerfile: bytes) -> bool:
+    """Tell whether a Containerfile takes its parent as ``ARG PARENT``."""
+    return re.search(rb"^[ \t]*ARG[ \t]+PARENT\b", containerfile, re.IGNORECASE | re.MULTILINE) is not None
+
+
+def _from_podman(document: Mapping[str, Any]) -> LocalImage:
+    labels = document.get("Labels") or {}
+    return LocalImage(_with_algorithm(document["Id"]), document.get("Digest") or None, labels)
+
+
+def _from_buildah(document: Mapping[str, Any]) -> LocalImage:
+    labels = ((document.get("OCIv1") or {}).get("config") or {}).get("Labels") or {}
+    return LocalImage(_with_algorithm(document["FromImageID"]), document.get("FromImageDigest") or None, labels)
+
+
+def _with_algorithm(image_id: str) -> str:
+    return image_id if image_id.startswith("sha256:") else f"sha256:{image_id}"
+
+
+_PUSH_KINDS = (
+    (AUTH, r"unauthorized|authentication required|access denied|\bdenied\b|invalid username/password"),
+    (
+        NETWORK,
+        r"connection refused|connection reset|no such host|no route to host|i/o timeout|TLS handshake timeout"
+        r"|unexpected EOF|toomanyrequests|too many requests|blob unknown|unknown blob|\b50[0234]\b",
+    ),
+)
+
+
+def _push_kind(stderr: str) -> str:
+    """Name the kind of a failed push by what registries are known to say. Only retries rest on it."""
+    last = "\n".join(stderr.strip().splitlines()[-3:])
+    return next((kind for kind, pattern in _PUSH_KINDS if re.search(pattern, last, re.IGNORECASE)), UNEXPECTED)
+
+
+def _tail(text: str) -> str:
+    lines = [line for line in text.strip().splitlines() if "level=warning" not in line]
+    return "\n".join(lines[-_TAIL_LINES:])[-_TAIL_CHARACTERS:]

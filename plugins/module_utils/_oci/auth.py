@@ -1,0 +1,162 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Credentials from the files that podman, skopeo and docker write. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Iterator, Mapping
+
+from .errors import AUTH, RegistryError
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Who we are at a registry, and the file that says so. The secrets are kept out of every representation."""
+
+    username: str
+    password: str = field(repr=False)
+    source: str
+    identity_token: str = field(default="", repr=False)
+
+    @property
+    def basic(self) -> str:
+        """Value of an Authorization header."""
+        return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """What the files have for a repository: credentials, or a note on why there are none."""
+
+    credentials: Credentials | None
+    note: str
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """One way to authenticate that a registry offers."""
+
+    scheme: str
+    parameters: Mapping[str, str]
+
+
+def auth_files(explicit: str | None, environ: Mapping[str, str]) -> list[Path]:
+    """Return the files to look into, in order. A named file is the only one, as for podman and skopeo."""
+    named = explicit or environ.get("REGISTRY_AUTH_FILE")
+    if named:
+        return [Path(named).expanduser()]
+    home = Path(environ.get("HOME") or "~").expanduser()
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    return [
+        (Path(runtime) / "containers" if runtime else Path("/run/containers") / str(os.getuid())) / "auth.json",
+        Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "containers" / "auth.json",
+        Path(environ.get("DOCKER_CONFIG") or home / ".docker") / "config.json",
+    ]
+
+
+def find_credentials(explicit: str | None, environ: Mapping[str, str], registry: str, repository: str) -> Lookup:
+    """Look for the most specific entry; the first file that has one wins."""
+    files = auth_files(explicit, environ)
+    helpers = []
+    for path in files:
+        document = _read(path, required=bool(explicit))
+        credentials = _match(document, registry, repository, str(path))
+        if credentials is not None:
+            return Lookup(credentials, f"Credentials of user '{credentials.username}' from {path} were used.")
+        if registry in (document.get("credHelpers") or {}) or document.get("credsStore"):
+            helpers.append(str(path))
+    if helpers:
+        return Lookup(
+            None,
+            f"{' and '.join(helpers)} refers to a credential helper, which is not supported: "
+            f"write credentials with 'podman login --authfile FILE {registry}' and name that file.",
+        )
+    looked = ", ".join(str(path) for path in files)
+    return Lookup(
+        None, f"No credentials for {registry} in {looked}: run 'podman login {registry}' or name an auth file."
+    )
+
+
+def _read(path: Path, *, required: bool) -> Mapping[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if required:
+            raise RegistryError(
+                AUTH, f"The auth file {path} does not exist.", "Create it with 'podman login'."
+            ) from error
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise RegistryError(AUTH, f"The auth file {path} cannot be read: {error}.", "Make it readable.") from error
+    try:
+        document = json.loads(text or "{}")
+    except ValueError as error:
+        # The text of the error could quote the file, and the file has passwords in it.
+        raise RegistryError(AUTH, f"The auth file {path} is not JSON.", "Write it anew with 'podman login'.") from error
+    if not isinstance(document, dict) or not isinstance(document.get("auths") or {}, dict):
+        raise RegistryError(AUTH, f"The auth file {path} has no 'auths' object.", "Write it anew with 'podman login'.")
+    return document
+
+
+def _match(document: Mapping[str, Any], registry: str, repository: str, source: str) -> Credentials | None:
+    auths = document.get("auths") or {}
+    by_key = {_normalise_key(key): entry for key, entry in auths.items()}
+    for key in _keys(registry, repository):
+        entry = by_key.get(key)
+        # A helper leaves an empty object behind, which says nothing.
+        if isinstance(entry, dict) and (entry.get("auth") or entry.get("identitytoken")):
+            return _credentials(entry, key, source)
+    return None
+
+
+def _keys(registry: str, repository: str) -> Iterator[str]:
+    parts = [registry, *repository.split("/")]
+    for length in range(len(parts), 0, -1):
+        yield "/".join(parts[:length])
+
+
+def _normalise_key(key: str) -> str:
+    """Docker writes URLs; with one of these the path is the API's, not a namespace."""
+    without_scheme = re.sub(r"^https?://", "", key)
+    if without_scheme != key:
+        without_scheme = without_scheme.partition("/")[0]
+    return "docker.io" if without_scheme == "index.docker.io" else without_scheme.rstrip("/")
+
+
+def _credentials(entry: Mapping[str, Any], key: str, source: str) -> Credentials:
+    try:
+        decoded = base64.b64decode(entry.get("auth") or "", validate=True).decode("utf-8")
+    except (binascii.Error, TypeError, ValueError) as error:
+        raise RegistryError(
+            AUTH, f"The entry '{key}' of {source} cannot be decoded.", "Run 'podman login' again."
+        ) from error
+    username, _colon, password = decoded.partition(":")
+    return Credentials(username, password.rstrip("\0"), source, str(entry.get("identitytoken") or ""))
+
+
+_SCHEME = re.compile(r"(?:^|,)\s*(Bearer|Basic)\b\s*", re.IGNORECASE)
+_PARAMETER = re.compile(r'([A-Za-z_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
+
+
+def parse_challenges(header: str) -> list[Challenge]:
+    """Read WWW-Authenticate, which may carry several challenges."""
+    starts = list(_SCHEME.finditer(header))
+    ends = [start.start() for start in starts[1:]] + [len(header)]
+    return [
+        Challenge(
+            start.group(1).lower(),
+            {
+                match.group(1).lower(): match.group(3) or re.sub(r"\\(.)", r"\1", match.group(2) or "")
+                for match in _PARAMETER.finditer(header[start.end() : end])
+            },
+        )
+        for start, end in zip(starts, ends)
+    ]

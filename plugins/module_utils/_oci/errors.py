@@ -1,0 +1,27 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can go wrong between us and a registry. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+AUTH = "auth"
+NETWORK = "network"
+NOT_FOUND = "not_found"
+UNSUPPORTED = "unsupported"
+UNEXPECTED = "unexpected"
+
+
+class RegistryError(Exception):
+    """A failed talk to a registry: its kind for programs, its cause and remedy for people."""
+
+    def __init__(self, kind: str, cause: str, remedy: str = "") -> None:
+        """Join cause and remedy into one message of whole sentences."""
+        super().__init__(" ".join(part for part in (cause, remedy) if part))
+        self.kind = kind
+        self.cause = cause
+        self.remedy = remedy
+
+
+class InvalidReference(ValueError):
+    """A text that is no image reference."""

@@ -1,0 +1,230 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""HTTP to registries: bounded answers, patient retries, no credentials to strangers. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import email.utils
+import time
+import traceback
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Callable, Mapping
+from urllib.parse import urljoin, urlsplit
+
+from .errors import NETWORK, UNEXPECTED, RegistryError
+
+if TYPE_CHECKING:
+    import requests
+
+REQUESTS_IMPORT_ERROR = ""
+try:
+    import requests
+    from urllib3.exceptions import InsecureRequestWarning
+except ImportError:
+    REQUESTS_IMPORT_ERROR = traceback.format_exc()
+
+_FIRST_DELAY = 1.0
+_LONGEST_DELAY = 60.0
+_MOST_REDIRECTS = 5
+_CHUNK = 64 * 1024
+_TRANSIENT = (408, 429, 500, 502, 503, 504)
+_REDIRECTS = (301, 302, 303, 307, 308)
+
+
+@dataclass(frozen=True)
+class Response:
+    """A whole answer, read within its limit."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+
+class _TransientFailure(Exception):
+    """No usable answer; another try may bring one."""
+
+
+def new_session() -> requests.Session:
+    """Return a session with kept connections; proxies and CA bundles come from the environment."""
+    return requests.Session()
+
+
+class Transport:
+    """Sends requests and waits out what passes by itself."""
+
+    def __init__(
+        self,
+        session: requests.Session,
+        *,
+        verify: bool = True,
+        timeout: float = 30.0,
+        retries: int = 3,
+        sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """Use ``session``; give each network step ``timeout`` seconds and each request ``retries`` more tries."""
+        self._session = session
+        self._verify = verify
+        self._timeout = timeout
+        self._retries = retries
+        self._sleep = sleep
+        self._now = now
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        limit: int,
+        data: bytes | None = None,
+        retries: int | None = None,
+    ) -> Response:
+        """Return the final answer, whatever its status; raise when there is none."""
+        tries = 1 + (self._retries if retries is None else retries)
+        delay = _FIRST_DELAY
+        for left in range(tries - 1, -1, -1):
+            wait = delay
+            try:
+                response = self._follow(method, url, headers, data, limit)
+            except _TransientFailure as error:
+                if not left:
+                    raise RegistryError(
+                        NETWORK,
+                        f"{urlsplit(url).netloc} could not be reached: {error}.",
+                        "Check that the registry runs, its host and port in the reference, the network and the proxy.",
+                    ) from error.__cause__
+            else:
+                if not left or response.status not in _TRANSIENT:
+                    return response
+                wait = max(delay, self._asked_to_wait(response))
+                if wait > _LONGEST_DELAY:
+                    return response
+            self._sleep(wait)
+            delay = min(delay * 2, _LONGEST_DELAY)
+        raise AssertionError("the last try returns or raises")
+
+    def _asked_to_wait(self, response: Response) -> float:
+        text = response.headers.get("Retry-After", "").strip()
+        if text.isdigit():
+            return float(text)
+        try:
+            return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - self._now())
+        except (TypeError, ValueError, IndexError):
+            return 0.0
+
+    def _follow(self, method: str, url: str, headers: Mapping[str, str], data: bytes | None, limit: int) -> Response:
+        """Follow redirects by hand: only reads, never from https to http, and without credentials on another host."""
+        origin = _origin(url)
+        sent = dict(headers)
+        for _redirect in range(_MOST_REDIRECTS + 1):
+            response = self._once(method, url, sent, data, limit)
+            location = response.headers.get("Location", "")
+            if response.status not in _REDIRECTS or not location or method not in ("GET", "HEAD"):
+                return response
+            target = urljoin(url, location)
+            scheme = urlsplit(target).scheme
+            if scheme not in ("http", "https") or (scheme == "http" and url.startswith("https:")):
+                raise RegistryError(
+                    UNEXPECTED,
+                    f"{urlsplit(url).netloc} redirects to an address that is not https.",
+                    "Ask the registry's operator to correct its external address.",
+                )
+            if _origin(target) != origin:
+                sent.pop("Authorization", None)
+            url = target
+        raise RegistryError(
+            UNEXPECTED,
+            f"{origin[1]} redirects more than {_MOST_REDIRECTS} times.",
+            "Ask the registry's operator to correct its external address.",
+        )
+
+    def _once(self, method: str, url: str, headers: Mapping[str, str], data: bytes | None, limit: int) -> Response:
+        host = urlsplit(url).netloc
+        # Compressed transfer would change the bytes that digests are computed over.
+        sent = {"Accept-Encoding": "identity", "User-Agent": "skorionos.bootc", **headers}
+        try:
+            with self._session.request(
+                method,
+                url,
+                headers=sent,
+                data=data,
+                # Without this, requests would replace our header by what ~/.netrc has for the host.
+                auth=_keep_headers,
+                timeout=self._timeout,
+                allow_redirects=False,
+                stream=True,
+                verify=None if self._verify else False,
+            ) as answer:
+                body = _read_body(answer, limit, host)
+                expected = answer.headers.get("Content-Length", "")
+                if method != "HEAD" and expected.isdigit() and len(body) < int(expected):
+                    raise _TransientFailure(f"the answer ended after {len(body)} of {expected} bytes")
+                return Response(answer.status_code, answer.headers, body, url)
+        except requests.exceptions.SSLError as error:
+            raise RegistryError(
+                NETWORK,
+                f"No trusted TLS connection to {host}: {_innermost(error)}.",
+                "Install the registry's CA certificate or name it in REQUESTS_CA_BUNDLE; "
+                "set tls_verify to false only for a registry without TLS that you trust.",
+            ) from error
+        except (
+            requests.exceptions.ConnectionError,
+            requests.exceptions.Timeout,
+            requests.exceptions.ChunkedEncodingError,
+        ) as error:
+            raise _TransientFailure(_innermost(error)) from error
+        except requests.exceptions.RequestException as error:
+            raise RegistryError(
+                NETWORK, f"The request to {host} failed: {_innermost(error)}.", "Check the reference and the proxy."
+            ) from error
+
+
+def silence_insecure_warnings() -> None:
+    """Stop the warning on every single request: who turned verification off has been told once, by the option."""
+    warnings.filterwarnings("ignore", category=InsecureRequestWarning)
+
+
+def _keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _read_body(answer: requests.Response, limit: int, host: str) -> bytes:
+    body = b""
+    for chunk in answer.iter_content(_CHUNK):
+        body += chunk
+        if len(body) > limit:
+            raise RegistryError(
+                UNEXPECTED,
+                f"{host} sends more than {limit} bytes where a registry sends less.",
+                "Check that the host in the reference is an image registry.",
+            )
+    return body
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def _innermost(error: BaseException) -> str:
+    """Return what the operating system or TLS said, without the layers of wrapping and without the URL."""
+    seen: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and current not in seen:
+        seen.append(current)
+        inner = [argument for argument in current.args if isinstance(argument, BaseException)]
+        reason = getattr(current, "reason", None)
+        current = (
+            reason
+            if isinstance(reason, BaseException)
+            else inner[0]
+            if inner
+            else current.__cause__ or current.__context__
+        )
+    said = next((getattr(e, "strerror", None) for e in reversed(seen) if getattr(e, "strerror", None)), None)
+    text = str(said) if said else str(seen[-1]) or type(seen[-1]).__name__
+    return text.rstrip(".")[:200]
