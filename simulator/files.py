@@ -1,0 +1,228 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files a device shows its processes: rendered from the state, written where the device's root is."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simulator.faults import Moment, active, value
+from simulator.state import Image, State
+
+if TYPE_CHECKING:
+    from simulator.store import Device
+
+PROGRAMS = ("bootc", "systemctl", "ostree", "skopeo")
+HEALTH = "org.skorionos.simulator.health"
+DETAIL = HEALTH + "-detail"
+FAILED_UNIT = "org.skorionos.simulator.failed-unit"
+STARTING_SECONDS = "org.skorionos.simulator.starting-seconds"
+DEFAULT_FAILED_UNIT = "plasma-session.service"
+HEALTH_CHECK = "usr/lib/greenboot/check/required.d/50-simulated-health.sh"
+_EXECUTABLE = 0o755
+
+
+@dataclass(frozen=True)
+class File:
+    """A file or, with ``link``, a symbolic link."""
+
+    content: bytes = b""
+    mode: int = 0o644
+    link: str | None = None
+
+
+def health_problem(state: State) -> str | None:
+    """What is wrong with the running system; None when it is healthy."""
+    told = value(state, Moment.HEALTH)
+    if told is not None:
+        return told
+    if state.booted is None or state.booted.image.labels.get(HEALTH, "healthy") == "healthy":
+        return None
+    return state.booted.image.labels.get(DETAIL, "the image was told to be unhealthy")
+
+
+def failed_units(state: State) -> dict[str, str]:
+    """Units that failed in this boot, with their descriptions."""
+    units = dict.fromkeys(state.boot.failed_units, "OSTree Complete Boot")
+    if health_problem(state) is not None:
+        labels = state.booted.image.labels if state.booted else {}
+        units[labels.get(FAILED_UNIT, DEFAULT_FAILED_UNIT)] = "Session of the desktop"
+    return units
+
+
+def os_release(image: Image) -> str:
+    """An os-release made of the labels of an image that has no files."""
+    labels = image.labels
+    version = labels.get("org.opencontainers.image.version", "")
+    title = labels.get("org.opencontainers.image.title", "Simulated system")
+    values = {
+        "NAME": labels.get("org.skorionos.simulator.os-name", "SkorionOS"),
+        "ID": labels.get("org.skorionos.simulator.os-id", "skorionos"),
+        "ID_LIKE": "arch",
+        "PRETTY_NAME": f"{title} {version}".strip(),
+        "VARIANT_ID": labels.get("org.skorionos.variant", ""),
+        "IMAGE_ID": labels.get("org.skorionos.variant", ""),
+        "IMAGE_VERSION": version,
+    }
+    return "".join(f'{key}="{text}"\n' for key, text in values.items() if text)
+
+
+def rendered(state: State, tree: Path) -> dict[str, File]:
+    """Every file that follows from the state, by path below the root; ``tree`` has what the image's layers brought."""
+    files = _image_files(tree)
+    without_files = not files
+    booted = state.booted
+    if booted is not None:
+        if "usr/lib/os-release" not in files and "etc/os-release" not in files:
+            files["usr/lib/os-release"] = File(os_release(booted.image).encode())
+        if "usr/lib/os-release" in files:
+            files.setdefault("etc/os-release", File(link="../usr/lib/os-release"))
+        problem = health_problem(state)
+        if problem is not None or without_files:
+            files[HEALTH_CHECK] = File(_check_script(problem).encode(), _EXECUTABLE)
+    elif not state.in_place:
+        files["usr/lib/os-release"] = File(b'NAME="Linux"\nID="linux"\nPRETTY_NAME="A system without bootc"\n')
+        files["etc/os-release"] = File(link="../usr/lib/os-release")
+    files.update(_run_files(state))
+    if not state.in_place:
+        files["proc/sys/kernel/random/boot_id"] = File(f"{state.boot.id}\n".encode())
+        files["proc/cmdline"] = File(f"{command_line(state)}\n".encode())
+    return files
+
+
+def _image_files(tree: Path) -> dict[str, File]:
+    files: dict[str, File] = {}
+    for path in sorted(tree.rglob("*")):
+        name = str(path.relative_to(tree))
+        if path.is_symlink():
+            files[name] = File(link=os.readlink(path))
+        elif path.is_file():
+            files[name] = File(path.read_bytes(), path.stat().st_mode & 0o777)
+    return files
+
+
+def _check_script(problem: str | None) -> str:
+    if problem is None:
+        return "#!/bin/sh\necho 'the simulated system is healthy'\n"
+    return f"#!/bin/sh\necho {shlex.quote(problem)}\nexit 1\n"
+
+
+def command_line(state: State) -> str:
+    """The kernel command line of the running system."""
+    root, booted = "root=UUID=5e1f0000-0000-4000-8000-000000000001 rw", state.booted
+    if booted is None:
+        return f"{root} quiet"
+    if state.composefs:
+        return f"{root} composefs={booted.checksum} quiet"
+    return f"{root} ostree=/ostree/boot.1/{booted.stateroot}/{booted.checksum}/0"
+
+
+def _run_files(state: State) -> dict[str, File]:
+    files: dict[str, File] = {}
+    if state.booted is not None and not state.composefs:
+        files["run/ostree-booted"] = File()
+        if state.reboot_required is not None:
+            note = f"bootc: Reboot required for image: {state.reboot_required}\n"
+            files["run/reboot-required"] = File(note.encode())
+    if state.staged is not None:
+        if state.composefs:
+            note = json.dumps({"depl_id": state.staged.id, "finalization_locked": state.staged_locked})
+            files["run/composefs/staged-deployment"] = File(note.encode())
+        else:
+            files["run/ostree/staged-deployment"] = File(state.staged.id.encode())
+            if state.staged_locked:
+                files["run/ostree/staged-deployment-locked"] = File()
+    return files
+
+
+def arrange(device: Device, state: State) -> None:
+    """Write what ``rendered`` says and remove what an earlier state had put there."""
+    root = device.root(state)
+    tree = device.trees / (state.booted_id or "none")
+    files = rendered(state, tree)
+    ledger = device.directory / "managed.json"
+    before = json.loads(ledger.read_text(encoding="utf-8")) if ledger.exists() else []
+    for name in before:
+        if name not in files:
+            (root / name).unlink(missing_ok=True)
+    for name, file in files.items():
+        _write(root / name, file)
+    if sorted(files) != before:
+        ledger.write_text(json.dumps(sorted(files)), encoding="utf-8")
+    _drop_trees(device, state)
+
+
+def _write(path: Path, file: File) -> None:
+    if file.link is not None:
+        if path.is_symlink() and str(path.resolve()) == str((path.parent / file.link).resolve()):
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.symlink_to(file.link)
+        return
+    if not path.is_symlink() and path.is_file() and path.read_bytes() == file.content:
+        if path.stat().st_mode & 0o777 != file.mode:
+            path.chmod(file.mode)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.new")
+    draft.write_bytes(file.content)
+    draft.chmod(file.mode)
+    draft.replace(path)
+
+
+def _drop_trees(device: Device, state: State) -> None:
+    import shutil
+
+    keep = {entry.id for entry in state.everything}
+    if device.trees.is_dir():
+        for tree in device.trees.iterdir():
+            # A tree being unpacked carries a dot: its deployment is not in the state yet.
+            if tree.name not in keep and not tree.name.startswith("."):
+                shutil.rmtree(tree, ignore_errors=True)
+
+
+def arrange_boot(device: Device, state: State) -> None:
+    """What a boot does to the file system before anything runs: /run starts empty, the fixed directories exist."""
+    import shutil
+
+    if state.in_place:
+        return
+    root = device.root(state)
+    shutil.rmtree(root / "run", ignore_errors=True)
+    for name in ("run", "tmp", "etc", "var/lib", "var/tmp", "usr/lib/greenboot/check/required.d"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    policy = root / "etc/containers/policy.json"
+    if not policy.exists():
+        policy.parent.mkdir(parents=True, exist_ok=True)
+        policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}\n', encoding="utf-8")
+
+
+def arrange_programs(device: Device, state: State) -> None:
+    """Keep DIR/bin: one script for each program the device has."""
+    from simulator.store import python
+
+    device.programs.mkdir(exist_ok=True)
+    absent = set()
+    if not state.has_bootc:
+        absent = {"bootc", "ostree", "skopeo"}
+    elif active(state, Moment.FIND) is not None:
+        absent = {"bootc"}
+    if state.composefs:
+        absent.add("ostree")
+    package = Path(__file__).resolve().parent
+    for name in PROGRAMS:
+        if name in absent:
+            (device.programs / name).unlink(missing_ok=True)
+            continue
+        command = " ".join(
+            shlex.quote(word)
+            for word in (python(), "-E", "-S", str(package / "__main__.py"), "device", str(device.directory), name)
+        )
+        _write(device.programs / name, File(f'#!/bin/sh\nexec {command} "$@"\n'.encode(), _EXECUTABLE))

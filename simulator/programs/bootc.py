@@ -1,0 +1,193 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``bootc`` on a device: parses, locks, runs the verb, prints, and reboots when asked to."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING, ContextManager
+
+from simulator import faults
+from simulator.faults import Moment
+from simulator.programs import TERMINATED
+from simulator.programs.usage import HelpAsked, Parsed, UsageError, parse
+from simulator.state import State
+from simulator.store import Device
+from simulator.verbs import composefs, ostree
+from simulator.verbs.common import BootcError, Outcome, SwitchOptions, UpgradeOptions, World
+
+if TYPE_CHECKING:
+    from simulator.world import DeviceWorld
+
+KILLED = 137
+NOT_FOUND = 127
+_LONGEST_PARK_SECONDS = 300.0
+
+
+def perform(state: State, parsed: Parsed, world: World) -> Outcome:
+    """Run a parsed command other than status on ``state``; raises BootcError. Pure as far as ``world`` is."""
+    if state.booted is None:
+        raise BootcError("Initializing storage", "System not booted via bootc")
+    if parsed.on("soft-reboot"):
+        raise BootcError("soft reboots are not simulated; leave out --soft-reboot")
+    if parsed.verb == "upgrade":
+        upgrade = UpgradeOptions(
+            check=parsed.on("check"),
+            apply=parsed.on("apply"),
+            download_only=parsed.on("download-only"),
+            from_downloaded=parsed.on("from-downloaded"),
+            quiet=parsed.on("quiet"),
+            tag=parsed.flags.get("tag"),
+        )
+        return composefs.upgrade(state, upgrade, world) if state.composefs else ostree.upgrade(state, upgrade, world)
+    if parsed.verb == "switch":
+        assert parsed.positional is not None
+        transport = parsed.flags.get("transport", "registry")
+        switch = SwitchOptions(
+            target=parsed.positional,
+            transport="registry" if transport == "docker://" else transport,
+            enforce_sigpolicy=parsed.on("enforce-container-sigpolicy"),
+            retain=parsed.on("retain"),
+            apply=parsed.on("apply"),
+            quiet=parsed.on("quiet"),
+        )
+        return composefs.switch(state, switch, world) if state.composefs else ostree.switch(state, switch, world)
+    if parsed.verb == "rollback":
+        apply = parsed.on("apply")
+        return composefs.rollback(state, apply=apply) if state.composefs else ostree.rollback(state, apply=apply)
+    if parsed.verb == "usr-overlay":
+        return _usr_overlay(state, read_only=parsed.on("read-only"))
+    assert parsed.positional is not None
+    if not state.composefs:
+        raise BootcError("delete-deployment is only supported for composefs backend")
+    return composefs.delete_deployment(state, parsed.positional)
+
+
+def show_status(state: State, parsed: Parsed, *, tty: bool) -> Outcome:
+    """``bootc status``; raises BootcError."""
+    from simulator import status
+
+    wanted = parsed.flags.get("format-version", "1")
+    if wanted not in ("0", "1"):
+        raise BootcError("Status", f"Unsupported format version: {wanted}")
+    form = parsed.flags.get("format") or ("json" if parsed.on("json") else "humanreadable" if tty else "yaml")
+    only_booted = parsed.on("booted")
+    if form == "json":
+        text = status.as_json(status.document(state, only_booted=only_booted), state.bootc_version)
+    elif form == "yaml":
+        text = status.as_yaml(status.document(state, only_booted=only_booted))
+    else:
+        text = status.as_text(state, only_booted=only_booted, verbose=parsed.on("verbose"))
+    return Outcome(state, document=text)
+
+
+def _usr_overlay(state: State, *, read_only: bool) -> Outcome:
+    discarded = "All changes there will be discarded on reboot."
+    if state.usr_overlay is not None:
+        if not state.composefs:
+            raise BootcError("Deployment is already in unlocked state: development")
+        return Outcome(state, out=["An overlayfs is already mounted on /usr"])
+    after = replace(state, usr_overlay="readOnly" if read_only else "readWrite")
+    if state.composefs:
+        kind = "read-only" if read_only else "read/write"
+        return Outcome(after, out=[f"A {kind} overlayfs is now mounted on /usr", discarded])
+    return Outcome(after, out=["Development mode enabled.  A writable overlayfs is now mounted on /usr.", discarded])
+
+
+def run(device: Device, arguments: list[str]) -> int:
+    """The program ``bootc`` on ``device``; returns its exit code. Raises Unreachable and Rebooted."""
+    state = device.visited()
+    if not state.has_bootc or faults.active(state, Moment.FIND) is not None:
+        sys.stderr.write("bootc: command not found\n")
+        return NOT_FOUND
+    try:
+        parsed = parse(arguments, state.bootc_version)
+    except HelpAsked as asked:
+        sys.stdout.write(str(asked))
+        return 0
+    except UsageError as wrong:
+        sys.stderr.write(str(wrong))
+        return 2
+    return _run_parsed(device, state, parsed)
+
+
+def _run_parsed(device: Device, state: State, parsed: Parsed) -> int:
+    if faults.active(state, Moment.START) is not None:
+        device.pause(state, faults.seconds(state, Moment.START))
+        return KILLED
+    try:
+        _require_root(state, parsed)
+    except BootcError as failed:
+        return _failed(failed)
+    # Only ostree serialises its commands; the lock is held for the whole run, a pull included.
+    guard: ContextManager[State] = nullcontext(state) if state.composefs else device.sysroot_lock(state)
+    with guard as fresh:
+        try:
+            outcome = _perform(device, fresh, parsed)
+        except BootcError as failed:
+            return _failed(failed)
+        after = device.commit(fresh, outcome.state)
+        if after.layers != fresh.layers:
+            _world(device, after).drop_blobs(after)
+        _print(outcome)
+        if outcome.reboot:
+            return _reboot_and_park(device, after)
+    return outcome.code
+
+
+def _failed(failed: BootcError) -> int:
+    sys.stderr.buffer.write(("".join(f"{note}\n" for note in failed.notes) + f"error: {failed}\n").encode())
+    return 1
+
+
+def _perform(device: Device, state: State, parsed: Parsed) -> Outcome:
+    if parsed.verb == "status":
+        return show_status(state, parsed, tty=sys.stdout.isatty())
+    return perform(state, parsed, _world(device, state))
+
+
+def _world(device: Device, state: State) -> DeviceWorld:
+    from simulator.world import DeviceWorld
+
+    return DeviceWorld(device, state)
+
+
+def _require_root(state: State, parsed: Parsed) -> None:
+    # A device that is a directory belongs to whoever made it; one that is this machine has real users.
+    if state.in_place and os.geteuid() != 0:
+        context = "Status" if parsed.verb == "status" else "Initializing storage"
+        raise BootcError(
+            context,
+            "Preparing for write",
+            "Querying root privilege",
+            "This command must be executed as the root user",
+        )
+
+
+def _print(outcome: Outcome) -> None:
+    # Explicit bytes: the texts hold no-break spaces, and the locale of a remote session is often C.
+    for line in outcome.err:
+        sys.stderr.buffer.write(f"{line}\n".encode())
+    text = outcome.document if outcome.document is not None else "".join(f"{line}\n" for line in outcome.out)
+    sys.stdout.buffer.write(text.encode())
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+def _reboot_and_park(device: Device, state: State) -> int:
+    """Ask for the reboot and wait to be killed by it, as ``--apply`` does: it never returns normally."""
+    if state.in_place:
+        import subprocess
+
+        if subprocess.run(["systemctl", "reboot"], check=False).returncode != 0:
+            return _failed(BootcError("Rebooting", "systemctl reboot failed"))
+        time.sleep(_LONGEST_PARK_SECONDS)
+        return 1
+    device.reboot(orderly=True)
+    time.sleep(min(1.0, state.boot_seconds / 2))
+    return TERMINATED

@@ -1,0 +1,232 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The document ``bootc status`` prints, and its three renderings. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Dict
+
+from simulator.reference import ImageRef
+from simulator.state import Deployment, Image, State
+from simulator.verbs.common import version_of
+from simulator.versions import has
+
+Json = Dict[str, Any]
+
+
+def document(state: State, *, only_booted: bool = False) -> Json:
+    """The host document, keys in the order bootc declares them."""
+    spec = state.spec
+    queued = state.rollback_queued
+    status: Json = {
+        "staged": None if only_booted else _entry(state, state.staged),
+        "booted": _entry(state, state.booted),
+        "rollback": None if only_booted else _entry(state, state.rollback),
+    }
+    others = "composefs otherDeployments" if state.composefs else "otherDeployments"
+    if state.others and has(state.bootc_version, others):
+        status["otherDeployments"] = [_entry(state, entry) for entry in state.others]
+    status["rollbackQueued"] = queued
+    status["type"] = None if state.composefs or state.booted is None else "bootcHost"
+    if has(state.bootc_version, "usrOverlay"):
+        overlay = state.usr_overlay
+        status["usrOverlay"] = None if overlay is None else {"accessMode": overlay, "persistence": "transient"}
+    if has(state.bootc_version, "readOnly"):
+        status["readOnly"] = False
+    return {
+        "apiVersion": "org.containers.bootc/v1",
+        "kind": "BootcHost",
+        "metadata": {"name": "host"},
+        "spec": {
+            "image": None if spec is None else _reference(spec),
+            "bootOrder": "rollback" if queued and spec is not None else "default",
+        },
+        "status": status,
+    }
+
+
+def _reference(ref: ImageRef) -> Json:
+    result: Json = {"image": ref.image, "transport": ref.transport}
+    if ref.signature is not None:
+        result["signature"] = ref.signature
+    return result
+
+
+def _image(state: State, image: Image) -> Json:
+    digest = image.digest
+    if state.composefs and not has(state.bootc_version, "composefs manifest digest"):
+        digest = image.config_digest
+    created = image.created
+    if not state.composefs:
+        created = image.labels.get("org.opencontainers.image.created", created)
+    result: Json = {
+        "image": _reference(image.ref),
+        "version": version_of(image, composefs=state.composefs),
+        "timestamp": created,
+        "imageDigest": digest,
+    }
+    if has(state.bootc_version, "architecture"):
+        result["architecture"] = image.architecture
+    return result
+
+
+def _entry(state: State, entry: Deployment | None) -> Json | None:
+    if entry is None:
+        return None
+    update = None if state.composefs else state.cached_updates.get(entry.image.digest)
+    result: Json = {
+        "image": _image(state, entry.image),
+        "cachedUpdate": None if update is None else _image(state, update),
+        "incompatible": False,
+        "pinned": entry.pinned,
+    }
+    if has(state.bootc_version, "softRebootCapable"):
+        result["softRebootCapable"] = soft_reboot_capable(state, entry)
+    if has(state.bootc_version, "downloadOnly"):
+        result["downloadOnly"] = state.staged_locked and entry is state.staged
+    result["store"] = None if state.composefs else "ostreeContainer"
+    result["ostree"] = None if state.composefs else _ostree(state, entry)
+    if has(state.bootc_version, "composefs"):
+        result["composefs"] = _composefs(state, entry) if state.composefs else None
+    return result
+
+
+def soft_reboot_capable(state: State, entry: Deployment) -> bool:
+    """Whether the kernel of ``entry`` is the running one; composefs never says so of the booted deployment."""
+    booted = state.booted
+    if booted is None or "ostree.linux" not in entry.image.labels or (state.composefs and entry.id == booted.id):
+        return False
+    return entry.image.boot_digest == booted.image.boot_digest
+
+
+def _ostree(state: State, entry: Deployment) -> Json:
+    result: Json = {"checksum": entry.checksum, "deploySerial": entry.serial}
+    if has(state.bootc_version, "stateroot"):
+        result = {"stateroot": entry.stateroot, **result}
+    return result
+
+
+def _composefs(state: State, entry: Deployment) -> Json:
+    loader = "systemd" if has(state.bootc_version, "lower-case bootloader") else "Systemd"
+    result: Json = {"verity": entry.checksum, "bootType": "Bls", "bootloader": loader}
+    if has(state.bootc_version, "bootDigest"):
+        result["bootDigest"] = entry.image.boot_digest
+    if has(state.bootc_version, "missingVerityAllowed"):
+        result["missingVerityAllowed"] = False
+    return result
+
+
+def as_json(host: Json, version: str) -> str:
+    """One line, no newline; canonical (sorted) since 1.5.0."""
+    return json.dumps(host, separators=(",", ":"), sort_keys=has(version, "canonical json"), ensure_ascii=False)
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9_/.$\u0080-\uffff][^\n]*\Z")
+_NOT_A_STRING = re.compile(
+    r"(?:~|null|Null|NULL|true|True|TRUE|false|False|FALSE|y|Y|n|N|yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF"
+    r"|[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|0x[0-9a-fA-F]+|0o[0-7]+|[-+]?\.(?:inf|Inf|INF)"
+    r"|\.(?:nan|NaN|NAN))\Z"
+)
+
+
+def _scalar(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    text = str(value)
+    plain = _PLAIN.match(text) and ": " not in text and " #" not in text and not text.endswith((":", " "))
+    if plain and not _NOT_A_STRING.match(text):
+        return text
+    return "'" + text.replace("'", "''") + "'" if text.isprintable() else json.dumps(text)
+
+
+def as_yaml(host: Json) -> str:
+    """YAML in declaration order."""
+    return "\n".join(_yaml_lines(host, "")) + "\n"
+
+
+def _yaml_lines(node: Json, indent: str) -> list[str]:
+    lines: list[str] = []
+    for key, value in node.items():
+        if isinstance(value, dict) and value:
+            lines.append(f"{indent}{key}:")
+            lines += _yaml_lines(value, indent + "  ")
+        elif isinstance(value, list):
+            lines.append(f"{indent}{key}:")
+            for item in value:
+                block = _yaml_lines(item, indent + "  ")
+                lines.append(f"{indent}- {block[0].lstrip()}")
+                lines += block[1:]
+        else:
+            lines.append(f"{indent}{key}: {_scalar(value)}")
+    return lines
+
+
+def as_text(state: State, *, only_booted: bool = False, verbose: bool = False) -> str:
+    """For people."""
+    if state.booted is None:
+        return "System is not deployed via bootc.\n"
+    slots = [("● Booted image", state.booted)]
+    if not only_booted:
+        if state.staged is not None:
+            slots.insert(0, ("  Staged image", state.staged))
+        if state.rollback is not None:
+            slots.append(("  Rollback image", state.rollback))
+    slots += [("   Other image", entry) for entry in state.others]
+    return "\n".join(_block(state, heading, entry, verbose=verbose) for heading, entry in slots)
+
+
+def _block(state: State, heading: str, entry: Deployment, *, verbose: bool) -> str:
+    image = entry.image
+    name = image.ref.image if image.ref.transport == "registry" else f"{image.ref.transport}:{image.ref.image}"
+    shown = _image(state, image)
+    rows = [("Digest", f"{shown['imageDigest']} ({image.architecture})")]
+    if state.composefs:
+        rows.append(("Verity", entry.checksum))
+    if shown["version"] is not None:
+        rows.append(
+            ("Version", f"{shown['version']} ({shown['timestamp']})" if shown["timestamp"] else shown["version"])
+        )
+    elif shown["timestamp"]:
+        rows.append(("Timestamp", shown["timestamp"]))
+    if entry.pinned:
+        rows.append(("Pinned", "yes"))
+    rows += _update_rows(state, entry)
+    if verbose:
+        rows += _verbose_rows(state, entry)
+    if entry.id == state.booted_id and state.usr_overlay is not None:
+        access = "read/write" if state.usr_overlay == "readWrite" else "read-only"
+        rows.append(("/usr overlay", f"transient, {access}"))
+    width = max(len(heading), *(len(label) for label, _unused in rows))
+    lines = [f"{heading}: {name}"] + [f"{label:>{width}}: {text}" for label, text in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _update_rows(state: State, entry: Deployment) -> list[Any]:
+    update = state.cached_updates.get(entry.image.digest)
+    if state.composefs or update is None or update.digest == entry.image.digest:
+        return []
+    version = version_of(update, composefs=False)
+    rows = [("Update", "Available")] if version is None else [("UpdateVersion", f"{version} ({update.created})")]
+    if has(state.bootc_version, "human update digest"):
+        rows.append(("UpdateDigest", update.digest))
+    return rows
+
+
+def _verbose_rows(state: State, entry: Deployment) -> list[Any]:
+    rows = []
+    if not state.composefs:
+        rows += [("StateRoot", entry.stateroot), ("Deploy serial", str(entry.serial)), ("Commit", entry.checksum)]
+    rows.append(("Staged", "yes" if entry is state.staged else "no"))
+    rows.append(("Signature", "none" if entry.image.ref.signature is None else entry.image.ref.signature))
+    if has(state.bootc_version, "softRebootCapable"):
+        rows.append(("Soft-reboot", "yes" if soft_reboot_capable(state, entry) else "no"))
+    if entry is state.staged and has(state.bootc_version, "downloadOnly"):
+        rows.append(("Download-only", "yes" if state.staged_locked else "no"))
+    return rows

@@ -1,0 +1,209 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A device's directory: one JSON file for its state, two locks, and the files its processes see."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+from simulator import boot, faults
+from simulator.session import SESSION_BOOT, refusal
+from simulator.state import Deployment, State, deployment_from_json, deployment_to_json, from_json, to_json
+
+WHILE_BOOTING = "the device is rebooting"
+
+
+class Unreachable(Exception):
+    """Nothing can be done on the device now; the text says why."""
+
+
+class Rebooted(Exception):
+    """The boot a process belongs to has ended: whatever it was doing did not happen."""
+
+
+class NoDevice(Exception):
+    """There is no device in the directory."""
+
+
+class Device:
+    """Access to the device kept in ``directory``."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = Path(directory).absolute()
+        self.state_file = self.directory / "state.json"
+        self.blobs = self.directory / "store" / "blobs" / "sha256"
+        self.trees = self.directory / "deployments"
+        self.programs = self.directory / "bin"
+        # What lives in /run: in place it must be lost with the container, so it is really kept there.
+        self.run_file = Path("/run/bootc-simulator/staged.json")
+
+    def root(self, state: State) -> Path:
+        """Where the files of the running system are."""
+        return Path("/") if state.in_place else self.directory / "root"
+
+    def load(self) -> State:
+        """The device as it was last written; raises NoDevice."""
+        try:
+            data = json.loads(self.state_file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise NoDevice(f"there is no device in {self.directory}; make one with 'device DIR create'") from None
+        state = from_json(data)
+        return self._with_run(state) if state.in_place else state
+
+    def _with_run(self, state: State) -> State:
+        try:
+            data = json.loads(self.run_file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return replace(state, staged=None, staged_locked=False)
+        staged: Deployment = deployment_from_json(data["staged"])
+        return replace(state, staged=staged, staged_locked=data["locked"])
+
+    def _save_run(self, state: State) -> State:
+        if state.staged is None:
+            self.run_file.unlink(missing_ok=True)
+        else:
+            self.run_file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(
+                self.run_file,
+                json.dumps({"staged": deployment_to_json(state.staged), "locked": state.staged_locked}),
+            )
+        return replace(state, staged=None, staged_locked=False)
+
+    def write(self, state: State) -> None:
+        """Write the state and the summary ``exec`` reads; the caller holds the state lock."""
+        kept = self._save_run(state) if state.in_place else state
+        data = to_json(kept)
+        data["reach"] = reach(state)
+        write_atomically(self.state_file, json.dumps(data, indent=1))
+
+    @contextmanager
+    def state_lock(self) -> Iterator[None]:
+        """The short lock around reading and writing the state."""
+        with (self.directory / "state.lock").open("a", encoding="utf-8") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
+
+    def update(self, change: Callable[[State], State]) -> State:
+        """Read, change and write the state as one step, and bring the device's files in line."""
+        with self.state_lock():
+            state = change(self.load())
+            self.write(state)
+            self.sync(state)
+        return state
+
+    def commit(self, before: State, after: State) -> State:
+        """Write what a program made of ``before``, unless the device was rebooted under it (Rebooted)."""
+        if after == before:
+            return before
+
+        def merge(fresh: State) -> State:
+            if fresh.boot.id != before.boot.id:
+                raise Rebooted
+            return replace(after, faults=fresh.faults, boot=fresh.boot)
+
+        return self.update(merge)
+
+    def settled(self) -> State:
+        """The device as a visitor finds it: booted if it is time. Raises Unreachable."""
+        state = self.load()
+        why = refusal(reach(state), time.time())
+        if why is not None:
+            raise Unreachable(why)
+        if state.boot.settled:
+            return state
+        with self.state_lock():
+            state = self.load()
+            if not state.boot.settled:
+                state = replace(state, boot=replace(state.boot, settled=True, silent=False))
+                from simulator.files import arrange_boot
+
+                arrange_boot(self, state)
+                self.write(state)
+                self.sync(state)
+        return state
+
+    def visited(self) -> State:
+        """As settled, for a process that may have outlived the boot it was started in (Rebooted)."""
+        session = os.environ.get(SESSION_BOOT, "")
+        boot_id, _unused, directory = session.partition(" ")
+        if directory == str(self.directory) and self.load().boot.id != boot_id:
+            raise Rebooted
+        return self.settled()
+
+    def sync(self, state: State) -> None:
+        """Bring programs and files of the device in line with its state."""
+        from simulator.files import arrange, arrange_programs
+
+        if not state.in_place:
+            arrange_programs(self, state)
+        if state.boot.settled:
+            arrange(self, state)
+
+    def pause(self, state: State, seconds: float) -> None:
+        """Let time pass on the device; raises Rebooted as soon as the boot ``state`` is in has ended."""
+        end = time.monotonic() + seconds
+        while True:
+            left = end - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(left, 0.1 if seconds < 10 else 0.5))
+            if self.load().boot.id != state.boot.id:
+                raise Rebooted
+
+    @contextmanager
+    def sysroot_lock(self, state: State) -> Iterator[State]:
+        """The exclusive lock every ostree command takes for as long as it runs; yields the state under it."""
+        with (self.directory / "sysroot.lock").open("a", encoding="utf-8") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            while True:
+                fresh = self.load()
+                if fresh.boot.id != state.boot.id:
+                    raise Rebooted
+                held = faults.lock_free_at(fresh) - time.time()
+                if held <= 0:
+                    break
+                time.sleep(min(held, 0.1))
+            yield fresh
+
+    def reboot(self, *, orderly: bool) -> State:
+        """Reboot the simulated device; it is unreachable from now on until it is up."""
+        return self.update(lambda state: boot.reboot(state, time.time(), new_boot_id(), orderly=orderly))
+
+
+def reach(state: State) -> dict[str, Any]:
+    """What ``exec`` needs to know: why the device does not answer, until when it boots, whether files are due."""
+    why: str | None = faults.unreachable(state)
+    return {
+        "why": why,
+        "up_at": state.boot.up_at,
+        "while_booting": WHILE_BOOTING,
+        "settled": state.boot.settled,
+    }
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace the file at ``path`` in one step."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)
+
+
+def new_boot_id() -> str:
+    """A random boot id in the kernel's format."""
+    import uuid
+
+    return str(uuid.uuid4())
+
+
+def python() -> str:
+    """The interpreter running this, without a virtual environment in between."""
+    return os.path.realpath(sys.executable)

@@ -1,0 +1,207 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""upgrade, switch and rollback as the ostree backend does them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from simulator.reference import ImageRef
+from simulator.state import Deployment, Image, State
+from simulator.verbs.common import (
+    BootcError,
+    Outcome,
+    SwitchOptions,
+    UpgradeOptions,
+    World,
+    check_space,
+    diff_lines,
+    fetch,
+    missing_layers,
+    resolve,
+    size_text,
+    spinner,
+    swap_default,
+    unpack,
+    version_of,
+)
+from simulator.versions import has
+
+
+def upgrade(state: State, options: UpgradeOptions, world: World) -> Outcome:
+    """``bootc upgrade``."""
+    outcome = Outcome(state)
+    if options.from_downloaded:
+        return _unlock_downloaded(outcome, options)
+    booted, spec = state.booted, state.spec
+    assert booted is not None
+    assert spec is not None
+    ref = spec if options.tag is None else spec.with_tag(options.tag)
+    if options.check:
+        return _check(outcome, booted, ref, world)
+    state, image = _prepare(outcome, ref, world, "Upgrading", quiet=options.quiet)
+    staged = state.staged
+    if staged is not None and staged.image.digest == image.digest:
+        outcome.reboot = options.apply
+        outcome.out.append(_relock(outcome, state, options))
+    elif booted.image.digest == image.digest:
+        outcome.out.append("No update available.")
+        outcome.state = state
+    else:
+        _stage(outcome, state, image, world, locked=options.download_only, quiet=options.quiet, context="Upgrading")
+        outcome.out += diff_lines(booted.image, image)
+        outcome.reboot = options.apply
+    return outcome
+
+
+def _unlock_downloaded(outcome: Outcome, options: UpgradeOptions) -> Outcome:
+    state = outcome.state
+    if state.staged is None:
+        raise BootcError("Upgrading", "No staged deployment found")
+    if state.staged_locked:
+        outcome.out.append("Staged deployment will now be applied on reboot")
+        outcome.state = replace(state, staged_locked=False)
+    else:
+        outcome.out.append("Staged deployment is already set to apply on reboot")
+    outcome.reboot = options.apply
+    return outcome
+
+
+def _check(outcome: Outcome, booted: Deployment, ref: ImageRef, world: World) -> Outcome:
+    # The registry is compared with the image stored under this reference, not with what is booted.
+    state = outcome.state
+    image = resolve(state, world, ref, "Upgrading", "Preparing import", "Fetching manifest")
+    stored = state.stored.get(ref.image)
+    if stored is not None and stored.digest == image.digest:
+        outcome.out.append(f"No changes in: {ref.pull_spec}")
+        return outcome
+    outcome.out.append(f"Update available for: {ref.pull_spec}")
+    outcome.out += _version_lines(image)
+    outcome.out += diff_lines(booted.image, image)
+    outcome.state = _remember_update(state, stored, image)
+    return outcome
+
+
+def _remember_update(state: State, stored: Image | None, image: Image) -> State:
+    if stored is None:
+        return state
+    return replace(state, cached_updates={**state.cached_updates, stored.digest: image})
+
+
+def _version_lines(image: Image) -> list[str]:
+    version = version_of(image, composefs=False)
+    return ([] if version is None else [f"  Version: {version}"]) + [f"  Digest: {image.digest}"]
+
+
+def _relock(outcome: Outcome, state: State, options: UpgradeOptions) -> str:
+    """The staged deployment is what the registry has: set its lock as asked, and say what became of it."""
+    locked = state.staged_locked
+    outcome.state = replace(state, staged_locked=options.download_only)
+    if locked == options.download_only:
+        return "Staged update present, not changed"
+    if options.download_only:
+        return "Image downloaded, but will not be applied on reboot"
+    return "Staged deployment will now be applied on reboot"
+
+
+def _prepare(outcome: Outcome, ref: ImageRef, world: World, verb: str, *, quiet: bool) -> tuple[State, Image]:
+    """Make sure that what ``ref`` is now is stored here, pulling if need be."""
+    state = outcome.state
+    stored = state.stored.get(ref.image)
+    if stored is not None and stored.digest == ref.pinned_digest:
+        # A reference by this architecture's own digest cannot move: no request is made.
+        outcome.out.append(f"No changes in {ref} => {stored.digest}")
+        return state, replace(stored, ref=ref)
+    image = resolve(state, world, ref, verb, "Preparing import", "Fetching manifest")
+    local = {entry.image.digest for entry in state.everything}
+    if image.digest in local or (stored is not None and stored.digest == image.digest):
+        outcome.out.append(f"No changes in {ref} => {image.digest}")
+        return replace(state, stored={**state.stored, ref.image: image}), image
+    _check_bootable(state, image, verb)
+    needed = missing_layers(image, state.layers)
+    size = sum(layer.size for layer in needed)
+    check_space(state, image, size, verb)
+    present = len({layer.digest for layer in image.layers}) - len(needed)
+    if needed and not quiet:
+        outcome.out.append(f"layers already present: {present}; layers needed: {len(needed)} ({size_text(size)})")
+    state, _unused = fetch(_remember_update(state, stored, image), world, image, verb, "Importing")
+    return replace(state, stored={**state.stored, ref.image: image}), image
+
+
+def _check_bootable(state: State, image: Image, verb: str) -> None:
+    if not ({"ostree.bootable", "containers.bootc"} & set(image.labels)):
+        raise BootcError(verb, "Target image does not have ostree.bootable label")
+    if image.architecture != state.architecture:
+        raise BootcError(verb, f"Image has architecture {image.architecture}; expected {state.architecture}")
+
+
+def _stage(
+    outcome: Outcome, state: State, image: Image, world: World, *, locked: bool, quiet: bool, context: str
+) -> None:
+    serials = [entry.serial or 0 for entry in state.everything if entry.checksum == image.commit]
+    entry = Deployment(image, image.commit, serial=max(serials) + 1 if serials else 0)
+    unpack(world, entry, context, "Staging")
+    spinner(state, outcome, "Deploying", quiet=quiet)
+    state = replace(state, staged=entry, staged_locked=locked)
+    if has(state.bootc_version, "reboot-required"):
+        state = replace(state, reboot_required=image.digest)
+    state, pruned = cleanup(state)
+    outcome.out += pruned
+    outcome.out.append(f"Queued for next boot: {image.ref}")
+    outcome.out += _version_lines(image)
+    outcome.state = state
+
+
+def cleanup(state: State) -> tuple[State, list[str]]:
+    """Drop images no deployment refers to, layers of no stored image, and updates seen for what is gone."""
+    used = {entry.image.ref.image for entry in state.everything} | set(state.retained)
+    stored: dict[str, Image] = {spec: image for spec, image in state.stored.items() if spec in used}
+    keep = {layer.digest for image in stored.values() for layer in image.layers}
+    gone = {digest: size for digest, size in state.layers.items() if digest not in keep}
+    digests = {entry.image.digest for entry in state.everything} | {image.digest for image in stored.values()}
+    after = replace(
+        state,
+        stored=stored,
+        layers={digest: size for digest, size in state.layers.items() if digest in keep},
+        cached_updates={digest: image for digest, image in state.cached_updates.items() if digest in digests},
+    )
+    dropped = len(state.stored) - len(stored)
+    if not dropped and not gone:
+        return after, []
+    return after, [f"Pruned images: {dropped} (layers: {len(gone)}, objsize: {size_text(sum(gone.values()))})"]
+
+
+def switch(state: State, options: SwitchOptions, world: World) -> Outcome:
+    """``bootc switch``."""
+    outcome = Outcome(state)
+    ref, before = options.ref, state.spec
+    if before == ref:
+        outcome.out.append("Image specification is unchanged.")
+        outcome.reboot = (
+            options.apply and state.staged is not None and has(state.bootc_version, "switch --apply when staged")
+        )
+        return outcome
+    if options.enforce_sigpolicy and world.default_policy() == "insecureAcceptAnything":
+        raise BootcError(
+            "Switching",
+            "containers-policy.json specifies a default of `insecureAcceptAnything`; refusing usage",
+        )
+    state, image = _prepare(outcome, ref, world, "Switching", quiet=options.quiet)
+    if options.retain and before is not None:
+        state = replace(state, retained=(*state.retained, before.image))
+    _stage(outcome, state, image, world, locked=False, quiet=options.quiet, context="Switching")
+    outcome.reboot = options.apply
+    return outcome
+
+
+def rollback(state: State, *, apply: bool) -> Outcome:
+    """``bootc rollback``: a toggle, which discards what is staged."""
+    target = state.rollback
+    if target is None:
+        raise BootcError("Rollback", "Rollback (ostree)", "No rollback available")
+    after, lines = swap_default(state)
+    after = replace(after, staged=None, staged_locked=False)
+    if has(state.bootc_version, "reboot-required"):
+        after = replace(after, reboot_required=target.image.digest)
+    return Outcome(after, out=lines, reboot=apply)

@@ -1,0 +1,65 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which bootc version has which flag, verb and field."""
+
+from __future__ import annotations
+
+DEFAULT_VERSION = "1.16.9"
+
+# Feature -> the first release that has it.
+FIRST: dict[str, str] = {
+    "upgrade --check": "0.1.1",
+    "upgrade --apply": "0.1.3",
+    "switch --enforce-container-sigpolicy": "0.1.5",
+    "rollback": "0.1.10",
+    "status --format": "0.1.13",
+    "status --format-version": "0.1.14",
+    "switch --apply": "0.1.16",
+    "status --format=humanreadable": "1.1.0",
+    "architecture": "1.1.7",
+    "rollback --apply": "1.1.7",
+    "disk preflight": "1.1.7",
+    "otherDeployments": "1.3.0",
+    "stateroot": "1.3.0",
+    "canonical json": "1.5.0",
+    "status --verbose": "1.5.0",
+    "reboot-required": "1.5.0",
+    "softRebootCapable": "1.7.0",
+    "soft-reboot": "1.7.0",
+    "composefs": "1.9.0",
+    "delete-deployment": "1.11.0",
+    "bootDigest": "1.11.0",
+    "downloadOnly": "1.12.0",
+    "upgrade --download-only": "1.12.0",
+    "upgrade --from-downloaded": "1.12.0",
+    "spinner on stderr": "1.12.1",
+    "lower-case bootloader": "1.13.0",
+    "composefs download-only": "1.13.0",
+    "usrOverlay": "1.14.0",
+    "upgrade --tag": "1.15.0",
+    "usr-overlay --read-only": "1.15.0",
+    "human update digest": "1.15.0",
+    "missingVerityAllowed": "1.15.2",
+    "composefs otherDeployments": "1.16.0",
+    "composefs rollback drops staged": "1.16.0",
+    "composefs same-digest error": "1.16.0",
+    "composefs disk preflight": "1.16.0",
+    "switch --apply when staged": "1.16.3",
+    "composefs manifest digest": "1.16.4",
+    "composefs etc conflict check": "1.16.4",
+    "readOnly": "1.16.7",
+}
+
+
+def parse(version: str) -> tuple[int, ...]:
+    """``1.16.9`` as a comparable tuple; raises ValueError for anything else."""
+    parts = tuple(int(part) for part in version.split("."))
+    if len(parts) != 3:
+        raise ValueError(f"not a bootc version: {version!r}; expected three numbers such as 1.16.9")
+    return parts
+
+
+def has(version: str, feature: str) -> bool:
+    """Whether bootc ``version`` has ``feature`` (a key of FIRST)."""
+    return parse(version) >= parse(FIRST[feature])

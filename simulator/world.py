@@ -1,0 +1,133 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The world outside of a device as the verbs see it: registries over HTTP, blobs on disk."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any, Mapping
+
+from simulator.client import INDEX_TYPES, Registry, digest_of
+from simulator.faults import Moment, seconds
+from simulator.reference import ImageRef
+from simulator.state import Image, Layer, Pulled, State
+from simulator.store import Device
+from simulator.unpack import BadLayer, merged, write
+from simulator.verbs.common import PullError
+
+
+class DeviceWorld:
+    """What a program running on ``device`` in ``state`` can reach."""
+
+    def __init__(self, device: Device, state: State) -> None:
+        self.device = device
+        self.state = state
+        self.root = device.root(state)
+
+    def resolve(self, ref: ImageRef) -> Image:
+        """Ask the registry what ``ref`` is for this device's architecture."""
+        if ref.transport != "registry":
+            raise PullError(f"transport {ref.transport!r} is not simulated; use a registry reference")
+        registry = Registry(ref.image, self.root, self.state)
+        digest = _manifest_digest(registry, self.state.architecture)
+        raw, _unused = registry.manifest(digest)
+        try:
+            manifest: dict[str, Any] = json.loads(raw)
+            config_digest = manifest["config"]["digest"]
+            config: dict[str, Any] = json.loads(registry.blob(config_digest))
+        except (ValueError, KeyError) as broken:
+            raise PullError(f"reading manifest {digest}: unexpected content: {broken}") from broken
+        return Image(
+            ref=ref,
+            digest=digest,
+            config_digest=config_digest,
+            architecture=config.get("architecture", ""),
+            created=config.get("created"),
+            labels=config.get("config", {}).get("Labels") or {},
+            annotations=manifest.get("annotations") or {},
+            diff_ids=tuple(config.get("rootfs", {}).get("diff_ids", ())),
+            layers=tuple(Layer(entry["digest"], entry["size"], entry["mediaType"]) for entry in manifest["layers"]),
+        )
+
+    def pull(self, image: Image, have: Mapping[str, int]) -> Pulled:
+        """Fetch what is missing; layers the registry knows only the size of are counted as if they came."""
+        started = time.monotonic()
+        if any(layer.digest not in have for layer in image.layers):
+            self.device.pause(self.state, seconds(self.state, Moment.PULL))
+        _refuse_zstd(image)
+        registry = Registry(image.ref.image, self.root, self.state)
+        fetched = reused = fetched_layers = reused_layers = 0
+        for layer in {layer.digest: layer for layer in image.layers}.values():
+            if layer.digest in have:
+                reused, reused_layers = reused + layer.size, reused_layers + 1
+                continue
+            registry.layer(layer.digest, self._blob(layer))
+            fetched, fetched_layers = fetched + layer.size, fetched_layers + 1
+        return Pulled(fetched, reused, fetched_layers, reused_layers, round(time.monotonic() - started, 3))
+
+    def unpack(self, image: Image, deployment: str) -> None:
+        """Put identity and health checks of ``image`` into the tree of ``deployment``."""
+        blobs: list[Path] = [self._blob(layer) for layer in image.layers]
+        target = self.device.trees / deployment
+        draft = self.device.trees / f".{deployment[:64]}.new"
+        shutil.rmtree(draft, ignore_errors=True)
+        same = [entry for entry in self.state.everything if entry.image.digest == image.digest]
+        if same and (self.device.trees / same[0].id).is_dir():
+            # Deployed already: its layers may be gone from the store, which keeps those of stored images only.
+            shutil.copytree(self.device.trees / same[0].id, draft, symlinks=True)
+        else:
+            draft.mkdir(parents=True)
+            try:
+                write(merged(blob for blob in blobs if blob.is_file()), draft)
+            except BadLayer as bad:
+                shutil.rmtree(draft, ignore_errors=True)
+                raise PullError(str(bad)) from bad
+        shutil.rmtree(target, ignore_errors=True)
+        draft.replace(target)
+
+    def default_policy(self) -> str | None:
+        """The type of the default entry of the device's policy.json."""
+        path = self.root / "etc/containers/policy.json"
+        if not path.is_file():
+            return None
+        default = json.loads(path.read_text(encoding="utf-8")).get("default", [])
+        return default[0]["type"] if len(default) == 1 else None
+
+    def drop_blobs(self, state: State) -> None:
+        """Remove the files of layers the device no longer has."""
+        if self.device.blobs.is_dir():
+            for path in self.device.blobs.iterdir():
+                if f"sha256:{path.name}" not in state.layers and not path.name.startswith("."):
+                    path.unlink(missing_ok=True)
+
+    def _blob(self, layer: Layer) -> Path:
+        return self.device.blobs / layer.digest.partition(":")[2]
+
+
+def _refuse_zstd(image: Image) -> None:
+    for layer in image.layers:
+        if "zstd" in layer.media_type:
+            raise PullError(
+                f"layer {layer.digest} is compressed with zstd, which the simulator cannot read; "
+                "push the image with gzip layers"
+            )
+
+
+def _manifest_digest(registry: Registry, architecture: str) -> str:
+    """The digest of the manifest for ``architecture``, looked up in an index if need be."""
+    raw, declared = registry.manifest()
+    try:
+        document: dict[str, Any] = json.loads(raw)
+    except ValueError as broken:
+        raise PullError(f"reading manifest {registry.place.target}: not JSON: {broken}") from broken
+    if document.get("mediaType", declared) not in INDEX_TYPES and "manifests" not in document:
+        return digest_of(raw)
+    for entry in document["manifests"]:
+        platform = entry.get("platform", {})
+        if platform.get("architecture") == architecture and platform.get("os", "linux") == "linux":
+            return str(entry["digest"])
+    raise PullError(f'no image found in image index for architecture {architecture}, variant "", OS linux')

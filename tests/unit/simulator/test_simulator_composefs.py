@@ -1,0 +1,192 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The composefs backend, where it differs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from simulator import status
+from simulator.verbs.common import BootcError
+from tests.simulated_world import REPOSITORY, STABLE, FakeWorld, bootc, device, image, names, reboot, with_fault
+
+OTHER = f"{REPOSITORY}:other"
+
+
+def composefs(booted="b", *, rollback="a", version="1.16.9"):
+    return device(booted, backend="composefs", rollback=rollback, version=version)
+
+
+def staged(*flags: str, version: str = "1.16.9"):
+    world = FakeWorld(stable="n")
+    return bootc(composefs(version=version), world, "upgrade", *flags).state, world
+
+
+def test_upgrade_stages_silently():
+    outcome = bootc(composefs(), FakeWorld(stable="n"), "upgrade", "--apply")
+    assert outcome.out == []
+    assert outcome.reboot
+    assert names(outcome.state) == {"booted": "b", "staged": "n", "rollback": "a"}
+    assert names(reboot(outcome.state)) == {"booted": "n", "staged": None, "rollback": "b"}
+    assert outcome.state.reboot_required is None
+
+
+@pytest.mark.parametrize("there", ["b", "a"])
+def test_upgrade_to_booted_or_rollback_content_does_nothing(there):
+    outcome = bootc(composefs(), FakeWorld(stable=there), "upgrade", "--apply")
+    assert outcome.out == [f"No changes in: {STABLE}"]
+    assert not outcome.reboot
+    assert outcome.state.staged is None
+
+
+@pytest.mark.parametrize("there", ["n", "b", "a"])
+def test_upgrade_with_something_staged_to_any_deployed_content_keeps_it_and_does_not_reboot(there):
+    state, world = staged("--download-only")
+    world.put(STABLE, there)
+    outcome = bootc(state, world, "upgrade", "--apply")
+    assert outcome.out == [f"No changes in staged image: {STABLE}"]
+    assert not outcome.reboot
+    assert names(outcome.state)["staged"] == "n"
+    assert outcome.state.staged_locked, "upgrade does not unlock"
+
+
+def test_before_1_16_4_an_already_staged_update_was_told_and_applied():
+    state, world = staged(version="1.16.3")
+    outcome = bootc(state, world, "upgrade", "--apply")
+    assert outcome.out == ["Update already staged. To apply update run `bootc update --apply`"]
+    assert outcome.reboot
+
+
+def test_check_prints_counts_only_and_stages_nothing():
+    outcome = bootc(composefs(), FakeWorld(stable="n"), "upgrade", "--check")
+    assert [line.split(":")[0] for line in outcome.out] == ["Total new layers", "Removed layers", "Added layers"]
+    assert outcome.state.staged is None
+
+
+def test_check_stages_content_that_is_in_the_repository_but_not_deployed():
+    state, world = staged("--download-only")
+    lost = reboot(state)
+    assert lost.staged is None
+    assert names(bootc(lost, world, "upgrade", "--check").state)["staged"] == "n"
+
+
+def test_from_downloaded_unlocks_in_silence_and_hints_when_there_is_nothing_to_unlock():
+    state, world = staged("--download-only")
+    unlocked = bootc(state, world, "upgrade", "--from-downloaded", "--apply")
+    assert unlocked.out == []
+    assert unlocked.reboot
+    again = bootc(unlocked.state, world, "upgrade", "--from-downloaded", "--apply")
+    assert again.out == [
+        "Staged deployment is present and not in download only mode.",
+        "Use `bootc update --apply` to apply the update.",
+    ]
+    assert not again.reboot
+
+
+def test_download_only_came_to_composefs_with_1_13():
+    with pytest.raises(BootcError, match="not yet supported"):
+        staged("--download-only", version="1.12.1")
+
+
+@pytest.mark.parametrize(("content", "slot"), [("b", "Some(Booted)"), ("n", "Some(Staged)"), ("a", "Some(Rollback)")])
+def test_switch_to_deployed_content_is_an_error(content, slot):
+    state, world = staged()
+    world.put(OTHER, content)
+    with pytest.raises(BootcError) as failed:
+        bootc(state, world, "switch", OTHER)
+    assert str(failed.value).endswith(f"Target image has the same fs-verity digest as the existing {slot} deployment.")
+
+
+def test_switch_unchanged_is_the_way_to_reboot_into_what_is_staged():
+    state, world = staged()
+    outcome = bootc(state, world, "switch", STABLE, "--apply")
+    assert outcome.out == ["Image specification is unchanged."]
+    assert outcome.reboot
+    assert not bootc(composefs(), world, "switch", STABLE, "--apply").reboot
+
+
+def test_a_signature_asked_for_is_forgotten_so_that_the_second_switch_fails():
+    world = FakeWorld(other="n")
+    state = bootc(composefs(), world, "switch", "--enforce-container-sigpolicy", OTHER).state
+    assert state.spec is not None
+    assert state.spec.signature is None
+    with pytest.raises(BootcError, match="same fs-verity digest"):
+        bootc(state, world, "switch", "--enforce-container-sigpolicy", OTHER)
+
+
+@pytest.mark.parametrize(("version", "left"), [("1.15.2", "n"), ("1.16.0", None)])
+def test_rollback_drops_what_is_staged_since_1_16(version, left):
+    state, _unused = staged(version=version)
+    outcome = bootc(state, FakeWorld(), "rollback")
+    assert outcome.out == ["Next boot: rollback deployment"]
+    assert names(outcome.state)["staged"] == left
+
+
+def test_rollback_without_one():
+    with pytest.raises(BootcError, match="No rollback available"):
+        bootc(composefs(rollback=None), FakeWorld(), "rollback")
+
+
+def test_delete_deployment():
+    state, _unused = staged()
+    assert state.staged is not None
+    assert bootc(state, FakeWorld(), "delete-deployment", state.staged.id).state.staged is None
+    queued = bootc(composefs(), FakeWorld(), "rollback").state
+    assert queued.rollback is not None
+    gone = bootc(queued, FakeWorld(), "delete-deployment", queued.rollback.id)
+    assert not gone.state.rollback_queued
+    assert gone.state.rollback is None
+    with pytest.raises(BootcError, match="Cannot delete currently booted deployment"):
+        bootc(state, FakeWorld(), "delete-deployment", str(state.booted_id))
+    with pytest.raises(BootcError, match="Deployment feed not found"):
+        bootc(state, FakeWorld(), "delete-deployment", "feed")
+    with pytest.raises(BootcError, match="only supported for composefs"):
+        bootc(device(), FakeWorld(), "delete-deployment", "feed")
+
+
+@pytest.mark.parametrize(("version", "at_staging"), [("1.16.3", False), ("1.16.4", True)])
+def test_an_etc_conflict_stops_staging_since_1_16_4_and_finalisation_before(version, at_staging):
+    state = with_fault(composefs(version=version), "etc-conflict")
+    world = FakeWorld(stable="n")
+    if at_staging:
+        with pytest.raises(BootcError, match="Merge conflicts found in etc") as failed:
+            bootc(state, world, "upgrade")
+        assert failed.value.notes
+    else:
+        after = reboot(bootc(state, world, "upgrade").state)
+        assert names(after)["booted"] == "b"
+        assert after.boot.failed_units == ()
+
+
+def test_disk_preflight_asks_for_the_whole_image():
+    with pytest.raises(BootcError, match=r"required: 1\.2\u00a0GB"):
+        bootc(with_fault(composefs(), "disk-full"), FakeWorld(stable="n"), "upgrade")
+
+
+def test_status_has_no_type_no_version_and_the_digest_of_its_time():
+    state, _unused = staged()
+    shown = status.document(state)["status"]
+    assert shown["type"] is None
+    assert shown["booted"]["image"]["version"] is None
+    assert shown["booted"]["store"] is None
+    assert shown["booted"]["ostree"] is None
+    assert len(shown["booted"]["composefs"]["verity"]) == 128
+    assert shown["booted"]["image"]["imageDigest"] == image("b").digest
+    old = status.document(replace(state, bootc_version="1.16.3"))["status"]
+    assert old["booted"]["image"]["imageDigest"] == image("b").config_digest
+
+
+def test_a_manifest_annotation_gives_the_version():
+    world = FakeWorld(stable="n")
+    world.images[STABLE] = replace(world.images[STABLE], annotations={"org.opencontainers.image.version": "2026.8"})
+    state = bootc(composefs(), world, "upgrade").state
+    assert status.document(state)["status"]["staged"]["image"]["version"] == "2026.8"
+
+
+def test_the_second_usr_overlay_succeeds():
+    once = bootc(composefs(), FakeWorld(), "usr-overlay")
+    assert once.out[0] == "A read/write overlayfs is now mounted on /usr"
+    assert bootc(once.state, FakeWorld(), "usr-overlay").out == ["An overlayfs is already mounted on /usr"]
