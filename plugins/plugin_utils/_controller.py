@@ -1,0 +1,335 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the rollout's action plugins share: this process as a controller, opening a rollout, the real clock."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ._rollout.decide import advance
+from ._rollout.errors import RolloutError
+from ._rollout.events import Event
+from ._rollout.gate import Wait
+from ._rollout.lease import Holder, take
+from ._rollout.lease import read as read_lease
+from ._rollout.ledger import Ledger, ledger_root_lock, rollouts_in
+from ._rollout.passes import Clock
+from ._rollout.plan import Candidate, Plan, Target, check_membership, make_plan
+from ._rollout.spec import Spec, parse_spec
+from ._rollout.states import (
+    DISRUPTED,
+    Device,
+    DeviceClass,
+    DeviceState,
+    Rollout,
+    RolloutPhase,
+    apply_event,
+    derive,
+    replay,
+)
+
+CLOCK = Clock(time.time, time.sleep)
+
+Resolve = Callable[[Spec], Mapping[str, Target]]
+"""Asks the registries what the digests of a spec are; called only when a rollout is planned."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A rollout ready to be advanced. ``epoch`` is None when there is nothing to do, and so no lease was taken."""
+
+    rollout: Rollout
+    epoch: int | None
+    recorded: tuple[Event, ...]
+    wait: Wait | None
+
+
+def read_spec(path: Path) -> Spec:
+    """The spec in a YAML file, with the release file it may name (relative to the spec)."""
+    document = _read_yaml(path, "rollout spec")
+    release = None
+    if isinstance(document, dict) and isinstance(document.get("release"), str):
+        release = _read_yaml(path.parent / document["release"], "release file")
+    return parse_spec(document, str(path), release)
+
+
+def open_rollout(
+    root: Path,
+    spec: Spec,
+    candidates: Sequence[Candidate],
+    resolve: Resolve,
+    *,
+    dry_run: bool,
+    deadline: float,
+    accept_removed: bool = False,
+) -> Opened:
+    """Plan the rollout, or pick up the one on record, and take its lease if there is anything to do.
+
+    That includes waiting for something that time alone brings about before ``deadline`` (seconds since the epoch).
+    """
+    ledger = Ledger(root, spec.id)
+    with nullcontext() if dry_run else ledger_root_lock(root):
+        known = derive(ledger.read())
+        planned: list[Event] = []
+        rivals: list[_Rival] = []
+        if known is None:
+            check_membership(spec, candidates)
+            plan = make_plan(spec, candidates, resolve(spec))
+            rivals = _find_rivals(root, plan)
+            planned = [Event("planned", CLOCK.now(), data={"plan": plan.as_dict(), "hash": plan.hash})]
+        else:
+            _check_same(known, spec, ledger)
+            _check_present(known, candidates, accept_removed=accept_removed)
+        rollout = known or replay(planned)
+        membership = _membership(rollout, {candidate.host for candidate in candidates})
+        rollout, news, decisions = advance(_after(rollout, membership), CLOCK.now())
+        recorded = (*planned, *membership, *news)
+        if dry_run or not (recorded or decisions.touch or _ends_by(decisions.wait, deadline)):
+            return Opened(rollout, None, recorded, decisions.wait)
+        ledger.create()
+        holder = _this_process(ledger.last_epoch() + 1)
+        take(ledger.directory, holder, _is_alive)
+        for rival in rivals:
+            rival.give_way(spec.id)
+        start = Event("opened", CLOCK.now(), data={"by": holder.user, "machine": holder.machine, "pid": holder.pid})
+        ledger.append([*planned, start, *membership, *news], holder.epoch)
+        return Opened(rollout, holder.epoch, recorded, decisions.wait)
+
+
+def _ends_by(wait: Wait | None, deadline: float) -> bool:
+    return wait is not None and wait.until is not None and wait.until <= deadline
+
+
+def _membership(rollout: Rollout, present: set[str]) -> list[Event]:
+    """Devices that did not reboot yet leave with their host, and are back when it is; the others fall silent."""
+    now = CLOCK.now()
+    gone = [
+        _gone(device, now)
+        for device in rollout.devices.values()
+        if device.host not in present
+        and device.device_class in (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT)
+        and device.state is not DeviceState.SILENT
+    ]
+    back = [
+        Event("released", now, device.host, data={"message": "its host is back in the inventory"})
+        for device in rollout.devices.values()
+        if device.state is DeviceState.REMOVED and device.host in present
+    ]
+    return gone + back
+
+
+def _gone(device: Device, now: float) -> Event:
+    message = "its host left the inventory"
+    if device.state in DISRUPTED:
+        return Event("silent", now, device.host, data={"reason": "silent", "message": message})
+    if device.device_class is DeviceClass.FLIGHT:
+        message += "; what was staged on it may apply at its next reboot"
+    return Event("removed", now, device.host, data={"message": message})
+
+
+def _after(rollout: Rollout, events: Sequence[Event]) -> Rollout:
+    for event in events:
+        rollout = apply_event(rollout, event)
+    return rollout
+
+
+def _check_same(rollout: Rollout, spec: Spec, ledger: Ledger) -> None:
+    if rollout.plan.spec.fingerprint != spec.fingerprint:
+        raise RolloutError(
+            f"The rollout {spec.id} was planned from another spec than the one given now (ledger {ledger.directory}).",
+            "Plans never change: give the changed spec a new id, and name the old in `supersedes:` if it is not over.",
+            "spec_changed",
+        )
+
+
+_FEW = 10
+"""Percent of a rollout's devices that may leave the inventory unasked between two runs (one device always may)."""
+
+
+def _check_present(rollout: Rollout, candidates: Sequence[Candidate], *, accept_removed: bool) -> None:
+    """With the inventory of another fleet or of one site every other device would count as removed.
+
+    Waves would pass for want of devices, and those would be updated without waves once their inventory is back.
+    """
+    present = {candidate.host for candidate in candidates}
+    planned = [device for device in rollout.devices.values() if device.state is not DeviceState.REMOVED]
+    gone = [device.host for device in planned if device.host not in present]
+    if len(gone) < len(planned) and (accept_removed or len(gone) <= max(1, len(planned) * _FEW // 100)):
+        return
+    who = f"{len(gone)} of the {len(planned)}" if len(gone) < len(planned) else f"None of the {len(planned)}"
+    verb = "are not" if len(gone) < len(planned) else "is"
+    raise RolloutError(
+        f"{who} devices of the rollout {rollout.plan.spec.id} {verb} in this inventory.",
+        "Give the inventory it was planned with (-i); nothing was recorded. If devices are gone for good, add "
+        "`-e bootc_rollout_accept_removed=true` once.",
+        "no_hosts",
+    )
+
+
+@dataclass(frozen=True)
+class _Rival:
+    """Another rollout over some of the same devices."""
+
+    ledger: Ledger
+    rollout: Rollout
+    hosts: tuple[str, ...]
+
+    def give_way(self, successor: str) -> None:
+        """Record that ``successor`` took over: the whole rollout, or the devices of one that is completed."""
+        data: dict[str, Any] = {"by": successor}
+        kind = "superseded"
+        if self.rollout.phase is RolloutPhase.COMPLETED:
+            kind, data["hosts"] = "hosts_superseded", list(self.hosts)
+        self.ledger.append([Event(kind, CLOCK.now(), data=data)], self.ledger.last_epoch() + 1)
+
+
+def _find_rivals(root: Path, plan: Plan) -> list[_Rival]:
+    """Rollouts that must give way to ``plan``; raises RolloutError where one may not."""
+    rivals = []
+    members = set(plan.members)
+    for ledger in rollouts_in(root):
+        rollout = derive(ledger.read())
+        if rollout is None or rollout.phase is RolloutPhase.SUPERSEDED:
+            continue
+        shared = tuple(sorted(members & set(rollout.devices)))
+        if not shared:
+            continue
+        _refuse_rivalry(ledger, rollout, shared, plan.spec)
+        rivals.append(_Rival(ledger, rollout, shared))
+    return rivals
+
+
+def _refuse_rivalry(ledger: Ledger, rollout: Rollout, shared: Sequence[str], spec: Spec) -> None:
+    other = rollout.plan.spec.id
+    holder = read_lease(ledger.directory)
+    names = ", ".join(shared[:5]) + (f" and {len(shared) - 5} more" if len(shared) > 5 else "")
+    if holder is not None and _may_be_at_work(holder):
+        raise RolloutError(
+            f"The rollout {other} is being run right now by {holder.user} (process {holder.pid} on {holder.machine}) "
+            f"over the same devices: {names}.",
+            "Wait for that run to end.",
+            "devices_busy",
+        )
+    completed = rollout.phase is RolloutPhase.COMPLETED
+    if not completed and other not in spec.supersedes:
+        raise RolloutError(
+            f"The rollout {other} is {rollout.phase.value} over the same devices: {names}.",
+            f"Let it complete, or take its devices over by adding `supersedes: [{other}]` to the spec.",
+            "devices_busy",
+        )
+    flying = [
+        device.host
+        for device in rollout.devices.values()
+        if device.device_class is DeviceClass.FLIGHT and not _may_change_hands(device, shared, completed)
+    ]
+    if flying:
+        raise RolloutError(
+            f"The rollout {other} left devices in the middle of their update: {', '.join(sorted(flying)[:5])}.",
+            f"Run the rollout playbook with the spec of {other} once more: it finishes what is in flight.",
+            "devices_busy",
+        )
+
+
+def _may_change_hands(device: Device, shared: Sequence[str], completed: bool) -> bool:
+    """Whether a device in flight may be left by its rollout.
+
+    One that did not reboot yet may: its next rollout stages over what is staged there. So it does not block that one,
+    asleep as it may be for weeks. Devices that the next rollout does not know stay with one that goes on.
+    """
+    if device.host not in shared:
+        return completed
+    return device.state not in DISRUPTED
+
+
+def _read_yaml(path: Path, what: str) -> object:
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
+    except OSError as error:
+        raise RolloutError(
+            f"Cannot read the {what} {path}: {error.strerror}.", "Name an existing, readable file.", "invalid_spec"
+        ) from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that does not exist
+        raise RolloutError(f"The {what} {path} is not YAML: {error}.", "Mend the file.", "invalid_spec") from error
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses a key given twice: plain YAML would drop the first without a word, and with it perhaps the canary."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        given = [key.value for key, _unused in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = sorted({key for key in given if given.count(key) > 1})
+        if twice:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key {twice[0]!r} appears twice in one mapping", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+
+def _this_process(epoch: int) -> Holder:
+    """The ansible-playbook process: action plugins run in a child of it."""
+    pid = os.getppid()
+    return Holder(platform.node(), _boot_id(), pid, _start_of(pid) or "", _user(), epoch)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user need not have a name
+        return str(os.getuid())
+
+
+def _may_be_at_work(holder: Holder) -> bool:
+    if (holder.pid, holder.machine) == (os.getppid(), platform.node()):
+        return False
+    return holder.machine != platform.node() or _is_alive(holder)
+
+
+def _is_alive(holder: Holder) -> bool:
+    """Whether the process that took the lease still runs on this machine."""
+    return holder.boot_id == _boot_id() and _start_of(holder.pid) == holder.started
+
+
+def _start_of(pid: int) -> str | None:
+    """Start time of a process in clock ticks since boot (field 22 of proc(5) stat); None when there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    return stat.rpartition(")")[2].split()[19]
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+def as_document(value: object) -> Any:
+    """Plain JSON data of a document or a dataclass, to be handed from one task to another."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    return json.loads(json.dumps(value))
+
+
+def load_device(document: Mapping[str, Any]) -> Device:
+    """The device that ``as_document`` wrote."""
+    states = {key: DeviceState(document[key]) for key in ("state", "phase")}
+    return Device(**{**document, **states, "failed_units": tuple(document["failed_units"])})
+
+
+def load_target(document: Mapping[str, Any]) -> Target:
+    """The target that ``as_document`` wrote."""
+    return Target(**{**document, "accept": tuple(document["accept"])})

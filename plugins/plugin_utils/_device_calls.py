@@ -1,0 +1,96 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run modules of this collection on a device that may go away and come back meanwhile."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Mapping
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+
+if TYPE_CHECKING:
+    from ansible.plugins.action import ActionBase
+
+# Connection plugins call the same thing by different names.
+TIMEOUT_OPTIONS = ("connection_timeout", "timeout")
+SSH_ARGUMENTS = "ssh_extra_args"
+# A device that falls asleep keeps its connections open; without this, ssh waits two hours for TCP to notice.
+KEEP_ALIVE = "-o ServerAliveInterval=15 -o ServerAliveCountMax=8"
+
+
+class DeviceCalls:
+    """Modules of one task's device. None as result means that the device could not be reached."""
+
+    def __init__(self, action: ActionBase, task_vars: dict[str, Any], connect_timeout: int) -> None:
+        """``connect_timeout`` is in seconds, for one attempt to reach a device that may be down."""
+        self._action = action
+        self._task_vars = task_vars
+        self._connect_timeout = connect_timeout
+        self.said = ""
+        """What the connection said when it last failed."""
+        self._keep_alive()
+
+    def execute(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Run a module."""
+        try:
+            result = self._action._execute_module(
+                module_name=name, module_args=dict(arguments), task_vars=self._task_vars
+            )
+        except AnsibleConnectionFailure as error:
+            self.said = str(error)[:400]
+            self._action._connection._shell.tmpdir = None
+            return None
+        except AnsibleError as error:
+            # Such as a missing become password, or an answer that is not UTF-8: the device is there, the answer is not.
+            return {"failed": True, "reason": "unexpected", "msg": str(error)}
+        if result.get("unreachable"):
+            self.said = str(result.get("msg") or "")[:400]
+            self._action._connection._shell.tmpdir = None
+            return None
+        self._remove_tmpdir()
+        result.pop("invocation", None)
+        return dict(result)
+
+    def probe(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Run a module over a new connection, giving up on connecting early."""
+        connection = self._action._connection
+        option, patient = self._connect_option()
+        # The next image may ship another Python than the one that was discovered on this one.
+        self._task_vars.get("ansible_facts", {}).pop("discovered_interpreter_python", None)
+        try:
+            if option is not None:
+                connection.set_option(option, self._connect_timeout)
+            connection.reset()
+            return self.execute(name, arguments)
+        except AnsibleConnectionFailure:
+            return None
+        finally:
+            if option is not None:
+                connection.set_option(option, patient)
+
+    def _keep_alive(self) -> None:
+        connection = self._action._connection
+        try:
+            arguments = connection.get_option(SSH_ARGUMENTS) or ""
+        except (KeyError, AnsibleError):
+            return
+        if "ServerAliveInterval" not in arguments:
+            connection.set_option(SSH_ARGUMENTS, f"{arguments} {KEEP_ALIVE}".strip())
+
+    def _connect_option(self) -> tuple[str | None, Any]:
+        for option in TIMEOUT_OPTIONS:
+            try:
+                return option, self._action._connection.get_option(option)
+            except (KeyError, AnsibleError):
+                continue
+        return None, None
+
+    def _remove_tmpdir(self) -> None:
+        """A temporary directory of the device may not be there any more after its next boot."""
+        shell = self._action._connection._shell
+        if shell.tmpdir is not None:
+            with suppress(AnsibleConnectionFailure):
+                self._action._remove_tmp_path(shell.tmpdir)
+            shell.tmpdir = None

@@ -1,0 +1,114 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The device of a rollout, reached through the device modules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ._apply import Calls, wait_for_boot
+from ._apply import observe as observe_boot
+from ._rollout.device import DeviceError, Health, Observation, Reboot, Unreachable
+from ._rollout.spec import Spec
+
+_MODULES = "skorionos.bootc."
+_POLL_SECONDS = 2.5
+
+
+class ModulePort:
+    """Runs one device module per call; what goes wrong becomes Unreachable or a DeviceError."""
+
+    def __init__(self, calls: Calls, spec: Spec) -> None:
+        self._calls = calls
+        self._spec = spec
+
+    def observe(self) -> Observation:
+        """What the device says now."""
+        return observation(self._run("bootc_status", {}))
+
+    def stage(self, reference: str, accept: Sequence[str]) -> tuple[Observation, int | None]:
+        """Have ``reference`` boot next."""
+        options = {"image": reference, "accept_digests": list(accept), "timeout": self._spec.stage.timeout}
+        result = self._run("bootc_switch", options)
+        return observation(result), result.get("downloaded_bytes")
+
+    def queue_rollback(self) -> Observation:
+        """Have the rollback slot boot next. The flow decides by digests, so the device's own memory is overridden."""
+        return observation(self._run("bootc_rollback", {"discard_staged": True, "repeat": True}))
+
+    def reboot(self, expect: Sequence[str]) -> Reboot:
+        """Ask for the reboot; the device refuses when something else than expected would boot."""
+        result = self._run("bootc_apply", {"expect_digests": list(expect)})
+        if result.get("verdict") is not None:
+            raise DeviceError("unexpected", f"It was not rebooted: {result.get('detail')}.")
+        return Reboot(result.get("boot_id"), tuple(result.get("failed_units") or ()))
+
+    def await_boot(self, boot_id: str | None, seconds: float) -> Observation | None:
+        """Poll with little patience per attempt until another boot answers and says what it runs."""
+        verdict = wait_for_boot(
+            lambda: observe_boot(self._calls), boot_id, (), None, seconds, poll_interval=_POLL_SECONDS
+        )
+        seen = verdict.observation
+        if seen is None or seen.status is None or seen.boot_id == boot_id:
+            return None
+        return observation({"boot_id": seen.boot_id, "bootc": seen.status})
+
+    def health(self, known_failed_units: Sequence[str]) -> Health:
+        """Run the checks of the image and those of the spec."""
+        verify = self._spec.verify
+        options = {
+            "systemd": verify.systemd,
+            "commands": [list(command) for command in verify.commands],
+            "known_failed_units": list(known_failed_units),
+            "timeout": verify.timeout,
+            "settle": verify.settle,
+        }
+        result = self._run("device_health", options)
+        if result.get("bootc") is None:
+            raise DeviceError("timeout", "Its bootc did not answer when its health was checked.")
+        return Health(bool(result.get("healthy")), observation(result), tuple(result.get("checks") or ()))
+
+    def _run(self, module: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        result = self._calls.execute(_MODULES + module, options)
+        if result is None:
+            raise Unreachable(self._calls.said)
+        if result.get("failed"):
+            raise DeviceError(str(result.get("reason") or "unexpected"), _message(result))
+        return result
+
+
+def observation(result: Mapping[str, Any]) -> Observation:
+    """The result of a device module, as the rollout looks at it."""
+    status = result.get("bootc")
+    status = status if isinstance(status, Mapping) else {}
+    booted = _slot(status, "booted")
+    return Observation(
+        boot_id=result.get("boot_id"),
+        is_bootc=bool(status.get("is_bootc")),
+        booted=booted.get("digest"),
+        booted_version=booted.get("version"),
+        staged=_slot(status, "staged").get("digest"),
+        rollback=_slot(status, "rollback").get("digest"),
+        next_boot=status.get("next_boot"),
+        obstacle=_obstacle(status, booted),
+    )
+
+
+def _slot(status: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    slot = status.get(name)
+    return slot if isinstance(slot, Mapping) else {}
+
+
+def _obstacle(status: Mapping[str, Any], booted: Mapping[str, Any]) -> tuple[str, str] | None:
+    if status.get("read_only"):
+        return "read_only", "It runs from a read-only medium, such as a live image, which cannot be updated."
+    if booted.get("incompatible"):
+        return "incompatible", "Its image was modified locally (rpm-ostree layering); `rpm-ostree reset` undoes that."
+    return None
+
+
+def _message(result: Mapping[str, Any]) -> str:
+    text = result.get("msg") or result.get("exception") or result.get("module_stderr") or "the module failed"
+    return str(text).strip()[:800]

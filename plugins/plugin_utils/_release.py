@@ -1,0 +1,59 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the registries say about the digests of a rollout, asked once, before anything is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..module_utils._oci.client import RegistryClient, Resolved
+from ..module_utils._oci.errors import InvalidReference, RegistryError
+from ..module_utils._oci.reference import parse_reference
+from ..module_utils._oci.transport import REQUESTS_IMPORT_ERROR, new_session
+from ._rollout.errors import RolloutError
+from ._rollout.plan import Target, target_of
+from ._rollout.spec import Spec, Variant
+
+_VERSION = "org.opencontainers.image.version"
+
+
+def resolve_targets(spec: Spec) -> dict[str, Target]:
+    """The frozen target of every variant; raises RolloutError when a digest is not there to be pulled."""
+    if REQUESTS_IMPORT_ERROR:
+        raise RolloutError(
+            "The Python package requests is missing on the controller.",
+            "Install it into the environment that runs ansible-playbook.",
+            "missing_library",
+        )
+    client = RegistryClient(new_session(), insecure=spec.registry.insecure, auth_file=spec.registry.auth_file)
+    return {variant.name: _resolve(client, variant) for variant in spec.variants}
+
+
+def _resolve(client: RegistryClient, variant: Variant) -> Target:
+    try:
+        resolved = client.resolve(parse_reference(f"{variant.image}@{variant.digest}"))
+    except (RegistryError, InvalidReference) as error:
+        raise RolloutError(
+            f"Variant {variant.name}: {error}",
+            "A rollout starts only when every image is there to be pulled; nothing was sent to any device.",
+            getattr(error, "kind", "invalid_spec"),
+        ) from error
+    return target_of(variant, _accepted(resolved), _size(resolved), _version(resolved.config))
+
+
+def _accepted(resolved: Resolved) -> list[str]:
+    """Digests that a device may report for this image; bootc before 1.16.4 reports the configuration's on composefs."""
+    config = [resolved.manifest.config.digest] if resolved.manifest is not None else []
+    return [*resolved.digests, *config]
+
+
+def _size(resolved: Resolved) -> int | None:
+    return None if resolved.manifest is None else sum(layer.size for layer in resolved.manifest.layers)
+
+
+def _version(config: Mapping[str, object] | None) -> str | None:
+    settings = (config or {}).get("config")
+    labels = settings.get("Labels") if isinstance(settings, Mapping) else None
+    version = labels.get(_VERSION) if isinstance(labels, Mapping) else None
+    return version if isinstance(version, str) else None

@@ -1,0 +1,12 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person sees of a rollout or of a fleet: text for the terminal, one self-contained page for the browser."""
+
+from __future__ import annotations
+
+from .html import rollout_html
+from .text import fleet_text, rollout_text
+from .words import plain
+
+__all__ = ["fleet_text", "plain", "rollout_html", "rollout_text"]

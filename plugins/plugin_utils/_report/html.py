@@ -1,0 +1,199 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A rollout as one HTML file that needs nothing else: it opens offline, prints, and reads well on a phone."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from .charts import histogram, median
+from .timeline import Entry, tell
+from .words import (
+    GROUP_OF,
+    GROUPS,
+    HOLD_RULES,
+    PHASES,
+    STATES,
+    WAIT_RULES,
+    charged,
+    clean,
+    explain,
+    look_at,
+    many,
+    measured,
+    moment,
+    number,
+    parse_moment,
+    short,
+    shown_groups,
+    size,
+    some,
+    span,
+    spoken,
+    tally,
+    took,
+    versions,
+    voices,
+)
+
+_PAGE = Path(__file__).with_name("page")
+_TILE_NOTES = {
+    "updated": "proven healthy",
+    "already_current": "nothing to do",
+    "rolled_back": "on their old image",
+    "asleep": "did not answer yet",
+    "in_flight": "being updated now",
+    "waiting": "their turn comes",
+    "left_out": "not part of this",
+}
+_SEVERITY = ("failed", "rolled_back", "in_flight", "asleep", "left_out", "waiting", "updated", "already_current")
+
+
+def rollout_html(summary: Mapping[str, Any], events: Sequence[Mapping[str, Any]], generated_at: str) -> str:
+    """The page for what ``summarize()`` returned.
+
+    ``events`` are those of the ledger as dicts, without the plan; ``generated_at`` is an RFC 3339 time. Everything
+    that devices or registries said is cleaned here and escaped by the template.
+    """
+    environment = Environment(loader=FileSystemLoader(_PAGE), autoescape=True, undefined=StrictUndefined)
+    environment.trim_blocks = environment.lstrip_blocks = True
+    environment.filters.update(moment=moment, short=short, size=size, many=many, some=some)
+    # The browser runs the one script whose hash the page names, so that nothing a device says can become another.
+    script = hashlib.sha256(environment.get_template("devices.js").render().encode()).digest()
+    view = _view(clean(summary), clean(list(events)))
+    return environment.get_template("rollout.html.j2").render(
+        **view, generated_at=clean(moment(generated_at)), script_hash=base64.b64encode(script).decode()
+    )
+
+
+def _view(summary: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    everyone = tally(summary["totals"])
+    return {
+        "summary": summary,
+        "phase": PHASES.get(summary["phase"], summary["phase"]),
+        "duration": took(summary["started_at"], summary["ended_at"]),
+        "versions": [
+            {"names": ", ".join(names), "before": before, "after": after} for names, before, after in versions(summary)
+        ],
+        "tiles": _tiles(summary, everyone),
+        "waves": [_wave(wave) for wave in summary["waves"]],
+        "hold": _hold(summary),
+        "wait": _wait(summary),
+        "asleep": some([d["host"] for d in summary["devices"] if d["state"] == "unreachable"], 10),
+        "concerns": voices(look_at(summary)),
+        "devices": [_device(device) for device in summary["devices"]],
+        "distributions": list(filter(None, [_downloads(summary), _boots(summary)])),
+        "days": _days(tell(summary, events)),
+    }
+
+
+def _tiles(summary: Mapping[str, Any], everyone: Mapping[str, int]) -> list[dict[str, Any]]:
+    lost = summary["totals"]["lost"]
+    notes = {**_TILE_NOTES, "failed": f"{lost} of them lost" if lost else "see their messages"}
+    return [
+        {"group": group, "label": GROUPS[group], "count": everyone[group], "note": notes[group]}
+        for group in shown_groups(everyone)
+    ]
+
+
+def _wave(wave: Mapping[str, Any]) -> dict[str, Any]:
+    counts = tally(wave)
+    return {
+        "name": wave["name"],
+        "phase": wave["phase"],
+        "words": PHASES.get(wave["phase"], wave["phase"]),
+        "devices": wave["devices"],
+        "opened_at": wave["opened_at"],
+        "duration": took(wave["opened_at"], wave["passed_at"]),
+        "parts": [{"group": group, "label": GROUPS[group], "count": count} for group, count in counts.items() if count],
+    }
+
+
+def _hold(summary: Mapping[str, Any]) -> dict[str, Any] | None:
+    hold = summary["hold"]
+    if hold is None:
+        return None
+    return {
+        "wave": hold["wave"],
+        "rule": HOLD_RULES.get(hold["rule"], spoken(hold["rule"])),
+        "numbers": hold["numbers"],
+        "at": hold["at"],
+        "voices": voices(charged(summary)),
+        "remedy": _with_code(hold["remedy"]),
+    }
+
+
+def _with_code(text: str) -> list[tuple[bool, str]]:
+    """Parts of ``text``, and whether each stood between back quotes."""
+    return [(bool(index % 2), part) for index, part in enumerate(text.split("`")) if part]
+
+
+def _wait(summary: Mapping[str, Any]) -> dict[str, Any] | None:
+    wait = summary["wait"]
+    if wait is None or summary["phase"] != "running":
+        return None
+    return {"rule": WAIT_RULES.get(wait["rule"], spoken(wait["rule"])), "why": wait["why"], "until": wait["until"]}
+
+
+def _device(device: Mapping[str, Any]) -> dict[str, Any]:
+    state, downloaded, boot = device["state"], number(device["downloaded_bytes"]), number(device["boot_seconds"])
+    group = GROUP_OF.get(state, "waiting")
+    return {
+        "host": device["host"],
+        "variant": device["variant"],
+        "group": group,
+        "state": STATES.get(state, spoken(state)),
+        "severity": _SEVERITY.index(group),
+        "wave": device["wave"],
+        "before": device["previous_version"] or short(device["previous_digest"]),
+        "digest": device["booted_digest"] or "",
+        "downloaded": "" if downloaded is None else downloaded,
+        "downloaded_words": "" if downloaded is None else size(downloaded),
+        "boot": "" if boot is None else boot,
+        "boot_words": "" if boot is None else span(boot),
+        "words": explain(device),
+    }
+
+
+def _downloads(summary: Mapping[str, Any]) -> dict[str, Any] | None:
+    values = measured(summary, "downloaded_bytes")
+    if not values:
+        return None
+    words = f"{size(sum(values))} in all, from {size(values[0])} to {size(values[-1])}, median {size(median(values))}"
+    return {"title": "Downloaded per device", "words": words, "count": len(values), "chart": histogram(values, size)}
+
+
+def _boots(summary: Mapping[str, Any]) -> dict[str, Any] | None:
+    values = measured(summary, "boot_seconds")
+    if not values:
+        return None
+    words = f"from {span(values[0])} to {span(values[-1])}, median {span(median(values))}"
+    return {
+        "title": "Reboot, until it answered",
+        "words": words,
+        "count": len(values),
+        "chart": histogram(values, span),
+    }
+
+
+def _days(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    return [
+        {
+            "day": day,
+            "entries": [{"entry": entry, "clock": _clock(entry.at), "who": some(entry.hosts, 8)} for entry in told],
+        }
+        for day, told in groupby(entries, key=lambda entry: entry.at[:10])
+    ]
+
+
+def _clock(at: str) -> str:
+    when = parse_moment(at)
+    return at if when is None else f"{when:%H:%M:%S}"

@@ -1,0 +1,301 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reports for the terminal: aligned, calm, and safe to print whatever devices and registries said."""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .charts import median
+from .words import (
+    GROUPS,
+    HOLD_RULES,
+    PHASES,
+    STATES,
+    WAIT_RULES,
+    charged,
+    clean,
+    explain,
+    look_at,
+    many,
+    measured,
+    moment,
+    short,
+    shown_groups,
+    size,
+    some,
+    span,
+    spoken,
+    tally,
+    took,
+    versions,
+    voices,
+)
+
+_AT_MOST = 10
+_STYLES = {"bold": "1", "dim": "2", "good": "32", "bad": "31", "busy": "36"}
+_PHASE_STYLES = {"held": "bad", "completed": "good", "running": "busy"}
+
+Paint = Callable[[str, str], str]
+"""Gives a text one of the styles, or leaves it alone."""
+
+
+@dataclass(frozen=True)
+class _Column:
+    """``limit`` is the width at which its cells are clipped."""
+
+    title: str
+    right: bool = False
+    limit: int = 40
+
+
+def rollout_text(summary: Mapping[str, Any], color: bool = False, width: int = 100) -> str:
+    """A short report on what ``summarize()`` returned, without a newline at its end."""
+    told = clean(summary)
+    paint = _painter(color)
+    blocks = [
+        _headline(told, paint, width),
+        _waves(told, paint, width),
+        _story(told, paint, width),
+        _concerns(told, paint, width),
+        _listed("Warnings", told["warnings"], paint, width),
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def fleet_text(rows: Iterable[Mapping[str, Any]], color: bool = False, width: int = 100) -> str:
+    """Who runs what, without a newline at its end.
+
+    A row has host, variant, reachable, is_bootc, backend, bootc_version, booted, staged and rollback (each None or a
+    mapping with version, digest and image), reboot_required and message.
+    """
+    fleet = sorted((clean(row) for row in rows), key=lambda row: (row.get("variant") or "", row["host"]))
+    paint = _painter(color)
+    if not fleet:
+        return "No devices."
+    silent = [row["host"] for row in fleet if not row["reachable"]]
+    mute = [row["host"] for row in fleet if row["reachable"] and not row["is_bootc"] and row["message"]]
+    foreign = [row["host"] for row in fleet if row["reachable"] and not row["is_bootc"] and not row["message"]]
+    known = [row for row in fleet if row["reachable"] and row["is_bootc"]]
+    rebooting = [row["host"] for row in known if row["reboot_required"]]
+    clients = Counter(row["bootc_version"] or "unknown" for row in known)
+    blocks = [
+        [paint("bold", f"{many(len(fleet), 'device')}, {len(known)} of them answered and run bootc")],
+        _fleet_versions(known, paint, width),
+        _fleet_devices(fleet, paint, width),
+        [
+            *_named("Did not answer", silent, width),
+            *_named("Could not tell", mute, width),
+            *_named("Do not run bootc", foreign, width),
+            *_named("Wait for a reboot", rebooting, width),
+            *_named("bootc versions", [f"{name} on {count}" for name, count in sorted(clients.items())], width),
+        ],
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def _headline(summary: Mapping[str, Any], paint: Paint, width: int) -> list[str]:
+    phase = summary["phase"]
+    lines = [
+        paint("bold", f"Rollout {_clip(summary['id'], width - 20)}")
+        + f": {paint(_PHASE_STYLES.get(phase, 'dim'), PHASES.get(phase, phase))}"
+    ]
+    for names, before, after in versions(summary):
+        lines += _wrap(f"{', '.join(names)}: {before + ' → ' if before else ''}{after}", width)
+    return lines
+
+
+def _waves(summary: Mapping[str, Any], paint: Paint, width: int) -> list[str]:
+    everyone = tally(summary["totals"])
+    groups = shown_groups(everyone)
+    columns = [_Column("wave"), _Column(""), _Column("devices", right=True)]
+    columns += [_Column(GROUPS[group], right=True) for group in groups]
+    rows = []
+    for wave in summary["waves"]:
+        counts = tally(wave)
+        numbers = [str(wave["devices"]), *(str(counts[group]) for group in groups)]
+        rows.append([wave["name"], PHASES.get(wave["phase"], wave["phase"]), *numbers])
+    total = ["total", "", str(summary["totals"]["devices"]), *(str(everyone[group]) for group in groups)]
+    return _table(columns, rows, paint, width, total)
+
+
+def _story(summary: Mapping[str, Any], paint: Paint, width: int) -> list[str]:
+    if summary["hold"] is not None:
+        return _hold(summary, summary["hold"], paint, width)
+    if summary["phase"] == "superseded":
+        return _wrap(f"Superseded by {summary['superseded_by']}: nothing more happens here.", width)
+    if summary["phase"] == "completed":
+        return _done(summary, width)
+    wait = summary["wait"]
+    if wait is None:
+        return []
+    until = f", until {moment(wait['until'])}" if wait["until"] else ""
+    return _wrap(f"Waits for {WAIT_RULES.get(wait['rule'], spoken(wait['rule']))}: {wait['why']}{until}.", width)
+
+
+def _hold(summary: Mapping[str, Any], hold: Mapping[str, Any], paint: Paint, width: int) -> list[str]:
+    rule = HOLD_RULES.get(hold["rule"], spoken(hold["rule"]))
+    lines = _wrap(f"Held in wave {hold['wave']}: {rule} ({hold['numbers']}). Since {moment(hold['at'])}.", width)
+    lines[0] = paint("bad", "Held") + lines[0].removeprefix("Held")
+    told = voices(charged(summary))
+    for voice in told[:_AT_MOST]:
+        lines += _wrap(some(voice.hosts, _AT_MOST), width, "  ", "  ")
+        lines += _wrap(": ".join(filter(None, [voice.state, voice.words])), width, "    ", "    ", most=3)
+    if len(told) > _AT_MOST:
+        lines.append(f"  ... and {sum(len(voice.hosts) for voice in told[_AT_MOST:])} more")
+    return [*lines, *_wrap(f"What to do: {hold['remedy']}", width)]
+
+
+def _done(summary: Mapping[str, Any], width: int) -> list[str]:
+    duration = took(summary["started_at"], summary["ended_at"])
+    sentence = f"Done on {moment(summary['ended_at'])}" + (f", after {duration}." if duration else ".")
+    downloads, boots = measured(summary, "downloaded_bytes"), measured(summary, "boot_seconds")
+    if downloads:
+        sentence += f" {many(len(downloads), 'device')} downloaded {size(sum(downloads))}."
+    if boots:
+        sentence += f" A reboot took {span(median(boots))} (median), {span(boots[-1])} at most."
+    lines = _wrap(sentence, width)
+    asleep = [device["host"] for device in summary["devices"] if device["state"] == "unreachable"]
+    if asleep:
+        lines += _wrap(f"Asleep: {some(asleep, _AT_MOST)}. Run it again when they are awake.", width)
+    return lines
+
+
+def _concerns(summary: Mapping[str, Any], paint: Paint, width: int) -> list[str]:
+    devices = look_at(summary)
+    if not devices:
+        return []
+    rows = [[d["host"], STATES.get(d["state"], d["state"]), explain(d)] for d in devices[:_AT_MOST]]
+    lines = _table([_Column("host"), _Column("state"), _Column("message", limit=400)], rows, paint, width)[1:]
+    more = [f"  ... and {len(devices) - _AT_MOST} more"] if len(devices) > _AT_MOST else []
+    return [paint("bold", "Devices that need a look"), *lines, *more]
+
+
+def _fleet_versions(known: Sequence[Mapping[str, Any]], paint: Paint, width: int) -> list[str]:
+    counts = Counter((row.get("variant") or "-", _version(row["booted"]), _digest(row["booted"])) for row in known)
+    ordered = sorted(counts.items(), key=lambda item: (item[0][0], -item[1], item[0]))
+    rows = [[*key, str(count)] for key, count in ordered]
+    columns = [_Column("variant"), _Column("runs"), _Column("digest"), _Column("devices", right=True)]
+    return _table(columns, rows, paint, width) if rows else []
+
+
+def _fleet_devices(fleet: Sequence[Mapping[str, Any]], paint: Paint, width: int) -> list[str]:
+    titles = ("host", "variant", "runs", "digest", "staged", "backend")
+    rows = [
+        [
+            row["host"],
+            row.get("variant") or "-",
+            _version(row["booted"]),
+            _digest(row["booted"]),
+            _version(row["staged"]),
+            row["backend"] or "-",
+            _note(row),
+        ]
+        for row in fleet
+    ]
+    columns = [_Column(title, limit=32) for title in titles]
+    return _table([*columns, _Column("note", limit=400)], rows, paint, width)
+
+
+def _note(row: Mapping[str, Any]) -> str:
+    if not row["reachable"]:
+        words = "did not answer"
+    elif not row["is_bootc"]:
+        words = "could not tell" if row["message"] else "does not run bootc"
+    elif row["reboot_required"]:
+        going_back = row.get("next_boot") == "rollback" and row["rollback"] is not None
+        words = f"will go back to {_version(row['rollback'])}" if going_back else "waits for a reboot"
+    else:
+        words = ""
+    return ": ".join(filter(None, [words, row["message"] or ""]))
+
+
+def _version(slot: Mapping[str, Any] | None) -> str:
+    return "-" if slot is None else slot["version"] or "no version"
+
+
+def _digest(slot: Mapping[str, Any] | None) -> str:
+    return "-" if slot is None else short(slot["digest"]) or "-"
+
+
+def _named(title: str, names: Sequence[str], width: int) -> list[str]:
+    return _wrap(f"{title}: {', '.join(names)}", width, "", "  ") if names else []
+
+
+def _listed(title: str, items: Sequence[str], paint: Paint, width: int) -> list[str]:
+    lines = [line for item in items for line in _wrap(item, width, "  ", "    ")]
+    return [paint("bold", title), *lines] if lines else []
+
+
+def _table(
+    columns: Sequence[_Column],
+    rows: Sequence[Sequence[str]],
+    paint: Paint,
+    width: int,
+    total: Sequence[str] | None = None,
+) -> list[str]:
+    """Aligned lines, indented by two: titles, rows, and the total below a rule. The last column takes what is left."""
+    every = [[column.title for column in columns], *rows, *([total] if total else [])]
+    widths = [min(column.limit, max(_cells(row[at]) for row in every)) for at, column in enumerate(columns)]
+    if not columns[-1].right:
+        widths[-1] = min(widths[-1], max(20, width - sum(widths[:-1]) - 2 * len(columns)))
+
+    def line(row: Sequence[str], quiet: bool = False) -> str:
+        padded = [_pad(cell, wide, column.right) for cell, wide, column in zip(row, widths, columns, strict=True)]
+        painted = [paint("dim", text) if quiet or text.strip() == "0" else text for text in padded]
+        return ("  " + "  ".join(painted)).rstrip()
+
+    lines = [line(every[0], quiet=True), *(line(row) for row in rows)]
+    if total:
+        lines += [paint("dim", "  " + "─" * (sum(widths) + 2 * (len(widths) - 1))), line(total)]
+    return lines
+
+
+def _pad(text: str, wide: int, right: bool) -> str:
+    clipped = _clip(text, wide)
+    space = " " * (wide - _cells(clipped))
+    return space + clipped if right else clipped + space
+
+
+def _clip(text: str, wide: int) -> str:
+    if _cells(text) <= wide:
+        return text
+    used, kept = 1, ""
+    for character in text:
+        used += _cells(character)
+        if used > wide:
+            break
+        kept += character
+    return kept.rstrip() + "…"
+
+
+def _cells(text: str) -> int:
+    """Columns a terminal needs for ``text``."""
+    return sum(
+        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        for character in text
+    )
+
+
+def _wrap(text: str, width: int, first: str = "", rest: str = "", most: int | None = None) -> list[str]:
+    return textwrap.wrap(
+        text,
+        max(width, 20),
+        initial_indent=first,
+        subsequent_indent=rest,
+        max_lines=most,
+        placeholder=" …",
+        break_on_hyphens=False,
+    )
+
+
+def _painter(color: bool) -> Paint:
+    if not color:
+        return lambda style, text: text
+    return lambda style, text: f"\x1b[{_STYLES[style]}m{text}\x1b[0m"

@@ -1,0 +1,94 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Events of a rollout as a story: what happened when, to whom, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .words import GROUP_OF, HOLD_RULES, explain, spoken
+
+_DEVICE_EVENTS = {
+    "unreachable": "did not answer",
+    "deferred": "could not start, to be retried",
+    "released": "back in the queue",
+    "staging": "began to download the new image",
+    "staged": "staged the new image",
+    "applying": "told to reboot",
+    "booted": "came up on the new image",
+    "noted": "had failed units already before the update",
+    "silent": "fell silent",
+    "rolling_back": "going back to the previous image",
+    "succeeded": "proven healthy on the new image",
+    "failed": "failed",
+    "rolled_back": "back on the previous image",
+    "lost": "lost",
+    "inconsistent": "found on an image nobody asked for",
+    "already_current": "already on the new image",
+    "incompatible": "cannot be updated, left out",
+    "removed": "removed from the rollout",
+}
+_GROUPS = {**GROUP_OF, "booted": "in_flight", "noted": "in_flight", "released": "waiting"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the story; ``group`` picks its colour. ``hosts`` is empty when it is about the whole rollout."""
+
+    at: str
+    what: str
+    hosts: tuple[str, ...]
+    detail: str
+    group: str
+
+
+def tell(summary: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> list[Entry]:
+    """The story of ``events`` in their order. What happens to several devices in the same minute is one entry."""
+    entries = [Entry(summary["started_at"], "Rollout started", (), "", "rollout")]
+    together: dict[tuple[str, str, str], int] = {}
+    for event in events:
+        if event.get("host") is None:
+            # What comes after a wave opened must not be told together with what came before.
+            together.clear()
+            entries.append(_rollout_entry(summary, event))
+            continue
+        kind, detail = str(event["kind"]), _detail(event)
+        key = (event["at"][:16], kind, detail)
+        if key not in together:
+            together[key] = len(entries)
+            what = _DEVICE_EVENTS.get(kind, spoken(kind))
+            entries.append(Entry(event["at"], what, (event["host"],), detail, _GROUPS.get(kind, "waiting")))
+            continue
+        known = entries[together[key]]
+        if event["host"] not in known.hosts:
+            hosts = (*known.hosts, event["host"])
+            entries[together[key]] = Entry(known.at, known.what, hosts, known.detail, known.group)
+    return entries
+
+
+def _detail(event: Mapping[str, Any]) -> str:
+    data = event.get("data", {})
+    if event["kind"] == "noted":
+        return ", ".join(data.get("failed_units", []))
+    return explain(data)
+
+
+def _rollout_entry(summary: Mapping[str, Any], event: Mapping[str, Any]) -> Entry:
+    kind, data = event["kind"], event.get("data", {})
+    wave = summary["waves"][event["wave"]]["name"] if event.get("wave") is not None else ""
+    what, detail, group = f"{spoken(kind)} {wave}".strip().capitalize(), "", "rollout"
+    if kind == "wave_opened":
+        what = f"Wave {wave} opened"
+    elif kind == "wave_passed":
+        what = f"Wave {wave} passed"
+    elif kind == "held":
+        what, group = f"Held in wave {wave}", "failed"
+        detail = f"{HOLD_RULES.get(data['rule'], spoken(data['rule']))} ({data['numbers']})"
+    elif kind == "completed":
+        what, group = "Rollout completed", "updated"
+    elif kind == "superseded":
+        what = f"Superseded by {data['by']}"
+    return Entry(event["at"], what, (), detail, group)

@@ -1,0 +1,166 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a rollout does next: bookkeeping to record, devices to touch, or something to wait for. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from .events import Event
+from .gate import Pass, Stop, Wait, evaluate, exceeds_budget
+from .states import Device, DeviceClass, DeviceState, Rollout, RolloutPhase, WavePhase, apply_event
+
+_NEW_RELEASE = (
+    "Read why they failed; mend the release, or the devices if it lies in them, and roll out under a new id with "
+    "`supersedes: [{id}]`."
+)
+_REMEDIES = {
+    "untrusted_content": "Look at these devices by hand (bootc status) before anything else is rolled out to them.",
+    "coverage_timeout": "Wake the devices or leave them out, and roll out under a new id with `supersedes: [{id}]`.",
+}
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """``record`` first; then ``touch`` these hosts; when there is neither, ``wait``."""
+
+    record: tuple[Event, ...] = ()
+    touch: tuple[str, ...] = ()
+    wait: Wait | None = None
+
+
+def decide(rollout: Rollout, now: float) -> Decisions:
+    """The next step of a rollout at ``now`` (seconds since the epoch)."""
+    if rollout.phase is RolloutPhase.SUPERSEDED:
+        return Decisions()
+    record = _overdue(rollout, now)
+    if rollout.phase is RolloutPhase.HELD:
+        return Decisions(record, touch=_in_flight(rollout))
+    record = record or _late_failures(rollout, now)
+    if record:
+        return Decisions(record)
+    unfinished = next((index for index, wave in enumerate(rollout.waves) if wave.phase is not WavePhase.PASSED), None)
+    if unfinished is not None:
+        return _decide_wave(rollout, unfinished, now)
+    if rollout.phase is RolloutPhase.RUNNING:
+        return Decisions(record=(Event("completed", now),))
+    return Decisions(touch=_touchable(rollout, range(len(rollout.waves))))
+
+
+def _decide_wave(rollout: Rollout, index: int, now: float) -> Decisions:
+    if rollout.waves[index].phase is WavePhase.PLANNED:
+        return Decisions(record=(Event("wave_opened", now, wave=index),))
+    verdict = evaluate(rollout, index, now)
+    if isinstance(verdict, Pass):
+        return Decisions(record=(Event("wave_passed", now, wave=index),))
+    if isinstance(verdict, Stop):
+        return Decisions(record=(_hold(rollout, index, verdict, now),))
+    return Decisions(touch=_touchable(rollout, range(index + 1)), wait=verdict)
+
+
+def advance(rollout: Rollout, now: float) -> tuple[Rollout, tuple[Event, ...], Decisions]:
+    """Follow decisions that need no device until there are none left.
+
+    Returns the state after them, the events to record, and the decisions that remain.
+    """
+    recorded: list[Event] = []
+    decisions = decide(rollout, now)
+    while decisions.record:
+        for event in decisions.record:
+            rollout = apply_event(rollout, event)
+        recorded.extend(decisions.record)
+        decisions = decide(rollout, now)
+    return rollout, tuple(recorded), decisions
+
+
+def batches(rollout: Rollout, skip: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """Hosts a run may touch, in order, in batches of one wave and at most ``pace.parallel``.
+
+    Devices left over from passed waves come first. Each batch still has to pass the gate when its turn comes.
+    ``skip`` names hosts known to be out of reach. An empty result means that nobody is to be touched.
+    """
+    if rollout.phase is RolloutPhase.SUPERSEDED:
+        return ()
+    out_of_reach = frozenset(skip)
+    size = rollout.plan.spec.parallel
+    if rollout.phase is RolloutPhase.HELD:
+        draining = [host for host in _in_flight(rollout) if host not in out_of_reach]
+        return tuple(tuple(draining[at : at + size]) for at in range(0, len(draining), size))
+    passed = [i for i, wave in enumerate(rollout.waves) if wave.phase is WavePhase.PASSED]
+    groups = [[host for i in passed for host in rollout.plan.hosts[i]]]
+    groups += [list(hosts) for i, hosts in enumerate(rollout.plan.hosts) if i not in passed]
+    chosen = [
+        [host for host in group if host not in out_of_reach and _is_open(rollout.devices[host])] for group in groups
+    ]
+    return tuple(tuple(group[at : at + size]) for group in chosen for at in range(0, len(group), size))
+
+
+def _in_flight(rollout: Rollout) -> tuple[str, ...]:
+    """A held rollout starts nothing new, but what is in the middle of its update or was lost there comes to an end."""
+    return tuple(d.host for d in rollout.devices.values() if d.device_class is DeviceClass.FLIGHT or d.may_heal)
+
+
+def _is_open(device: Device) -> bool:
+    return device.device_class in (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT) or device.may_heal
+
+
+def _touchable(rollout: Rollout, waves: Sequence[int]) -> tuple[str, ...]:
+    hosts: list[str] = []
+    for index in waves:
+        may_start = {variant: _may_start(rollout, variant, index) for variant in rollout.plan.targets}
+        devices = [device for device in rollout.in_wave(index) if _is_open(device)]
+        hosts += [
+            d.host
+            for d in devices
+            if d.device_class is not DeviceClass.UNTOUCHED or may_start[d.variant] in (True, d.host)
+        ]
+    return tuple(hosts)
+
+
+def _may_start(rollout: Rollout, variant: str, wave: int) -> bool | str:
+    """Whether untouched devices of a variant may start in a wave: all, none, or only the named one.
+
+    A variant's first success comes before any of its devices in a later wave. Where the earlier waves can no longer
+    give one because all their devices of the variant dropped out, one device of this wave takes the part of the
+    canary, asleep ones last. (Where they failed, the gate holds the rollout.)
+    """
+    kin = [device for device in rollout.devices.values() if device.variant == variant and device.wave <= wave]
+    if any(device.state in (DeviceState.SUCCEEDED, DeviceState.CURRENT) for device in kin):
+        return True
+    earlier = [device for device in kin if device.wave < wave]
+    if not earlier:
+        return True
+    if any(device.device_class in (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT) for device in earlier):
+        return False
+    alone = [device for device in kin if device.wave == wave]
+    if any(device.device_class is DeviceClass.FLIGHT for device in alone):
+        return False
+    waiting = [device for device in alone if device.device_class is DeviceClass.UNTOUCHED]
+    waiting.sort(key=lambda device: device.state is DeviceState.UNREACHABLE)
+    return waiting[0].host if waiting else False
+
+
+def _late_failures(rollout: Rollout, now: float) -> tuple[Event, ...]:
+    for index, wave in enumerate(rollout.waves):
+        if wave.phase is WavePhase.PASSED:
+            over = exceeds_budget(rollout, index)
+            if over is not None:
+                return (_hold(rollout, index, Stop("late_failures", over.numbers, over.hosts), now),)
+    return ()
+
+
+def _overdue(rollout: Rollout, now: float) -> tuple[Event, ...]:
+    grace = rollout.plan.spec.apply.contact_grace
+    return tuple(
+        Event("lost", now, device.host, data={"reason": "silent", "message": "no answer since its reboot"})
+        for device in rollout.devices.values()
+        if device.state is DeviceState.SILENT and now >= device.since + grace
+    )
+
+
+def _hold(rollout: Rollout, index: int, stop: Stop, now: float) -> Event:
+    remedy = _REMEDIES.get(stop.rule, _NEW_RELEASE).format(id=rollout.plan.spec.id)
+    data = {"rule": stop.rule, "numbers": stop.numbers, "hosts": list(stop.hosts), "remedy": remedy}
+    return Event("held", now, wave=index, data=data)

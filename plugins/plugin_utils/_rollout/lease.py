@@ -1,0 +1,82 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who may advance a rollout: one controller at a time, known by its process.
+
+The lease is a small JSON file beside the ledger. It has no expiry, because an expired lease of a live controller lets
+two of them march; instead its holder is looked up: a process that is gone gave its lease up.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .errors import RolloutError
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A controller process; ``started`` is its start in clock ticks since the boot ``boot_id`` of ``machine``."""
+
+    machine: str
+    boot_id: str
+    pid: int
+    started: str
+    user: str
+    epoch: int
+
+
+def take(directory: Path, candidate: Holder, is_alive: Callable[[Holder], bool]) -> None:
+    """Write ``candidate`` as holder of the lease in ``directory``; the caller holds the ledger root's lock.
+
+    Raises RolloutError when somebody else holds it and may be at work: a live process here, or any on another machine.
+    """
+    current = read(directory)
+    if current is not None and not _same(current, candidate):
+        elsewhere = current.machine != candidate.machine
+        if elsewhere or is_alive(current):
+            raise RolloutError(
+                f"This rollout is already being run by {current.user} (process {current.pid} on {current.machine}).",
+                f"Wait for it to end; if that machine is gone, remove {directory / 'lease.json'} and run again."
+                if elsewhere
+                else "Wait for it to end, or stop it, then run again.",
+                "lease_held",
+            )
+    temporary = directory / f"lease.json.{candidate.pid}"
+    try:
+        temporary.write_text(json.dumps(asdict(candidate)) + "\n", encoding="utf-8")
+        temporary.replace(directory / "lease.json")
+    except OSError as error:
+        raise RolloutError(
+            f"Cannot write the lease in {directory}: {error.strerror}.",
+            "Make room there or correct its permissions, then run again.",
+            "ledger_unwritable",
+        ) from error
+
+
+def read(directory: Path) -> Holder | None:
+    """Who holds the lease, if anybody."""
+    try:
+        return Holder(**json.loads((directory / "lease.json").read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, OSError) as error:
+        raise RolloutError(
+            f"Whether somebody runs this rollout is unknown: {directory / 'lease.json'} cannot be read ({error}).",
+            "Make sure that nobody does, then remove that file and run again.",
+            "lease_damaged",
+        ) from error
+
+
+def release(directory: Path, epoch: int) -> None:
+    """Give the lease of ``epoch`` up; a newer holder's stays."""
+    current = read(directory)
+    if current is not None and current.epoch == epoch:
+        (directory / "lease.json").unlink(missing_ok=True)
+
+
+def _same(one: Holder, other: Holder) -> bool:
+    return (one.machine, one.boot_id, one.pid, one.started) == (other.machine, other.boot_id, other.pid, other.started)

@@ -1,0 +1,195 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan of a rollout: digests frozen per variant, every device in exactly one wave.
+
+Assignment is a pure function of spec and membership. Devices of a variant are ranked by
+``uint64(sha256(rollout id, NUL, host)[:8])``, so that no device is always first, and the ranking is cut per variant:
+a count ``c`` cuts at ``min(N, K + c)``, a percent ``p`` at ``max(K, min(N, ceil(p * N / 100)))``, the last wave at N.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from .errors import RolloutError
+from .quantities import percent_of
+from .spec import Spec, Variant, Wave, canonical, load_spec
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A host the spec's pattern matches. ``labels`` holds the inventory variables that waves select by."""
+
+    host: str
+    variant: str | None
+    labels: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the devices of one variant shall boot. A booted digest in ``accept`` proves the update.
+
+    ``accept`` holds the digest of the spec and, where that is an index, those of its per-architecture manifests;
+    also the config digests, which bootc before 1.16.4 reports on composefs. ``size`` is in compressed bytes.
+    """
+
+    variant: str
+    image: str
+    digest: str
+    accept: tuple[str, ...]
+    version: str | None = None
+    size: int | None = None
+
+    @property
+    def pinned(self) -> str:
+        """The reference a device is switched to."""
+        return f"{self.image}@{self.digest}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a rollout has decided before it touches anything. ``waves`` and ``hosts`` have the same length."""
+
+    spec: Spec
+    targets: Mapping[str, Target]
+    variant_of: Mapping[str, str]
+    hosts: tuple[tuple[str, ...], ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def waves(self) -> tuple[Wave, ...]:
+        return self.spec.waves
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        return tuple(host for wave in self.hosts for host in wave)
+
+    def wave_of(self, host: str) -> int:
+        """Index of the wave that ``host`` is in."""
+        return next(index for index, wave in enumerate(self.hosts) if host in wave)
+
+    def as_dict(self) -> dict[str, Any]:
+        """A JSON document that ``load_plan`` reads back."""
+        return {
+            "spec": dict(self.spec.document),
+            "targets": [asdict(target) for target in self.targets.values()],
+            "waves": [
+                {"name": wave.name, "hosts": [{"host": host, "variant": self.variant_of[host]} for host in hosts]}
+                for wave, hosts in zip(self.waves, self.hosts, strict=True)
+            ],
+            "warnings": list(self.warnings),
+        }
+
+    @property
+    def hash(self) -> str:
+        """Identifies the plan: the same spec, membership and digests give the same hash on any machine."""
+        return hashlib.sha256(canonical(self.as_dict())).hexdigest()
+
+
+def check_membership(spec: Spec, candidates: Iterable[Candidate]) -> dict[str, list[Candidate]]:
+    """The candidates of every variant of the spec; raises RolloutError when that leaves nobody, or a host in doubt."""
+    everyone = sorted(candidates, key=lambda candidate: candidate.host)
+    if not everyone:
+        raise RolloutError(
+            f"No host of the inventory matches selection.hosts {spec.hosts!r}.",
+            "Check the inventory given with -i and the pattern in the spec.",
+            "no_hosts",
+        )
+    nameless = [candidate.host for candidate in everyone if candidate.variant is None]
+    if nameless:
+        raise RolloutError(
+            f"{_some(nameless)} has no variable bootc_variant, so which image it runs is unknown.",
+            "Set bootc_variant in the inventory for it or its group, or leave it out with selection.hosts.",
+            "no_variant",
+        )
+    strata = {variant.name: [c for c in everyone if c.variant == variant.name] for variant in spec.variants}
+    if not any(strata.values()):
+        found = sorted({str(candidate.variant) for candidate in everyone})
+        raise RolloutError(
+            f"None of the {len(everyone)} matching hosts runs a variant of this rollout (they run {', '.join(found)}).",
+            f"The spec knows {', '.join(strata)}: correct bootc_variant in the inventory or the names in the spec.",
+            "no_hosts",
+        )
+    return strata
+
+
+def make_plan(spec: Spec, candidates: Sequence[Candidate], targets: Mapping[str, Target]) -> Plan:
+    """Assign every candidate whose variant the spec knows to one wave. ``targets`` has an entry per variant."""
+    strata = check_membership(spec, candidates)
+    groups = list(strata.values()) if spec.per_variant else [[c for group in strata.values() for c in group]]
+    cuts = [_cut(spec, group) for group in groups]
+    waves = tuple(
+        tuple(sorted((host for cut in cuts for host in cut[index]), key=lambda host: _rank(spec.id, host)))
+        for index in range(len(spec.waves))
+    )
+    warnings = [f"No host runs variant {name}." for name, members in strata.items() if not members]
+    left_out = sorted(candidate.host for candidate in candidates if candidate.variant not in strata)
+    if left_out:
+        warnings.append(f"{_some(left_out)} runs a variant that this rollout does not update.")
+    variant_of = {c.host: c.variant for members in strata.values() for c in members if c.variant is not None}
+    untried = sorted(set(variant_of.values()) - {variant_of[host] for host in waves[0]})
+    if untried:
+        warnings.append(f"No device of {', '.join(untried)} is in the first wave.")
+    return Plan(spec, dict(targets), variant_of, waves, tuple(warnings))
+
+
+def load_plan(document: Mapping[str, Any]) -> Plan:
+    """The plan that ``Plan.as_dict`` wrote."""
+    spec = load_spec(document["spec"], "the recorded plan")
+    targets = {entry["variant"]: Target(**{**entry, "accept": tuple(entry["accept"])}) for entry in document["targets"]}
+    hosts = tuple(tuple(entry["host"] for entry in wave["hosts"]) for wave in document["waves"])
+    variant_of = {entry["host"]: entry["variant"] for wave in document["waves"] for entry in wave["hosts"]}
+    return Plan(spec, targets, variant_of, hosts, tuple(document["warnings"]))
+
+
+def target_of(variant: Variant, accept: Sequence[str], size: int | None, version: str | None) -> Target:
+    """The frozen target of a variant, given what its registry says about the digest."""
+    return Target(
+        variant.name,
+        variant.image,
+        variant.digest,
+        tuple(dict.fromkeys([variant.digest, *accept])),
+        variant.version or version,
+        variant.size if variant.size is not None else size,
+    )
+
+
+def _cut(spec: Spec, members: Sequence[Candidate]) -> list[list[str]]:
+    """Split one variant's devices into the waves of the spec."""
+    waiting = sorted(members, key=lambda candidate: _rank(spec.id, candidate.host))
+    total = len(waiting)
+    cuts: list[list[str]] = []
+    for wave in spec.waves:
+        taken = total - len(waiting)
+        if wave.count is not None:
+            until = min(total, taken + wave.count)
+        elif wave.percent is not None:
+            until = max(taken, min(total, percent_of(wave.percent, total)))
+        else:
+            until = total
+        preferred = sorted(waiting, key=lambda candidate: not _matches(candidate, wave.select))
+        chosen = preferred[: until - taken]
+        cuts.append([candidate.host for candidate in chosen])
+        taken_now = {candidate.host for candidate in chosen}
+        waiting = [candidate for candidate in waiting if candidate.host not in taken_now]
+    return cuts
+
+
+def _matches(candidate: Candidate, select: Mapping[str, Any]) -> bool:
+    return bool(select) and all(candidate.labels.get(key) == value for key, value in select.items())
+
+
+def _rank(salt: str, host: str) -> tuple[int, str]:
+    digest = hashlib.sha256(f"{salt}\0{host}".encode()).digest()
+    return int.from_bytes(digest[:8], "big"), host
+
+
+def _some(hosts: Sequence[str]) -> str:
+    if len(hosts) == 1:
+        return hosts[0]
+    shown = ", ".join(hosts[:3])
+    return f"Each of {len(hosts)} hosts ({shown}{', ...' if len(hosts) > 3 else ''})"

@@ -1,0 +1,232 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The JSON schema of a rollout spec, and its violations in words a person can act on."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .errors import RolloutError
+
+if TYPE_CHECKING:
+    from jsonschema import TypeChecker
+    from jsonschema.exceptions import ValidationError
+
+try:
+    import jsonschema
+except ImportError:
+    HAS_JSONSCHEMA = False
+else:
+    HAS_JSONSCHEMA = True
+
+# \Z, because $ would also let a line break at the end through.
+_DURATION = {"type": "string", "pattern": r"^[0-9]+[smhd]\Z"}
+_PERCENT = {"type": "integer", "minimum": 1, "maximum": 100}
+_LIMIT = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^([0-9]|[1-9][0-9]|100)%\Z"}]}
+_NAME = {"type": "string", "pattern": r"^[a-z0-9][a-z0-9._-]{0,62}\Z"}
+_DIGEST = {"type": "string", "pattern": r"^sha256:[0-9a-f]{64}\Z"}
+
+_WAVE_RULES: dict[str, Any] = {
+    "success_threshold": _PERCENT,
+    "min_coverage": {"type": "integer", "minimum": 0, "maximum": 100},
+    "min_sample": {"type": "integer", "minimum": 1},
+    "max_failures": _LIMIT,
+    "soak": _DURATION,
+    "coverage_timeout": _DURATION,
+    "on_coverage_timeout": {"enum": ["hold", "accept"]},
+    "accept_floor": {"type": "integer", "minimum": 0, "maximum": 100},
+}
+
+
+def _section(properties: Mapping[str, Any], required: Sequence[str] = ()) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": dict(properties),
+        "required": list(required),
+    }
+
+
+VARIANT = _section(
+    {
+        "name": _NAME,
+        "image": {"type": "string", "minLength": 1},
+        "digest": _DIGEST,
+        "version": {"type": "string"},
+        "size": {"type": "integer", "minimum": 0},
+        "created": {"type": ["string", "null"]},
+    },
+    required=["name", "image", "digest"],
+)
+
+SPEC = _section(
+    {
+        "schema": {"const": 1},
+        "id": _NAME,
+        "variants": {"type": "array", "minItems": 1, "items": VARIANT},
+        "release": {"type": "string", "minLength": 1},
+        "selection": _section(
+            {
+                "hosts": {"type": "string", "minLength": 1},
+                "stratify_by": {"type": "array", "items": {"const": "variant"}, "maxItems": 1},
+            }
+        ),
+        "waves": {
+            "type": "array",
+            "items": _section(
+                {
+                    "name": _NAME,
+                    "count": {"type": "integer", "minimum": 1},
+                    "percent": _PERCENT,
+                    "select": {
+                        "type": "object",
+                        "minProperties": 1,
+                        "propertyNames": {"type": "string"},
+                        "additionalProperties": {"type": ["string", "number", "boolean"]},
+                    },
+                    **_WAVE_RULES,
+                },
+                required=["name"],
+            ),
+        },
+        "wave_defaults": _section(_WAVE_RULES),
+        "pace": _section({"parallel": {"type": "integer", "minimum": 1}}),
+        "stage": _section({"timeout": _DURATION, "attempts": {"type": "integer", "minimum": 1}}),
+        "apply": _section({"reboot_timeout": _DURATION, "contact_grace": _DURATION}),
+        "verify": _section(
+            {
+                "systemd": {"type": "boolean"},
+                "commands": {
+                    "type": "array",
+                    "items": {"type": "array", "minItems": 1, "items": {"type": "string"}},
+                },
+                "timeout": _DURATION,
+                "settle": _DURATION,
+            }
+        ),
+        "registry": _section({"insecure": {"type": "boolean"}, "auth_file": {"type": "string"}}),
+        "supersedes": {"type": "array", "items": _NAME, "uniqueItems": True},
+    },
+    required=["schema", "id"],
+)
+
+REMEDIES = {
+    "digest": "A rollout is pinned to one digest per variant: copy it from the release file that the publish playbook "
+    "wrote, or name that file with `release:` instead of listing variants.",
+    "image": "Name the repository the devices pull from, without a tag: registry.example/skorionos.",
+    "name": "Give it a name of lower-case letters, digits, dots, dashes and underscores.",
+    "id": "Give the rollout an id never used before, such as skorion-1.1.0; it names the folder of its ledger.",
+    "schema": "Write `schema: 1`.",
+    "percent": "Percents are whole numbers from 1 to 100 and cumulative: 10 then 50 means 40 more.",
+}
+
+_DURATION_REMEDY = "Write a whole number and a unit: 90s, 30m, 2h or 14d."
+_TYPE_REMEDIES = {
+    "array": "Write a list there.",
+    "boolean": "Write true or false.",
+    "integer": "Write a whole number.",
+    "object": "Write a mapping there: keys with values.",
+    "string": "Write a text, in quotes if it looks like a number or a date.",
+}
+_RULE_REMEDIES = {
+    "minItems": "It must not be empty: fill it in or remove it.",
+    "minLength": "It must not be empty: fill it in or remove it.",
+    "minProperties": "It must not be empty: fill it in or remove it.",
+    "pattern": REMEDIES["name"],
+    "uniqueItems": "Name nothing twice.",
+}
+
+
+def _is_whole_number(_checker: TypeChecker, value: object) -> bool:
+    """JSON Schema takes 1.0 for an integer; it cannot count devices."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _validator(schema: Mapping[str, Any]) -> Any:
+    if not HAS_JSONSCHEMA:
+        raise RolloutError(
+            "The Python package jsonschema is missing on the controller.",
+            "Install it into the environment that runs ansible-playbook.",
+            "missing_library",
+        )
+    draft = jsonschema.Draft202012Validator
+    types = draft.TYPE_CHECKER.redefine("integer", _is_whole_number)
+    extend: Any = jsonschema.validators.extend
+    return extend(draft, type_checker=types)(dict(schema))
+
+
+def check(document: object, schema: Mapping[str, Any], source: str) -> None:
+    """Raise a RolloutError that lists every violation of ``schema`` in ``document``; ``source`` names the file."""
+    errors = sorted(_validator(schema).iter_errors(document), key=lambda error: list(map(str, error.path)))
+    if not errors:
+        return
+    problems = [_explain(error) for error in errors]
+    cause = f"{source} is not a valid rollout spec: " + " ".join(
+        f"({number}) {what}" if len(problems) > 1 else what for number, (what, _unused) in enumerate(problems, start=1)
+    )
+    raise RolloutError(cause, " ".join(dict.fromkeys(remedy for _unused, remedy in problems if remedy)), "invalid_spec")
+
+
+def _explain(error: ValidationError) -> tuple[str, str]:
+    """What is wrong at which path, and the remedy."""
+    where = _path(error.absolute_path) or "the top level"
+    key = next((str(part) for part in reversed(error.absolute_path) if isinstance(part, str)), "")
+    rule = str(error.validator)
+    bound: Any = error.validator_value
+    content: Any = error.instance
+    if rule == "required":
+        missing = next(name for name in bound if error.message.startswith(repr(name)))
+        return f"{where}: the key {missing!r} is missing.", REMEDIES.get(missing, "")
+    if rule == "additionalProperties":
+        return _unknown_keys(error, where)
+    what, remedy = f"{error.message}.", REMEDIES.get(key) or _general_remedy(error)
+    if rule in ("minimum", "maximum"):
+        what = f"{content} is {_side(rule)} {bound}."
+    elif rule == "pattern" and bound == _DURATION["pattern"]:
+        what = f"{content!r} is not a duration."
+    elif rule == "pattern" and bound == _DIGEST["pattern"]:
+        what = f"{content!r} is not a digest (sha256: and 64 hexadecimal digits)."
+    elif rule == "anyOf":
+        what, remedy = f"{content!r} is neither a count nor a percentage.", 'Write a whole number, or "5%".'
+    return f"{where}: {what}", remedy
+
+
+def _general_remedy(error: ValidationError) -> str:
+    """What to do about a violation whose key has no remedy of its own."""
+    rule = str(error.validator)
+    bound: Any = error.validator_value
+    rules: Any = error.schema
+    if rules.get("pattern") == _DURATION["pattern"]:
+        return _DURATION_REMEDY
+    if rule == "type":
+        return _TYPE_REMEDIES[bound if isinstance(bound, str) else bound[0]]
+    if rule == "enum":
+        return f"Choose one of {', '.join(bound)}."
+    if rule in ("minimum", "maximum"):
+        return f"Choose a value that is not {_side(rule)} {bound}."
+    return _RULE_REMEDIES.get(rule, "")
+
+
+def _side(rule: str) -> str:
+    return "less than" if rule == "minimum" else "more than"
+
+
+def _unknown_keys(error: ValidationError, where: str) -> tuple[str, str]:
+    section: Any = error.schema
+    content: Any = error.instance
+    known: list[str] = sorted(section["properties"])
+    unknown = sorted(str(name) for name in content if name not in known)
+    near = [match for name in unknown for match in difflib.get_close_matches(name, known, n=1)]
+    names = ", ".join(repr(name) for name in unknown)
+    hint = f" Did you mean {', '.join(map(repr, near))}?" if near else ""
+    return f"{where}: unknown key {names}.{hint}", f"Known keys there: {', '.join(known)}."
+
+
+def _path(parts: Iterable[str | int]) -> str:
+    text = ""
+    for part in parts:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text

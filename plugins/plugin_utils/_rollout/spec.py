@@ -1,0 +1,264 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A rollout spec: what a person asks for, validated and with every default filled in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from . import schema
+from .errors import RolloutError
+from .quantities import parse_duration
+
+LAST_WAVE = "rest"
+"""Name of the implicit last wave: everyone whom no earlier wave took."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One image line. ``image`` is a repository without tag; ``digest`` is what its devices shall boot."""
+
+    name: str
+    image: str
+    digest: str
+    version: str | None = None
+    size: int | None = None
+    created: str | None = None
+
+
+@dataclass(frozen=True)
+class WaveRules:
+    """When a wave may pass, in whole percents, seconds and devices."""
+
+    success_threshold: int
+    min_coverage: int
+    min_sample: int
+    max_failures: int | str
+    soak: int
+    coverage_timeout: int
+    on_coverage_timeout: Literal["hold", "accept"]
+    accept_floor: int
+
+
+@dataclass(frozen=True)
+class Wave:
+    """How large a wave is (per variant) and when it may pass. The last wave has neither count nor percent."""
+
+    name: str
+    rules: WaveRules
+    count: int | None = None
+    percent: int | None = None
+    select: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stage:
+    timeout: int
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Apply:
+    reboot_timeout: int
+    contact_grace: int
+
+
+@dataclass(frozen=True)
+class Verify:
+    systemd: bool
+    commands: tuple[tuple[str, ...], ...]
+    timeout: int
+    settle: int
+
+
+@dataclass(frozen=True)
+class Registry:
+    insecure: bool
+    auth_file: str | None
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A whole rollout. ``fingerprint`` identifies its content; ``document`` is the validated input.
+
+    With ``per_variant`` every variant is cut into waves of its own, so that each has a canary.
+    """
+
+    id: str
+    variants: tuple[Variant, ...]
+    hosts: str
+    per_variant: bool
+    waves: tuple[Wave, ...]
+    parallel: int
+    stage: Stage
+    apply: Apply
+    verify: Verify
+    registry: Registry
+    supersedes: tuple[str, ...]
+    document: Mapping[str, Any]
+    fingerprint: str
+
+
+_ANY_WAVE: dict[str, Any] = {
+    "success_threshold": 90,
+    "min_coverage": 60,
+    "min_sample": 1,
+    "max_failures": "5%",
+    "soak": "30m",
+    "coverage_timeout": "72h",
+    "on_coverage_timeout": "hold",
+    "accept_floor": 20,
+}
+_CANARY: dict[str, Any] = {"min_coverage": 100, "max_failures": 0, "soak": "2h"}
+_LAST: dict[str, Any] = {"min_coverage": 90, "coverage_timeout": "14d", "on_coverage_timeout": "accept"}
+
+
+def parse_spec(document: object, source: str = "the rollout spec", release: object = None) -> Spec:
+    """Validate a spec as loaded from YAML (plain dicts, lists and scalars) and fill in the defaults.
+
+    ``release`` is the loaded content of the file that ``release:`` names, when it does; ``source`` names the spec's
+    file in errors. Raises RolloutError naming every wrong path and its remedy.
+    """
+    if not isinstance(document, Mapping):
+        raise RolloutError(f"{source} does not hold a mapping.", "Start it with `schema: 1` and `id:`.", "invalid_spec")
+    schema.check(document, schema.SPEC, source)
+    return load_spec({**document, "variants": _variants(document, source, release)}, source)
+
+
+def load_spec(document: Mapping[str, Any], source: str) -> Spec:
+    """The spec of a document that was validated before, with its variants resolved."""
+    variants = tuple(Variant(**entry) for entry in document["variants"])
+    waves = _waves(document, source)
+    selection = document.get("selection", {})
+    stage = document.get("stage", {})
+    apply = document.get("apply", {})
+    verify = document.get("verify", {})
+    registry = document.get("registry", {})
+    return Spec(
+        id=document["id"],
+        variants=variants,
+        hosts=selection.get("hosts", "all"),
+        per_variant=bool(selection.get("stratify_by", ["variant"])),
+        waves=waves,
+        parallel=document.get("pace", {}).get("parallel", 10),
+        stage=Stage(parse_duration(stage.get("timeout", "2h"), "stage.timeout"), stage.get("attempts", 3)),
+        apply=Apply(
+            parse_duration(apply.get("reboot_timeout", "20m"), "apply.reboot_timeout"),
+            parse_duration(apply.get("contact_grace", "24h"), "apply.contact_grace"),
+        ),
+        verify=Verify(
+            verify.get("systemd", True),
+            tuple(tuple(command) for command in verify.get("commands", [])),
+            parse_duration(verify.get("timeout", "10m"), "verify.timeout"),
+            parse_duration(verify.get("settle", "2m"), "verify.settle"),
+        ),
+        registry=Registry(registry.get("insecure", False), registry.get("auth_file")),
+        supersedes=tuple(document.get("supersedes", [])),
+        document=document,
+        fingerprint=hashlib.sha256(canonical(document)).hexdigest(),
+    )
+
+
+def canonical(document: object) -> bytes:
+    """The one byte string for a JSON-like document: sorted keys, no spaces, UTF-8 with the rest escaped."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _variants(document: Mapping[str, Any], source: str, release: object) -> list[dict[str, Any]]:
+    if ("release" in document) == ("variants" in document):
+        raise RolloutError(
+            f"{source} must say what to roll out in exactly one way.",
+            "Give either `release:` with the file that the publish playbook wrote, or a list of `variants:`.",
+            "invalid_spec",
+        )
+    if "variants" in document:
+        entries = document["variants"]
+    else:
+        if not isinstance(release, Mapping) or not isinstance(release.get("variants"), list):
+            raise RolloutError(
+                f"{document['release']} (named as release in {source}) is not a release file.",
+                "Name the JSON file that the publish playbook wrote.",
+                "invalid_spec",
+            )
+        schema.check(
+            {"variants": release["variants"]},
+            {"properties": {"variants": schema.SPEC["properties"]["variants"]}},
+            str(document["release"]),
+        )
+        entries = release["variants"]
+    _unique([entry["name"] for entry in entries], f"{source}: variants", "Give every variant a name of its own.")
+    for entry in entries:
+        image = entry["image"]
+        if "@" in image or ":" in image.rsplit("/", 1)[-1] or "/" not in image:
+            raise RolloutError(
+                f"{source}: variant {entry['name']}: image {image!r} is not a repository.",
+                schema.REMEDIES["image"],
+                "invalid_spec",
+            )
+    return [{key: value for key, value in entry.items() if value is not None} for entry in entries]
+
+
+def _waves(document: Mapping[str, Any], source: str) -> tuple[Wave, ...]:
+    named = list(document.get("waves", []))
+    _unique(
+        [wave["name"] for wave in named] + [LAST_WAVE],
+        f"{source}: waves",
+        f"Give every wave a name of its own; {LAST_WAVE!r} is the implicit last one.",
+    )
+    _check_sizes(named, source)
+    last = named.pop() if named and named[-1].get("percent") == 100 else {"name": LAST_WAVE}
+    defaults = document.get("wave_defaults", {})
+    waves = [
+        _wave(wave, {**_ANY_WAVE, **(_CANARY if index == 0 else {}), **defaults}, source)
+        for index, wave in enumerate(named)
+    ]
+    return (*waves, _wave({**last, "percent": None}, {**_ANY_WAVE, **_LAST, **defaults}, source))
+
+
+def _wave(wave: Mapping[str, Any], defaults: Mapping[str, Any], source: str) -> Wave:
+    values = {key: wave.get(key, default) for key, default in defaults.items()}
+    for key in ("soak", "coverage_timeout"):
+        values[key] = parse_duration(values[key], f"wave {wave['name']}: {key}")
+    if values["soak"] > values["coverage_timeout"]:
+        raise RolloutError(
+            f"{source}: wave {wave['name']}: soak is longer than coverage_timeout.",
+            "Shorten soak or lengthen coverage_timeout; otherwise the wave would time out before it could pass.",
+            "invalid_spec",
+        )
+    return Wave(wave["name"], WaveRules(**values), wave.get("count"), wave.get("percent"), dict(wave.get("select", {})))
+
+
+def _check_sizes(waves: list[Any], source: str) -> None:
+    reached = 0
+    for index, wave in enumerate(waves):
+        where = f"{source}: waves[{index}] ({wave['name']})"
+        if ("count" in wave) == ("percent" in wave):
+            raise RolloutError(
+                f"{where} must have exactly one of count and percent.", "Remove one, or add one.", "invalid_spec"
+            )
+        if reached == 100:
+            raise RolloutError(
+                f"{where} comes after a wave of 100 percent, so it would be empty.",
+                "Remove it, or lower the percent before it.",
+                "invalid_spec",
+            )
+        if "percent" in wave:
+            if wave["percent"] <= reached:
+                raise RolloutError(
+                    f"{where}: percent {wave['percent']} is not more than the {reached} before it.",
+                    "Percents are cumulative: each must be larger than the one before.",
+                    "invalid_spec",
+                )
+            reached = wave["percent"]
+
+
+def _unique(names: list[str], where: str, remedy: str) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise RolloutError(f"{where}: {', '.join(map(repr, twice))} appears twice.", remedy, "invalid_spec")

@@ -1,0 +1,112 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A rollout as data for people and scripts: per wave who is where, why it waits or was held, every device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from .events import format_time
+from .gate import Wait
+from .states import Device, DeviceState, Rollout
+
+COLUMNS: dict[str, frozenset[DeviceState]] = {
+    "updated": frozenset({DeviceState.SUCCEEDED}),
+    "already_current": frozenset({DeviceState.CURRENT}),
+    "rolled_back": frozenset({DeviceState.ROLLED_BACK}),
+    "asleep": frozenset({DeviceState.UNREACHABLE}),
+    "failed": frozenset({DeviceState.FAILED, DeviceState.INCONSISTENT}),
+    "lost": frozenset({DeviceState.LOST}),
+    "in_flight": frozenset(
+        {
+            DeviceState.STAGING,
+            DeviceState.STAGED,
+            DeviceState.APPLYING,
+            DeviceState.VERIFYING,
+            DeviceState.ROLLING_BACK,
+            DeviceState.SILENT,
+        }
+    ),
+    "waiting": frozenset({DeviceState.PENDING, DeviceState.DEFERRED}),
+    "left_out": frozenset({DeviceState.INCOMPATIBLE, DeviceState.REMOVED, DeviceState.SUPERSEDED}),
+}
+"""What a summary counts, and the device states behind each. Every state is in exactly one."""
+
+
+def summarize(rollout: Rollout, wait: Wait | None = None) -> dict[str, Any]:
+    """A JSON document: id, phase, hold, wait, variants, waves, totals, devices, warnings.
+
+    Times are RFC 3339 in UTC, sizes in bytes, ``boot_seconds`` in seconds.
+    """
+    plan = rollout.plan
+    waves = [
+        {
+            "name": wave.name,
+            "phase": state.phase.value,
+            "devices": len(hosts),
+            **_tally(rollout.devices[host] for host in hosts),
+            "opened_at": _time(state.opened_at),
+            "passed_at": _time(state.passed_at),
+        }
+        for wave, state, hosts in zip(plan.waves, rollout.waves, plan.hosts, strict=True)
+    ]
+    return {
+        "id": plan.spec.id,
+        "phase": rollout.phase.value,
+        "started_at": _time(rollout.started_at),
+        "ended_at": _time(rollout.ended_at),
+        "superseded_by": rollout.superseded_by,
+        "plan_hash": plan.hash,
+        "hold": _hold(rollout),
+        "wait": None if wait is None else {"rule": wait.rule, "why": wait.why, "until": _time(wait.until)},
+        "variants": [
+            {"name": t.variant, "image": t.image, "digest": t.digest, "version": t.version, "size": t.size}
+            for t in plan.targets.values()
+        ],
+        "waves": waves,
+        "totals": {"devices": len(rollout.devices), **_tally(rollout.devices.values())},
+        "devices": [_device(rollout, device) for device in rollout.devices.values()],
+        "warnings": list(plan.warnings),
+    }
+
+
+def _tally(devices: Iterable[Device]) -> dict[str, int]:
+    states = [device.state for device in devices]
+    return {column: sum(state in members for state in states) for column, members in COLUMNS.items()}
+
+
+def _hold(rollout: Rollout) -> dict[str, Any] | None:
+    hold = rollout.hold
+    if hold is None:
+        return None
+    return {
+        "rule": hold.rule,
+        "wave": rollout.plan.waves[hold.wave].name,
+        "numbers": hold.numbers,
+        "devices": list(hold.hosts),
+        "remedy": hold.remedy,
+        "at": _time(hold.at),
+    }
+
+
+def _device(rollout: Rollout, device: Device) -> dict[str, Any]:
+    return {
+        "host": device.host,
+        "variant": device.variant,
+        "wave": rollout.plan.waves[device.wave].name,
+        "state": device.state.value,
+        "since": _time(device.since),
+        "reason": device.reason,
+        "message": device.message,
+        "previous_version": device.previous_version,
+        "previous_digest": device.previous_digest,
+        "booted_digest": device.booted_digest,
+        "downloaded_bytes": device.downloaded_bytes,
+        "boot_seconds": device.boot_seconds,
+    }
+
+
+def _time(seconds: float | None) -> str | None:
+    return None if seconds is None else format_time(seconds)

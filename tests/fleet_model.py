@@ -1,0 +1,250 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A fleet in memory for tests of the rollout engine: devices with habits, a controller that can be killed anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide import batches
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.device import (
+    DeviceError,
+    Health,
+    Observation,
+    Reboot,
+    Unreachable,
+    Update,
+)
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import Clock, clear_batch
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Candidate, Plan, Target, make_plan
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec, parse_spec
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import Rollout, derive
+
+OLD = "sha256:" + "0" * 64
+HABITS = (
+    "good",
+    "unhealthy",
+    "asleep",
+    "silent",
+    "unfinalised",
+    "no_network",
+    "dies_in_check",
+    "current",
+    "not_bootc",
+    "falls_back",
+    "falls_back_in_check",
+    "wrong_content",
+    "never_reboots",
+)
+
+
+def digest(character: str) -> str:
+    return "sha256:" + character * 64
+
+
+class Killed(Exception):
+    """The controller was killed."""
+
+
+@dataclass
+class FakeTime:
+    seconds: float = 1_800_000_000.0
+
+    def now(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += max(seconds, 0.001)
+
+
+@dataclass
+class FakeDevice:
+    """A device that follows its habit; it counts its reboots.
+
+    While it is ``mute`` its bootc never answers to those who wait for a boot.
+    ``faults`` are raised one after the other by the call they are listed for; None lets that call through.
+    """
+
+    habit: str = "good"
+    booted: str = OLD
+    staged: str | None = None
+    rollback: str | None = None
+    next_boot: str = "booted"
+    boots: int = 0
+    silent: bool = False
+    asked_for: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    faults: dict[str, list[Exception | None]] = field(default_factory=dict)
+    mute: bool = False
+
+    def __post_init__(self) -> None:
+        if self.habit == "current":
+            self.booted = digest("a")
+
+    def _answer(self, call: str) -> None:
+        self.calls.append(call)
+        fault = self.faults[call].pop(0) if self.faults.get(call) else None
+        if fault is not None:
+            raise fault
+        if self.habit == "asleep" or self.silent:
+            raise Unreachable
+
+    def observe(self) -> Observation:
+        self._answer("observe")
+        return self._seen()
+
+    def _seen(self) -> Observation:
+        if self.habit == "not_bootc":
+            return Observation(boot_id=str(self.boots), is_bootc=False)
+        return Observation(
+            boot_id=str(self.boots),
+            is_bootc=True,
+            booted=self.booted,
+            staged=self.staged,
+            rollback=self.rollback,
+            next_boot=self.next_boot,
+        )
+
+    def stage(self, reference: str, accept: Sequence[str]) -> tuple[Observation, int | None]:
+        self._answer("stage")
+        if self.habit == "no_network":
+            raise DeviceError("network", "the registry does not answer")
+        wanted = reference.rpartition("@")[2]
+        self.asked_for.append(wanted)
+        if wanted == self.booted:
+            self.staged, self.next_boot = None, "booted"
+        else:
+            self.staged, self.next_boot = digest("f") if self.habit == "wrong_content" else wanted, "staged"
+        return self._seen(), 5
+
+    def queue_rollback(self) -> Observation:
+        self._answer("queue_rollback")
+        if self.rollback is None:
+            raise DeviceError("no_rollback", "there is nothing to go back to")
+        self.staged, self.next_boot = None, "rollback"
+        return self._seen()
+
+    def reboot(self, expect: Sequence[str]) -> Reboot:
+        self._answer("reboot")
+        before = str(self.boots)
+        coming = {"staged": self.staged, "rollback": self.rollback}.get(self.next_boot, self.booted)
+        if expect and coming not in expect:
+            raise DeviceError("unexpected", f"{coming} would boot next")
+        if self.habit == "never_reboots":
+            return Reboot(before)
+        self.power_cycle(orderly=self.habit != "unfinalised")
+        if self.habit == "falls_back" and self.booted != OLD:
+            self.fall_back()
+        self.silent = self.silent or (self.habit == "silent" and self.booted != OLD)
+        return Reboot(before)
+
+    def power_cycle(self, orderly: bool) -> None:
+        self.boots += 1
+        if self.next_boot == "staged" and orderly:
+            self.booted, self.rollback = str(self.staged), self.booted
+        elif self.next_boot == "rollback" and self.rollback is not None:
+            self.booted, self.rollback = self.rollback, self.booted
+        self.staged, self.next_boot = None, "booted"
+
+    def fall_back(self) -> None:
+        """What its own boot checks do when they fail."""
+        self.next_boot = "rollback"
+        self.power_cycle(orderly=True)
+
+    def await_boot(self, boot_id: str | None, seconds: float) -> Observation | None:
+        self.calls.append("await_boot")
+        absent = self.mute or self.silent or self.habit == "asleep" or str(self.boots) == boot_id
+        return None if absent else self._seen()
+
+    def health(self, known_failed_units: Sequence[str]) -> Health:
+        self._answer("health")
+        if self.habit == "falls_back_in_check" and self.booted != OLD:
+            self.fall_back()
+        if self.habit == "dies_in_check" and self.booted != OLD:
+            self.silent = True
+            raise Unreachable
+        healthy = self.habit != "unhealthy" or self.booted == OLD
+        return Health(healthy, self._seen(), ({"name": "session", "passed": healthy, "detail": "did not start"},))
+
+
+def small_spec(**changes: Any) -> Spec:
+    """A spec of one variant ``kde`` with two named waves; ``changes`` replace top-level keys."""
+    document: dict[str, Any] = {
+        "schema": 1,
+        "id": "r1",
+        "variants": [{"name": "kde", "image": "registry.example/os", "digest": digest("a")}],
+        "waves": [{"name": "canary", "count": 1}, {"name": "half", "percent": 50}],
+        "wave_defaults": {"soak": "0s"},
+        "apply": {"reboot_timeout": "60s", "contact_grace": "10m"},
+        "verify": {"settle": "0s"},
+    }
+    document.update(changes)
+    return parse_spec(document)
+
+
+def plan_for(spec: Spec, hosts: Iterable[tuple[str, str]]) -> Plan:
+    targets = {v.name: Target(v.name, v.image, v.digest, (v.digest,)) for v in spec.variants}
+    return make_plan(spec, [Candidate(host, variant) for host, variant in hosts], targets)
+
+
+@dataclass
+class Fleet:
+    """Devices, their ledger and a clock; ``run`` is what one run of the playbook does."""
+
+    devices: dict[str, FakeDevice]
+    ledger: Ledger
+    time: FakeTime
+    kill_at: int | None = None
+    kill_before_append: bool = False
+    appends: int = 0
+    on_event: Callable[[Rollout], None] | None = None
+
+    @classmethod
+    def create(cls, root: Path, plan: Plan, habits: Mapping[str, str], **options: Any) -> Fleet:
+        time = FakeTime()
+        ledger = Ledger(root, plan.spec.id)
+        ledger.create()
+        ledger.append([Event("planned", time.now(), data={"plan": plan.as_dict()})], 1)
+        return cls({host: FakeDevice(habits.get(host, "good")) for host in plan.members}, ledger, time, **options)
+
+    def run(self, patience: float = 3600.0) -> Rollout:
+        """One pass; raises Killed when its time has come."""
+        deadline = self.time.now() + patience
+        clock = Clock(self.time.now, self.time.sleep, nap=86400.0)
+        for batch in batches(self.state(), skip=()):
+            clearance = clear_batch(self.ledger, 1, batch, clock, deadline)
+            for host in clearance.go:
+                rollout = clearance.rollout
+                target = rollout.plan.targets[rollout.plan.variant_of[host]]
+                journal = self._journal_of(host)
+                update = Update(
+                    self.devices[host], journal, target, rollout.plan.spec, self.time.now, deadline, clearance.draining
+                )
+                update.run(rollout.devices[host])
+        return clear_batch(self.ledger, 1, (), clock, deadline).rollout
+
+    def state(self) -> Rollout:
+        rollout = derive(self.ledger.read())
+        assert rollout is not None
+        return rollout
+
+    def _journal_of(self, host: str) -> Callable[[str, Mapping[str, Any]], None]:
+        def journal(kind: str, data: Mapping[str, Any]) -> None:
+            self.appends += 1
+            now = self.appends == self.kill_at
+            if now and self.kill_before_append:
+                raise Killed
+            self.time.sleep(1)
+            self.ledger.append([Event(kind, self.time.now(), host, data=data)], 1)
+            if now:
+                raise Killed
+            if self.on_event is not None:
+                self.on_event(self.state())
+
+        return journal

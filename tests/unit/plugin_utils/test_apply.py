@@ -1,0 +1,226 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waiting for a device to come back, and what is made of what it says then."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._apply import (
+    APPLIED,
+    CAME_BACK_ON_PREVIOUS,
+    NOTHING_TO_APPLY,
+    SILENT,
+    UNEXPECTED_DIGEST,
+    Observation,
+    run_apply,
+    wait_for_boot,
+)
+
+OLD, NEW, OTHER = "sha256:old", "sha256:new", "sha256:other"
+
+
+def status(digest):
+    return {"booted": {"digest": digest}}
+
+
+def seen(boot, digest=None, soft=None):
+    return Observation(boot, soft, status(digest) if digest else None)
+
+
+class Time:
+    def __init__(self):
+        self.seconds = 0.0
+        self.sleeps = []
+
+    def sleep(self, seconds):
+        self.sleeps.append(seconds)
+        self.seconds += seconds
+
+    def now(self):
+        return self.seconds
+
+
+def wait(answers, expect=(NEW,), timeout=100.0, **more):
+    """Answers come one after the other; the last one for ever."""
+    time = Time()
+    queue = list(answers)
+    verdict = wait_for_boot(
+        lambda: queue.pop(0) if len(queue) > 1 else queue[0],
+        "boot-1",
+        expect,
+        OLD,
+        timeout,
+        sleep=time.sleep,
+        now=time.now,
+        **more,
+    )
+    return verdict, time
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ([None, None, seen("boot-2", NEW)], APPLIED),
+        ([seen("boot-1", OLD), None, seen("boot-2", NEW)], APPLIED),
+        ([None, seen("boot-2", OLD)], CAME_BACK_ON_PREVIOUS),
+        ([None, seen("boot-2", OTHER)], UNEXPECTED_DIGEST),
+        ([None], SILENT),
+        ([seen("boot-1", OLD)], CAME_BACK_ON_PREVIOUS),
+        ([seen("boot-1", NEW)], CAME_BACK_ON_PREVIOUS),
+        ([None, seen("boot-2"), seen("boot-2"), seen("boot-2", NEW)], APPLIED),
+        ([None, seen("boot-2"), None, seen("boot-2", NEW)], APPLIED),
+        ([None, seen("boot-2")], UNEXPECTED_DIGEST),
+        ([seen(None)], SILENT),
+        ([seen(None, OLD), None, seen("boot-2", NEW)], APPLIED),
+    ],
+)
+def test_verdicts(answers, expected):
+    assert wait(answers)[0].verdict == expected
+
+
+def test_a_device_that_never_went_down_is_told_apart():
+    assert "Has not rebooted" in wait([seen("boot-1", OLD)])[0].detail
+    assert "Rebooted, but runs" in wait([seen("boot-2", OLD)])[0].detail
+
+
+@pytest.mark.parametrize(("digest", "expected"), [(NEW, APPLIED), (OLD, CAME_BACK_ON_PREVIOUS)])
+def test_without_expectation_any_other_content_will_do(digest, expected):
+    assert wait([seen("boot-2", digest)], expect=())[0].verdict == expected
+
+
+def test_the_same_content_staged_again_is_applied():
+    assert wait([seen("boot-2", OLD)], expect=(OLD,))[0].verdict == APPLIED
+
+
+def test_soft_reboots_keep_the_boot_id():
+    assert wait([seen("boot-1", NEW, soft=0), seen("boot-1", NEW, soft=1)], soft_reboots_before=0)[0].verdict == APPLIED
+
+
+def test_a_reset_count_is_no_soft_reboot():
+    assert wait([seen("boot-1", OLD, soft=0)], soft_reboots_before=2)[0].verdict == CAME_BACK_ON_PREVIOUS
+
+
+def test_the_interval_grows_to_its_limit():
+    _verdict, time = wait([None], timeout=120)
+    assert time.sleeps[:3] == [2.0, 3.0, 4.5]
+    assert max(time.sleeps) == time.sleeps[-1] == 10.0
+
+
+def test_silence_ends_at_the_timeout():
+    verdict, time = wait([None], timeout=60)
+    assert 60 <= time.seconds <= 70
+    assert verdict.observation is None
+
+
+def test_a_state_that_cannot_be_read_yet_gets_its_grace_beyond_the_timeout():
+    verdict, time = wait([None] * 4 + [seen("boot-2")] * 5 + [seen("boot-2", NEW)], timeout=20, grace=60)
+    assert verdict.verdict == APPLIED
+    assert time.seconds > 20
+
+
+def test_the_grace_counts_from_the_first_contact_and_ends():
+    verdict, time = wait([None] * 4 + [seen("boot-2")], timeout=20, grace=12)
+    assert verdict.verdict == UNEXPECTED_DIGEST
+    first_contact = sum(time.sleeps[:5])
+    assert first_contact + 12 <= time.seconds < first_contact + 12 + 10
+
+
+OPTIONS = {"reboot_timeout": 60, "poll_interval": 2.0, "came_back_grace": 10, "fail_on": True}
+
+
+def asked(**changes):
+    return {
+        "changed": True,
+        "verdict": None,
+        "detail": "Reboots",
+        "bootc": status(OLD),
+        "predicted": status(NEW),
+        "expect_digests": [NEW],
+        "boot_id": "boot-1",
+        "soft_reboots": None,
+        "failed_units": ["a.service"],
+        **changes,
+    }
+
+
+def answer(boot, digest):
+    return {"boot_id": boot, "soft_reboots": None, "bootc": status(digest), "changed": False}
+
+
+class Calls:
+    def __init__(self, first, *probes):
+        self.first, self.probes, self.probed = first, list(probes), 0
+
+    def execute(self, name, arguments):
+        assert name == "skorionos.bootc.bootc_apply"
+        return self.first
+
+    def probe(self, name, arguments):
+        assert name == "skorionos.bootc.bootc_status"
+        self.probed += 1
+        return self.probes.pop(0) if len(self.probes) > 1 else self.probes[0]
+
+
+def apply(calls, check_mode=False, **options):
+    time = Time()
+    return run_apply(calls, {**OPTIONS, **options}, check_mode=check_mode, sleep=time.sleep, now=time.now)
+
+
+def test_applied():
+    result = apply(Calls(asked(), None, answer("boot-2", NEW)))
+    assert result == {
+        "changed": True,
+        "verdict": "applied",
+        "detail": f"Booted {NEW}",
+        "before": status(OLD),
+        "after": status(NEW),
+        "bootc": status(NEW),
+        "boot_id_before": "boot-1",
+        "boot_id_after": "boot-2",
+        "boot_id": "boot-2",
+        "boot_seconds": 5.0,
+        "booted_digest": NEW,
+        "failed_units": ["a.service"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("probe", "verdict", "reason"),
+    [
+        (answer("boot-2", OLD), CAME_BACK_ON_PREVIOUS, "unexpected"),
+        (answer("boot-2", OTHER), UNEXPECTED_DIGEST, "unexpected"),
+        (None, SILENT, "timeout"),
+        ({"failed": True, "boot_id": "boot-2", "msg": "no"}, UNEXPECTED_DIGEST, "unexpected"),
+    ],
+)
+def test_bad_verdicts_are_failures_or_data(probe, verdict, reason):
+    failed = apply(Calls(asked(), probe))
+    assert (failed["verdict"], failed["failed"], failed["reason"]) == (verdict, True, reason)
+    assert "bootc_rollback" in failed["msg"]
+    data = apply(Calls(asked(), probe), fail_on=False)
+    assert (data["verdict"], "failed" in data) == (verdict, False)
+
+
+def test_nothing_to_apply_waits_for_nothing():
+    calls = Calls(asked(verdict=NOTHING_TO_APPLY, changed=False))
+    result = apply(calls)
+    assert (result["changed"], result["verdict"], result["boot_seconds"], calls.probed) == (
+        False,
+        NOTHING_TO_APPLY,
+        None,
+        0,
+    )
+    assert result["boot_id_before"] == result["boot_id_after"] == "boot-1"
+
+
+def test_check_mode_predicts():
+    calls = Calls(asked())
+    result = apply(calls, check_mode=True)
+    assert (result["changed"], result["verdict"], result["after"], calls.probed) == (True, APPLIED, status(NEW), 0)
+
+
+def test_a_device_that_cannot_be_asked():
+    assert apply(Calls(None))["unreachable"] is True
+    failure = {"failed": True, "msg": "no", "reason": "busy"}
+    assert apply(Calls(failure)) == failure

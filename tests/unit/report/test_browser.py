@@ -1,0 +1,97 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The page in a real browser: it sorts, it filters, and what a device says stays text."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._report.html import rollout_html
+
+from tests.unit.report.rehearsals import Report
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium or google-chrome on this machine")
+
+MADE = "2026-08-01T09:00:00Z"
+
+
+def _open(html: str, act: str, tmp_path: Path, allowed: bool = True) -> str:
+    """The document after ``act`` ran in it; the page's own policy stays in force, and names ``act`` when allowed."""
+    if allowed:
+        named = base64.b64encode(hashlib.sha256(act.encode()).digest()).decode()
+        html = html.replace("script-src '", f"script-src 'sha256-{named}' '", 1)
+    page = tmp_path / "page.html"
+    page.write_text(html.replace("</body>", f"<script>{act}</script></body>"), encoding="utf-8")
+    assert BROWSER is not None
+    options = (
+        *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
+        *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions"),
+        *(f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"),
+    )
+    done = subprocess.run([BROWSER, *options, page.as_uri()], capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout
+
+
+def _hosts(dom: str) -> list[str]:
+    """Hosts of the rows that are shown, from top to bottom."""
+    body = dom[dom.index('<table id="devices"') :].split("</tbody>", maxsplit=1)[0]
+    return re.findall(r'<tr role="row" class="g-\w+"><th [^>]*><bdi>([^<]*)', body)
+
+
+def _click(header: int) -> str:
+    return f"document.querySelectorAll('#devices thead button')[{header}].click();"
+
+
+def test_sorting_by_name_and_back(completed: Report, tmp_path: Path) -> None:
+    html = rollout_html(completed.summary, completed.events, MADE)
+    names = sorted(device["host"] for device in completed.summary["devices"])
+    once = _open(html, _click(0), tmp_path)
+    assert _hosts(once) == names
+    assert re.findall(r'<th [^>]*aria-sort="(\w+)"', once) == ["ascending"]
+    twice = _open(html, _click(0) * 2, tmp_path)
+    assert _hosts(twice) == names[::-1]
+    assert re.findall(r'<th [^>]*aria-sort="(\w+)"', twice) == ["descending"]
+
+
+def test_sorting_by_download_is_by_bytes_and_puts_the_unknown_last(completed: Report, tmp_path: Path) -> None:
+    html = rollout_html(completed.summary, completed.events, MADE)
+    dom = _open(html, _click(6) * 2, tmp_path)
+    loaded = {device["host"]: device["downloaded_bytes"] for device in completed.summary["devices"]}
+    shown = [loaded[host] for host in _hosts(dom)]
+    assert shown[:22] == sorted((size for size in shown if size is not None), reverse=True)
+    assert shown[22:] == [None, None]
+
+
+def test_filtering_by_words_of_any_column(completed: Report, tmp_path: Path) -> None:
+    act = "const box = document.getElementById('device-filter'); box.value = 'Asleep kde';"
+    act += "box.dispatchEvent(new Event('input'));"
+    dom = _open(rollout_html(completed.summary, completed.events, MADE), act, tmp_path)
+    assert _hosts(dom) == ["kde-04"]
+    assert re.search(r'id="device-count"[^>]*>1 of 24<', dom)
+
+
+def test_what_devices_say_does_nothing(hostile: Report, tmp_path: Path) -> None:
+    act = (
+        _click(0)
+        + _click(8)
+        + "document.title = [window.pwned, document.images.length, document.scripts.length,"
+        + " getComputedStyle(document.body).display].join();"
+    )
+    dom = _open(rollout_html(hostile.summary, hostile.events, MADE), act, tmp_path)
+    assert "<title>,0,2,block</title>" in dom
+    assert len(_hosts(dom)) == 7
+
+
+def test_a_script_the_page_does_not_name_does_not_run(completed: Report, tmp_path: Path) -> None:
+    html = rollout_html(completed.summary, completed.events, MADE)
+    dom = _open(html, "document.title = 'ran';", tmp_path, allowed=False)
+    assert "<title>ran</title>" not in dom
+    assert "24 of 24" in dom, "while the page's own does"

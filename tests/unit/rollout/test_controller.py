@@ -1,0 +1,519 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Opening a rollout: planned once, picked up after that, and never by two at a time."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.template import trust_as_template
+from ansible_collections.skorionos.bootc.plugins.plugin_utils import _controller
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import (
+    Opened,
+    as_document,
+    load_device,
+    load_target,
+    open_rollout,
+)
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout import lease
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide import batches
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import Clock, clear_batch
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Candidate, Target
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import (
+    Device,
+    DeviceState,
+    RolloutPhase,
+    WavePhase,
+    derive,
+)
+
+from tests.fleet_model import FakeTime, digest, small_spec
+from tests.unit.rollout.builders import names, told
+
+HOSTS = names(4)
+
+
+@pytest.fixture(autouse=True)
+def time(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTime]:
+    fake = FakeTime()
+    monkeypatch.setattr(_controller, "CLOCK", Clock(fake.now, fake.sleep))
+    yield fake
+
+
+def targets(spec: Spec) -> Mapping[str, Target]:
+    return {v.name: Target(v.name, v.image, v.digest, (v.digest,)) for v in spec.variants}
+
+
+def never(_spec: Spec) -> Mapping[str, Target]:
+    raise AssertionError("the registry was asked again")
+
+
+def start(
+    root: Path,
+    spec: Spec,
+    hosts: Iterable[str] = HOSTS,
+    *,
+    resolve: Any = targets,
+    dry_run: bool = False,
+    until: float = 0,
+) -> Opened:
+    candidates = [Candidate(host, "kde") for host in hosts]
+    return open_rollout(root, spec, candidates, resolve, dry_run=dry_run, deadline=until)
+
+
+def refused(root: Path, spec: Spec, hosts: Iterable[str] = HOSTS, **options: Any) -> RolloutError:
+    before = snapshot(root)
+    with pytest.raises(RolloutError) as caught:
+        start(root, spec, hosts, **options)
+    assert caught.value.remedy
+    assert snapshot(root) == before, "a refused rollout left something behind"
+    return caught.value
+
+
+def snapshot(root: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file() and p.name != ".lock"}
+
+
+def tell(root: Path, spec: Spec, *events: Event) -> None:
+    ledger = Ledger(root, spec.id)
+    ledger.append(events, ledger.last_epoch())
+
+
+def end(root: Path, spec: Spec) -> None:
+    lease.release(root / spec.id, Ledger(root, spec.id).last_epoch())
+
+
+def kinds(root: Path, spec: Spec) -> list[str]:
+    return [event.kind for event in Ledger(root, spec.id).read()]
+
+
+def states(root: Path, spec: Spec) -> dict[str, DeviceState]:
+    rollout = derive(Ledger(root, spec.id).read())
+    assert rollout is not None
+    return {host: device.state for host, device in rollout.devices.items()}
+
+
+def whole(rollout_id: str = "r1", **changes: Any) -> Spec:
+    """A rollout of one wave."""
+    wave = {"name": "all", "percent": 100, "soak": "0s", "max_failures": 4, "success_threshold": 1}
+    return small_spec(id=rollout_id, waves=[wave], **changes)
+
+
+def complete(root: Path, spec: Spec, *events: Event) -> None:
+    start(root, spec)
+    tell(root, spec, *events, Event("wave_passed", 1.0, wave=0), Event("completed", 1.0))
+    end(root, spec)
+
+
+R1, R2 = whole("r1"), whole("r2")
+
+
+def test_a_new_rollout_is_planned_opened_and_leased(tmp_path: Path) -> None:
+    opened = start(tmp_path, small_spec())
+    assert opened.epoch == 1
+    assert kinds(tmp_path, small_spec()) == ["planned", "opened", "wave_opened"]
+    assert [event.kind for event in opened.recorded] == ["planned", "wave_opened"]
+    holder = lease.read(tmp_path / "r1")
+    assert holder is not None
+    assert (holder.pid, holder.epoch, holder.machine) == (os.getppid(), 1, platform.node())
+
+
+def test_the_same_spec_is_picked_up_without_asking_the_registry(tmp_path: Path) -> None:
+    first = start(tmp_path, small_spec())
+    again = start(tmp_path, small_spec(), resolve=never)
+    assert again.epoch == 2
+    assert again.recorded == ()
+    assert again.rollout.plan.hash == first.rollout.plan.hash
+    assert kinds(tmp_path, small_spec()) == ["planned", "opened", "wave_opened", "opened"]
+
+
+def test_another_epoch_stops_the_controller_before(tmp_path: Path) -> None:
+    first = start(tmp_path, small_spec())
+    start(tmp_path, small_spec())
+    assert first.epoch is not None
+    with pytest.raises(RolloutError, match="Another controller took over"):
+        Ledger(tmp_path, "r1").append(told("staging", "d000"), first.epoch)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [small_spec(pace={"parallel": 3}), small_spec(selection={"hosts": "web"}), small_spec(verify={"settle": "1s"})],
+    ids=["pace", "selection", "verify"],
+)
+def test_a_changed_spec_is_refused(tmp_path: Path, changed: Spec) -> None:
+    start(tmp_path, small_spec())
+    error = refused(tmp_path, changed, resolve=never)
+    assert error.reason == "spec_changed"
+    assert "new id" in error.remedy
+
+
+def test_a_spec_whose_digests_cannot_be_resolved_leaves_nothing(tmp_path: Path) -> None:
+    def down(_spec: Spec) -> Mapping[str, Target]:
+        raise RolloutError("The registry is down.", "Start it.", "network")
+
+    refused(tmp_path, small_spec(), resolve=down)
+    assert snapshot(tmp_path) == {}
+
+
+@pytest.mark.parametrize(("hosts", "reason"), [([], "no_hosts")])
+def test_a_rollout_over_nobody_leaves_nothing(tmp_path: Path, hosts: list[str], reason: str) -> None:
+    assert refused(tmp_path, small_spec(), hosts).reason == reason
+    assert snapshot(tmp_path) == {}
+
+
+def test_a_ledger_below_a_regular_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert refused(tmp_path / "file" / "rollouts", small_spec(), resolve=never).reason == "ledger_unwritable"
+
+
+# -- dry runs and idle runs --------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
+    root = tmp_path / "rollouts"
+    opened = start(root, small_spec(), dry_run=True)
+    assert opened.epoch is None
+    assert [event.kind for event in opened.recorded] == ["planned", "wave_opened"]
+    assert not root.exists()
+
+
+def test_a_dry_run_of_a_rollout_on_record_writes_nothing(tmp_path: Path) -> None:
+    start(tmp_path, small_spec())
+    before = snapshot(tmp_path)
+    opened = start(tmp_path, small_spec(), HOSTS[1:], dry_run=True)
+    assert opened.epoch is None
+    assert [event.kind for event in opened.recorded] == ["removed"]
+    assert opened.rollout.devices["d000"].state is DeviceState.REMOVED
+    assert snapshot(tmp_path) == before
+
+
+def test_a_dry_run_tells_about_rivals_too(tmp_path: Path) -> None:
+    start(tmp_path, R1)
+    end(tmp_path, R1)
+    assert refused(tmp_path, R2, dry_run=True).reason == "devices_busy"
+
+
+def test_a_run_with_nothing_to_do_writes_nothing(tmp_path: Path) -> None:
+    complete(tmp_path, R1, *told("succeeded", *HOSTS))
+    before = snapshot(tmp_path)
+    opened = start(tmp_path, R1, resolve=never)
+    assert (opened.epoch, opened.recorded) == (None, ())
+    assert batches(opened.rollout, skip=()) == ()
+    assert snapshot(tmp_path) == before
+
+
+def test_a_held_rollout_with_nobody_in_flight_writes_nothing(tmp_path: Path) -> None:
+    start(tmp_path, small_spec())
+    (canary,) = derive(Ledger(tmp_path, "r1").read()).plan.hosts[0]  # type: ignore[union-attr]
+    tell(tmp_path, small_spec(), *told("failed", canary))
+    assert start(tmp_path, small_spec()).rollout.phase is RolloutPhase.HELD
+    end(tmp_path, small_spec())
+    before = snapshot(tmp_path)
+    assert start(tmp_path, small_spec()).epoch is None
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize(("until", "waits"), [(599, False), (601, True)])
+def test_a_run_during_a_soak_that_ends_within_its_patience_waits_for_it(
+    tmp_path: Path, time: FakeTime, until: float, waits: bool
+) -> None:
+    spec = small_spec(waves=[{"name": "canary", "count": 1, "soak": "10m"}])
+    begun = time.now()
+    start(tmp_path, spec)
+    (canary,) = derive(Ledger(tmp_path, "r1").read()).plan.hosts[0]  # type: ignore[union-attr]
+    tell(tmp_path, spec, *told("succeeded", canary, at=begun))
+    end(tmp_path, spec)
+    before = snapshot(tmp_path)
+    opened = start(tmp_path, spec, until=begun + until)
+    assert (opened.epoch is not None) is waits
+    if not waits:
+        assert snapshot(tmp_path) == before
+        return
+    assert opened.epoch is not None
+    (batch,) = batches(opened.rollout, skip=())
+    clearance = clear_batch(Ledger(tmp_path, "r1"), opened.epoch, batch, Clock(time.now, time.sleep), begun + until)
+    assert set(clearance.go) == set(batch)
+    assert clearance.rollout.waves[0].phase is WavePhase.PASSED
+
+
+# -- rivals ------------------------------------------------------------------------------------------------------------
+
+
+def test_devices_of_a_running_rollout_are_refused_by_name(tmp_path: Path) -> None:
+    start(tmp_path, R1)
+    end(tmp_path, R1)
+    error = refused(tmp_path, R2, [*HOSTS[:2], "new"])
+    assert error.reason == "devices_busy"
+    assert "The rollout r1 is running over the same devices: d000, d001." in error.cause
+    assert "supersedes: [r1]" in error.remedy
+
+
+def test_other_devices_are_nobody_elses(tmp_path: Path) -> None:
+    start(tmp_path, R1)
+    assert start(tmp_path, R2, ["other"]).epoch == 1
+
+
+def test_a_rollout_takes_over_from_the_one_it_supersedes(tmp_path: Path) -> None:
+    start(tmp_path, R1)
+    end(tmp_path, R1)
+    start(tmp_path, whole("r2", supersedes=["r1"]))
+    old = start(tmp_path, R1, resolve=never)
+    assert (old.rollout.phase, old.rollout.superseded_by) == (RolloutPhase.SUPERSEDED, "r2")
+    assert old.epoch is None
+    assert batches(old.rollout, skip=()) == ()
+
+
+def test_a_rollout_run_right_now_is_not_taken_over(tmp_path: Path) -> None:
+    start(tmp_path, R1)
+    with sleeper() as holder:
+        write_lease(tmp_path / "r1", holder)
+        error = refused(tmp_path, whole("r2", supersedes=["r1"]))
+    assert error.reason == "devices_busy"
+    assert f"being run right now by bob (process {holder.pid}" in error.cause
+
+
+@pytest.mark.parametrize("kind", ["applying", "booted", "rolling_back", "silent"])
+def test_a_rollout_with_devices_in_the_middle_of_it_is_not_taken_over(tmp_path: Path, kind: str) -> None:
+    start(tmp_path, R1)
+    tell(tmp_path, R1, *told(kind, "d001"))
+    end(tmp_path, R1)
+    error = refused(tmp_path, whole("r2", supersedes=["r1"]))
+    assert "left devices in the middle of their update: d001" in error.cause
+    assert "once more" in error.remedy
+
+
+@pytest.mark.parametrize("kind", ["staging", "staged"])
+def test_a_device_that_fell_asleep_before_its_reboot_does_not_block_the_next_release(tmp_path: Path, kind: str) -> None:
+    start(tmp_path, R1)
+    tell(tmp_path, R1, *told(kind, "d001"))
+    end(tmp_path, R1)
+    assert start(tmp_path, whole("r2", supersedes=["r1"])).epoch == 1
+
+
+def test_a_device_armed_by_a_rollout_stays_with_it_when_the_next_does_not_know_it(tmp_path: Path) -> None:
+    start(tmp_path, R1)
+    tell(tmp_path, R1, *told("staged", "d001"))
+    end(tmp_path, R1)
+    assert "d001" in refused(tmp_path, whole("r2", supersedes=["r1"]), ["d000", "d002"]).cause
+
+
+LEFTOVERS = ["unreachable", "deferred", "staging", "staged", "lost", "removed"]
+
+
+@pytest.mark.parametrize("kind", LEFTOVERS)
+def test_a_completed_rollout_hands_its_leftovers_over_and_never_touches_them_again(tmp_path: Path, kind: str) -> None:
+    complete(tmp_path, R1, *told("succeeded", *HOSTS[1:]), *told(kind, "d000"))
+    assert start(tmp_path, R2).epoch == 1
+    old = start(tmp_path, R1, resolve=never)
+    assert batches(old.rollout, skip=()) == ()
+    assert old.epoch is None
+    expected = DeviceState.LOST if kind == "lost" else DeviceState.SUPERSEDED
+    assert states(tmp_path, R1)["d000"] is expected
+    assert states(tmp_path, R1)["d001"] is DeviceState.SUCCEEDED
+
+
+def test_a_completed_rollout_keeps_the_devices_its_successor_does_not_know(tmp_path: Path) -> None:
+    complete(tmp_path, R1, *told("succeeded", *HOSTS[2:]), *told("unreachable", *HOSTS[:2]))
+    start(tmp_path, R2, ["d000"])
+    old = start(tmp_path, R1, resolve=never)
+    assert batches(old.rollout, skip=()) == (("d001",),)
+
+
+@pytest.mark.parametrize("kind", ["applying", "silent"])
+def test_a_latecomer_in_the_middle_of_its_update_is_finished_by_its_completed_rollout(
+    tmp_path: Path, kind: str
+) -> None:
+    complete(tmp_path, R1, *told("succeeded", *HOSTS[1:]), *told(kind, "d000"))
+    assert "left devices in the middle of their update: d000" in refused(tmp_path, R2).cause
+    assert start(tmp_path, R2, HOSTS[1:]).epoch == 1
+
+
+def test_a_controller_that_dies_between_taking_over_and_planning_can_be_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(tmp_path, R1)
+    end(tmp_path, R1)
+    append = Ledger.append
+
+    def dies(self: Ledger, events: Any, epoch: int) -> None:
+        if self.directory.name == "r2":
+            raise KeyboardInterrupt
+        append(self, events, epoch)
+
+    spec = whole("r2", supersedes=["r1"])
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "append", dies)
+        with pytest.raises(KeyboardInterrupt):
+            start(tmp_path, spec)
+    assert start(tmp_path, spec).epoch == 1
+    assert kinds(tmp_path, spec) == ["planned", "opened", "wave_opened"]
+
+
+# -- leases ------------------------------------------------------------------------------------------------------------
+
+
+class sleeper:
+    """A live process of somebody else."""
+
+    def __enter__(self) -> lease.Holder:
+        self._process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        started = _controller._start_of(self._process.pid) or ""
+        return lease.Holder(platform.node(), _controller._boot_id(), self._process.pid, started, "bob", 1)
+
+    def __exit__(self, *_error: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def write_lease(directory: Path, holder: lease.Holder) -> None:
+    (directory / "lease.json").write_text(json.dumps(as_document(holder)))
+
+
+def test_the_lease_of_a_live_controller_is_refused(tmp_path: Path) -> None:
+    start(tmp_path, R1)
+    with sleeper() as holder:
+        write_lease(tmp_path / "r1", holder)
+        error = refused(tmp_path, R1)
+    assert error.reason == "lease_held"
+    assert f"process {holder.pid}" in error.cause
+
+
+@pytest.mark.parametrize("change", [{}, {"started": "1"}, {"boot_id": "another"}], ids=["dead", "pid reused", "reboot"])
+def test_the_lease_of_a_controller_that_is_gone_is_taken(tmp_path: Path, change: dict[str, Any]) -> None:
+    start(tmp_path, R1)
+    with sleeper() as holder:
+        write_lease(tmp_path / "r1", replace(holder, **change))
+        if change:
+            assert start(tmp_path, R1).epoch == 2
+    if not change:
+        assert start(tmp_path, R1).epoch == 2
+
+
+def test_a_lease_of_another_machine_is_refused(tmp_path: Path) -> None:
+    start(tmp_path, R1)
+    write_lease(tmp_path / "r1", lease.Holder("elsewhere", "b", 1, "1", "bob", 1))
+    assert "lease.json" in refused(tmp_path, R1).remedy
+
+
+def test_a_user_without_a_name_may_run_a_rollout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 1000770000")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    start(tmp_path, R1)
+    holder = lease.read(tmp_path / "r1")
+    assert holder is not None
+    assert holder.user == str(os.getuid())
+
+
+# -- hosts that come and go --------------------------------------------------------------------------------------------
+
+
+def test_an_untouched_device_leaves_with_its_host_and_comes_back_with_it(tmp_path: Path) -> None:
+    start(tmp_path, R1)
+    opened = start(tmp_path, R1, HOSTS[1:])
+    assert [(event.kind, event.host) for event in opened.recorded] == [("removed", "d000")]
+    assert states(tmp_path, R1)["d000"] is DeviceState.REMOVED
+    assert start(tmp_path, R1, HOSTS[1:]).recorded == ()
+    opened = start(tmp_path, R1)
+    assert [(event.kind, event.host) for event in opened.recorded] == [("released", "d000")]
+    assert states(tmp_path, R1)["d000"] is DeviceState.PENDING
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"),
+    [
+        ("succeeded", DeviceState.SUCCEEDED),
+        ("failed", DeviceState.FAILED),
+        ("lost", DeviceState.LOST),
+        ("silent", DeviceState.SILENT),
+        ("applying", DeviceState.SILENT),
+        ("booted", DeviceState.SILENT),
+        ("rolling_back", DeviceState.SILENT),
+        ("staging", DeviceState.REMOVED),
+        ("staged", DeviceState.REMOVED),
+        ("unreachable", DeviceState.REMOVED),
+        ("deferred", DeviceState.REMOVED),
+        ("already_current", DeviceState.CURRENT),
+    ],
+)
+def test_what_becomes_of_a_device_whose_host_leaves(tmp_path: Path, kind: str, state: DeviceState) -> None:
+    start(tmp_path, R1)
+    tell(tmp_path, R1, *told(kind, "d000"))
+    start(tmp_path, R1, HOSTS[1:])
+    assert states(tmp_path, R1)["d000"] is state
+    assert start(tmp_path, R1, HOSTS[1:]).recorded == ()
+
+
+def test_a_device_that_left_in_the_middle_of_its_update_is_lost_when_its_grace_is_over(
+    tmp_path: Path, time: FakeTime
+) -> None:
+    start(tmp_path, R1)
+    tell(tmp_path, R1, *told("applying", "d000"))
+    start(tmp_path, R1, HOSTS[1:])
+    time.sleep(601)
+    start(tmp_path, R1, HOSTS[1:])
+    assert states(tmp_path, R1)["d000"] is DeviceState.LOST
+
+
+def test_the_inventory_of_another_fleet_does_not_complete_a_rollout(tmp_path: Path) -> None:
+    start(tmp_path, small_spec())
+    end(tmp_path, small_spec())
+    error = refused(tmp_path, small_spec(), ["x1", "x2"], resolve=never)
+    assert error.reason == "no_hosts"
+    assert "None of the 4 devices of the rollout r1" in error.cause
+    assert refused(tmp_path, small_spec(), [], resolve=never).reason == "no_hosts"
+
+
+@pytest.mark.parametrize(("missing", "is_refused"), [(1, False), (2, False), (3, True), (19, True)])
+def test_a_part_of_the_inventory_does_not_pass_for_the_whole(tmp_path: Path, missing: int, is_refused: bool) -> None:
+    """With one site's inventory the waves would pass for want of devices."""
+    hosts = [f"h{number:02}" for number in range(20)]
+    start(tmp_path, small_spec(), hosts)
+    end(tmp_path, small_spec())
+    if not is_refused:
+        start(tmp_path, small_spec(), hosts[missing:])
+        return
+    error = refused(tmp_path, small_spec(), hosts[missing:], resolve=never)
+    assert f"{missing} of the 20 devices of the rollout r1 are not in this inventory" in error.cause
+    assert "bootc_rollout_accept_removed=true" in error.remedy
+
+
+def test_hosts_that_joined_the_inventory_later_change_nothing(tmp_path: Path) -> None:
+    first = start(tmp_path, R1)
+    again = start(tmp_path, R1, [*HOSTS, "late"])
+    assert again.rollout.plan.hash == first.rollout.plan.hash
+    assert "late" not in again.rollout.devices
+
+
+# -- from task to task -------------------------------------------------------------------------------------------------
+
+
+def test_a_device_and_its_target_survive_the_way_through_a_playbook() -> None:
+    device = Device("d1", "kde", 1, DeviceState.SILENT, 5.5, DeviceState.APPLYING, "b", failed_units=("a.service",))
+    assert load_device(json.loads(json.dumps(as_document(device)))) == device
+    target = Target("kde", "registry.example/os", digest("a"), (digest("a"), digest("b")), "1", 5)
+    assert load_target(json.loads(json.dumps(as_document(target)))) == target
+
+
+def test_values_that_ansible_tagged_become_a_plain_document() -> None:
+    document = as_document({trust_as_template("host"): [trust_as_template("{{ x }}")]})
+    assert document == {"host": ["{{ x }}"]}
+    assert [type(document["host"][0]), *map(type, document)] == [str, str]
+    device = load_device({**as_document(Device("d1", "kde", 0)), "host": trust_as_template("d1")})
+    assert device == Device("d1", "kde", 0)

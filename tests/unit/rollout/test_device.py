@@ -1,0 +1,643 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One device's way through a rollout: every outcome, and every situation it can be found in after an interruption."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.device import DeviceError, Unreachable, Update
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import (
+    Device,
+    DeviceState,
+    Rollout,
+    apply_event,
+)
+
+from tests.fleet_model import OLD, FakeDevice, FakeTime, digest, plan_for, small_spec
+from tests.unit.rollout.builders import BEGIN, replay
+
+NEW = digest("a")
+OTHER = digest("e")
+HUNG = DeviceError("timeout", "bootc did not answer")
+HOST = "d000"
+
+
+class Cut(Exception):
+    """The controller dies here."""
+
+
+@dataclass
+class Story:
+    """One device with its journal. ``run`` is one visit of a controller; it goes on from what the journal says."""
+
+    device: FakeDevice
+    spec: Spec = field(default_factory=small_spec)
+    told: list[Event] = field(default_factory=list)
+    time: FakeTime = field(default_factory=lambda: FakeTime(BEGIN))
+    cut_before: str | None = None
+    cut_after: str | None = None
+
+    @property
+    def rollout(self) -> Rollout:
+        rollout = replay(plan_for(self.spec, [(HOST, "kde")]))
+        for event in self.told:
+            rollout = apply_event(rollout, event)
+        return rollout
+
+    @property
+    def state(self) -> Device:
+        return self.rollout.devices[HOST]
+
+    @property
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.told]
+
+    def run(self, draining: bool = False, patience: float = 0.0) -> Device:
+        target = self.rollout.plan.targets["kde"]
+        update = Update(
+            self.device, self._journal, target, self.spec, self.time.now, self.time.now() + patience, draining
+        )
+        update.run(self.state)
+        return self.state
+
+    def run_until_cut(self) -> None:
+        with pytest.raises(Cut):
+            self.run()
+        self.cut_before = self.cut_after = None
+
+    def _journal(self, kind: str, data: Mapping[str, Any]) -> None:
+        if kind == self.cut_before:
+            raise Cut
+        self.time.sleep(1)
+        self.told.append(Event(kind, self.time.now(), HOST, data=dict(data)))
+        if kind == self.cut_after:
+            raise Cut
+
+
+def story(habit: str = "good", told: list[tuple[str, dict[str, Any]]] | None = None, **device: Any) -> Story:
+    events = [Event(kind, BEGIN, HOST, data=data) for kind, data in told or []]
+    return Story(FakeDevice(habit, **device), told=events)
+
+
+BEFORE = {"boot_id": "0", "previous_digest": OLD}
+STAGING = [("staging", BEFORE)]
+STAGED = [*STAGING, ("staged", BEFORE)]
+APPLYING = [*STAGED, ("applying", BEFORE)]
+VERIFYING = [*APPLYING, ("booted", {"booted_digest": NEW})]
+GOING_BACK = [*VERIFYING, ("rolling_back", {"reason": "unhealthy", "message": "session: no"})]
+BACK_QUEUED = [*GOING_BACK, ("rolling_back", {"reason": "unhealthy", "message": "session: no", "boot_id": "1"})]
+UPDATED: dict[str, Any] = {"booted": NEW, "rollback": OLD, "boots": 1}
+
+
+@pytest.mark.parametrize(
+    ("habit", "kinds", "reason", "boots", "booted"),
+    [
+        ("good", ["staging", "staged", "applying", "booted", "succeeded"], None, 1, NEW),
+        ("current", ["already_current"], None, 0, NEW),
+        ("asleep", ["unreachable"], None, 0, OLD),
+        ("not_bootc", ["incompatible"], "not_bootc", 0, OLD),
+        ("no_network", ["staging", "deferred"], "network", 0, OLD),
+        ("wrong_content", ["staging", "failed"], "digest_mismatch", 0, OLD),
+        ("silent", ["staging", "staged", "applying", "silent"], "silent", 1, NEW),
+        ("never_reboots", ["staging", "staged", "applying", "silent"], "silent", 0, OLD),
+        ("unfinalised", ["staging", "staged", "applying", "failed"], "came_back_on_previous", 1, OLD),
+        ("falls_back", ["staging", "staged", "applying", "rolled_back"], "came_back_on_previous", 2, OLD),
+        (
+            "unhealthy",
+            ["staging", "staged", "applying", "booted", "rolling_back", "rolling_back", "rolled_back"],
+            "unhealthy",
+            2,
+            OLD,
+        ),
+        ("dies_in_check", ["staging", "staged", "applying", "booted", "silent"], "silent", 1, NEW),
+        (
+            "falls_back_in_check",
+            ["staging", "staged", "applying", "booted", "rolling_back", "rolled_back"],
+            "restless",
+            2,
+            OLD,
+        ),
+    ],
+)
+def test_every_habit_ends_in_its_verdict(
+    habit: str, kinds: list[str], reason: str | None, boots: int, booted: str
+) -> None:
+    tale = story(habit)
+    state = tale.run()
+    assert tale.kinds == kinds
+    assert (state.reason, tale.device.boots, tale.device.booted) == (reason, boots, booted)
+    assert habit == "never_reboots" or tale.device.next_boot == "booted"
+
+
+def test_what_was_learnt_on_the_way_is_remembered() -> None:
+    state = story().run()
+    assert (state.previous_digest, state.booted_digest, state.downloaded_bytes) == (OLD, NEW, 5)
+    assert (state.boot_id, state.reboots_asked) == ("0", 1)
+
+
+RESUMED = [
+    # name, journal so far, the device, what is told next, boots afterwards
+    ("killed before the image was staged", STAGING, {}, ["staging", "staged", "applying", "booted", "succeeded"], 1),
+    (
+        "killed after the image was staged",
+        STAGING,
+        {"staged": NEW, "next_boot": "staged"},
+        ["staging", "staged", "applying", "booted", "succeeded"],
+        1,
+    ),
+    (
+        "killed between intent and reboot",
+        APPLYING,
+        {"staged": NEW, "next_boot": "staged"},
+        ["applying", "booted", "succeeded"],
+        1,
+    ),
+    ("killed while it rebooted", APPLYING, UPDATED, ["booted", "succeeded"], 1),
+    ("killed while it was proven", VERIFYING, UPDATED, ["booted", "succeeded"], 1),
+    ("parked stage lost, no reboot", STAGED, {}, ["staging", "staged", "applying", "booted", "succeeded"], 1),
+    (
+        "stage lost at somebody's reboot",
+        STAGED,
+        {"boots": 1},
+        ["staging", "staged", "applying", "booted", "succeeded"],
+        2,
+    ),
+    (
+        "stage dropped between intent and reboot",
+        APPLYING,
+        {},
+        ["released", "staging", "staged", "applying", "booted", "succeeded"],
+        1,
+    ),
+    (
+        "power lost at the reboot",
+        APPLYING,
+        {"boots": 1},
+        ["released", "staging", "staged", "applying", "booted", "succeeded"],
+        2,
+    ),
+    ("fell back while nobody looked", APPLYING, {"boots": 2, "rollback": NEW}, ["rolled_back"], 2),
+    ("fell back while it was proven", VERIFYING, {"boots": 2, "rollback": NEW}, ["rolled_back"], 2),
+    ("drifted to something else", APPLYING, {"boots": 1, "booted": OTHER}, ["inconsistent"], 1),
+    ("drifted while it was proven", VERIFYING, {"boots": 2, "booted": OTHER}, ["inconsistent"], 2),
+    ("rebooted by its user after staging", STAGED, UPDATED, ["booted", "succeeded"], 1),
+    ("rebooted by its user while staging", STAGING, UPDATED, ["booted", "succeeded"], 1),
+    ("killed before the rollback was queued", GOING_BACK, UPDATED, ["rolling_back", "rolled_back"], 2),
+    (
+        "killed after the rollback was queued",
+        BACK_QUEUED,
+        {**UPDATED, "next_boot": "rollback"},
+        ["rolling_back", "rolled_back"],
+        2,
+    ),
+    ("killed while it went back", BACK_QUEUED, {"rollback": NEW, "boots": 2}, ["rolled_back"], 2),
+    ("drifted while it went back", BACK_QUEUED, {"booted": OTHER, "boots": 2}, ["inconsistent"], 2),
+    ("nothing to go back to any more", GOING_BACK, {"booted": NEW, "boots": 1}, ["inconsistent"], 1),
+    (
+        "going back would go forward",
+        GOING_BACK,
+        {"booted": NEW, "rollback": NEW, "boots": 1},
+        ["inconsistent"],
+        1,
+    ),
+]
+
+
+@pytest.mark.parametrize(("told", "device", "kinds", "boots"), [r[1:] for r in RESUMED], ids=[r[0] for r in RESUMED])
+def test_resuming(told: list[Any], device: dict[str, Any], kinds: list[str], boots: int) -> None:
+    tale = story(told=told, **device)
+    tale.run()
+    assert tale.kinds[len(told) :] == kinds
+    assert tale.device.boots == boots
+    assert tale.device.next_boot == "booted"
+
+
+@pytest.mark.parametrize("kind", ["silent", "lost"])
+@pytest.mark.parametrize(("told", "device", "kinds", "boots"), [r[1:] for r in RESUMED], ids=[r[0] for r in RESUMED])
+def test_a_device_that_answers_again_goes_on_where_it_was(
+    told: list[Any], device: dict[str, Any], kinds: list[str], boots: int, kind: str
+) -> None:
+    tale = story(told=[*told, (kind, {"reason": "silent"})], **device)
+    tale.run()
+    assert tale.kinds[len(told) + 1 :] == kinds
+    assert tale.device.boots == boots
+
+
+REBOOTED = ["staging", "staged", "applying"]
+MOMENTS = [
+    *(("good", kind) for kind in [*REBOOTED, "booted", "succeeded"]),
+    *(("unhealthy", kind) for kind in [*REBOOTED, "booted", "rolling_back", "rolled_back"]),
+    *(("falls_back", kind) for kind in [*REBOOTED, "rolled_back"]),
+]
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize(("habit", "at"), MOMENTS)
+def test_a_controller_killed_at_any_event_leads_to_the_same_end_and_no_second_reboot(
+    habit: str, at: str, before: bool
+) -> None:
+    calm, killed = story(habit), story(habit)
+    calm.run()
+    killed.cut_before, killed.cut_after = (at, None) if before else (None, at)
+    killed.run_until_cut()
+    killed.run()
+    assert (killed.state.state, killed.state.booted_digest) == (calm.state.state, calm.state.booted_digest)
+    assert (killed.device.boots, killed.device.booted) == (calm.device.boots, calm.device.booted)
+
+
+HELD = [
+    ("nothing staged yet", STAGING, {}, ["released"], OLD),
+    ("armed", STAGED, {"staged": NEW, "next_boot": "staged"}, ["released"], OLD),
+    ("armed by queueing a rollback", STAGED, {"rollback": NEW, "next_boot": "rollback"}, ["released"], OLD),
+    ("meant to reboot", APPLYING, {"staged": NEW, "next_boot": "staged"}, ["released"], OLD),
+    ("stage lost at its reboot", APPLYING, {"boots": 1}, ["released"], OLD),
+    ("rebooted", APPLYING, UPDATED, ["booted", "succeeded"], NEW),
+    ("rebooted by its user", STAGED, UPDATED, ["booted", "succeeded"], NEW),
+    ("fell back", APPLYING, {"boots": 2, "rollback": NEW}, ["rolled_back"], OLD),
+    ("being proven", VERIFYING, UPDATED, ["booted", "succeeded"], NEW),
+    ("going back", BACK_QUEUED, {**UPDATED, "next_boot": "rollback"}, ["rolling_back", "rolled_back"], OLD),
+]
+
+
+@pytest.mark.parametrize(("told", "device", "kinds", "booted"), [h[1:] for h in HELD], ids=[h[0] for h in HELD])
+def test_a_held_rollout_finishes_what_rebooted_and_disarms_the_rest(
+    told: list[Any], device: dict[str, Any], kinds: list[str], booted: str
+) -> None:
+    tale = story(told=told, **device)
+    boots = tale.device.boots
+    tale.run(draining=True)
+    assert tale.kinds[len(told) :] == kinds
+    assert tale.device.booted == booted
+    assert tale.device.next_boot == "booted"
+    if "released" in kinds:
+        assert tale.device.boots == boots
+        assert tale.state.state is DeviceState.PENDING
+
+
+def test_a_held_device_that_cannot_be_disarmed_is_named_once_and_tried_again() -> None:
+    tale = story(told=STAGED, staged=NEW, next_boot="staged")
+    tale.device.faults["stage"] = [HUNG, HUNG, None]
+    state = tale.run(draining=True)
+    assert state.state is DeviceState.STAGED
+    assert "cannot be dropped" in str(state.message)
+    assert "bootc did not answer" in str(state.message)
+    tale.run(draining=True)
+    assert tale.kinds == ["staging", "staged", "staged"]
+    tale.run(draining=True)
+    assert tale.state.state is DeviceState.PENDING
+    assert tale.device.next_boot == "booted"
+
+
+def test_a_held_device_that_vanishes_while_it_is_disarmed_stays_in_flight() -> None:
+    tale = story(told=STAGED, staged=NEW, next_boot="staged")
+    tale.device.faults["stage"] = [Unreachable()]
+    assert tale.run(draining=True).state is DeviceState.STAGED
+    assert tale.kinds == ["staging", "staged"]
+
+
+def test_a_device_falling_back_during_its_check_is_not_sent_forward_again() -> None:
+    tale = story("falls_back_in_check")
+    tale.run()
+    assert "queue_rollback" not in tale.device.calls
+    assert (tale.device.booted, tale.device.next_boot) == (OLD, "booted")
+
+
+def test_a_device_on_which_no_reboot_comes_about_is_given_up_and_disarmed() -> None:
+    tale = story("never_reboots")
+    for _unused in range(5):
+        tale.run()
+    assert tale.device.calls.count("reboot") == 3
+    assert tale.state.state is DeviceState.FAILED
+    assert tale.state.reason == "not_applied"
+    assert tale.device.next_boot == "booted"
+
+
+def test_a_device_that_loses_every_stage_in_silence_is_not_rebooted_for_ever() -> None:
+    tale = story()
+    for _unused in range(6):
+        tale.device.silent, tale.device.habit = False, "unfinalised"
+        tale.cut_before = "failed"
+        try:
+            tale.run()
+        except Cut:
+            continue
+    tale.cut_before = None
+    tale.run()
+    assert tale.device.boots == 3
+    assert tale.state.state is DeviceState.FAILED
+
+
+def test_a_device_that_never_goes_back_is_not_asked_for_ever() -> None:
+    tale = story("never_reboots", told=GOING_BACK, **UPDATED)
+    for _unused in range(5):
+        tale.run()
+    assert tale.device.calls.count("reboot") == 3
+    assert tale.state.state is DeviceState.INCONSISTENT
+    assert tale.state.reason == "rollback_failed"
+
+
+def test_a_target_in_the_rollback_slot_is_not_downloaded_again() -> None:
+    tale = story(rollback=NEW)
+    assert tale.run().state is DeviceState.SUCCEEDED
+    assert "stage" not in tale.device.calls
+    assert tale.state.downloaded_bytes == 0
+
+
+def test_a_target_that_is_armed_already_is_not_staged_again() -> None:
+    tale = story(staged=NEW, next_boot="staged")
+    assert tale.run().state is DeviceState.SUCCEEDED
+    assert "stage" not in tale.device.calls
+
+
+def test_a_target_that_is_only_parked_is_armed() -> None:
+    tale = story(staged=NEW, next_boot="booted")
+    assert tale.run().state is DeviceState.SUCCEEDED
+    assert tale.device.calls.count("stage") == 1
+
+
+def test_another_image_waiting_on_a_current_device_is_dropped() -> None:
+    tale = story("current", staged=OTHER, next_boot="staged")
+    assert tale.run().state is DeviceState.CURRENT
+    assert tale.device.next_boot == "booted"
+    assert tale.device.boots == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"), [(Unreachable(), "unreachable"), (DeviceError("busy", "locked"), "deferred")]
+)
+def test_a_current_device_whose_staged_image_cannot_be_dropped_is_not_current(fault: Exception, kind: str) -> None:
+    tale = story("current", staged=OTHER, next_boot="staged")
+    tale.device.faults["stage"] = [fault]
+    tale.run()
+    assert tale.kinds == [kind]
+
+
+@pytest.mark.parametrize(
+    ("reason", "kinds"),
+    [
+        ("network", ["deferred", "deferred", "deferred"]),
+        ("auth", ["deferred", "deferred", "failed"]),
+        ("no_space", ["deferred", "deferred", "failed"]),
+        ("unexpected", ["deferred", "deferred", "failed"]),
+        ("busy", ["deferred", "deferred", "deferred"]),
+        ("timeout", ["deferred", "deferred", "deferred"]),
+        ("incompatible", ["failed"]),
+        ("read_only", ["incompatible"]),
+        ("not_bootc", ["incompatible"]),
+        ("unsupported_version", ["incompatible"]),
+        ("signature", ["failed"]),
+    ],
+)
+def test_what_staging_may_fail_with(reason: str, kinds: list[str]) -> None:
+    tale = story()
+    tale.device.faults["stage"] = [DeviceError(reason, "no")] * 3
+    for _unused in kinds:
+        tale.run()
+    assert [kind for kind in tale.kinds if kind != "staging"] == kinds
+    assert (tale.state.reason, tale.state.message) == (reason, "no")
+    assert tale.device.boots == 0
+
+
+def test_an_image_that_arrives_after_all_is_applied() -> None:
+    tale = story()
+    tale.device.faults["stage"] = [DeviceError("network", "no"), DeviceError("network", "no")]
+    assert [tale.run().state for turn in range(3)] == [
+        DeviceState.DEFERRED,
+        DeviceState.DEFERRED,
+        DeviceState.SUCCEEDED,
+    ]
+
+
+def test_a_device_that_vanishes_while_it_stages_is_found_again() -> None:
+    tale = story()
+    tale.device.faults["stage"] = [Unreachable()]
+    assert tale.run().state is DeviceState.STAGING
+    tale.device.habit = "asleep"
+    assert tale.run().state is DeviceState.STAGING
+    assert tale.kinds == ["staging"]
+    tale.device.habit = "good"
+    assert tale.run().state is DeviceState.SUCCEEDED
+
+
+def test_wrong_content_is_disarmed_and_charged_at_once() -> None:
+    tale = story("wrong_content")
+    assert tale.run().state is DeviceState.FAILED
+    assert tale.device.next_boot == "booted"
+    assert "reboot" not in tale.device.calls
+    assert digest("f") in str(tale.state.message)
+
+
+def test_a_stage_that_boots_nothing_is_tried_again() -> None:
+    class Parking(FakeDevice):
+        def stage(self, reference: str, accept: Any) -> Any:
+            _unused, downloaded = super().stage(reference, accept)
+            self.next_boot = "booted"
+            return self._seen(), downloaded
+
+    tale = Story(Parking())
+    assert [tale.run().state for turn in range(3)] == [
+        DeviceState.DEFERRED,
+        DeviceState.DEFERRED,
+        DeviceState.FAILED,
+    ]
+    assert tale.state.reason == "unexpected"
+    assert tale.device.boots == 0
+
+
+def test_a_rollback_that_queues_nothing_is_inconsistent() -> None:
+    class Stuck(FakeDevice):
+        def queue_rollback(self) -> Any:
+            self.calls.append("queue_rollback")
+            return self._seen()
+
+    tale = Story(Stuck("unhealthy"))
+    assert tale.run().state is DeviceState.INCONSISTENT
+    assert tale.device.calls.count("reboot") == 1
+
+
+def test_units_that_failed_before_the_reboot_are_noted() -> None:
+    class Degraded(FakeDevice):
+        def reboot(self, expect: Any) -> Any:
+            return replace(super().reboot(expect), failed_units=("old.service",))
+
+    tale = Story(Degraded())
+    assert tale.run().failed_units == ("old.service",)
+
+
+def test_a_device_that_answers_late_on_its_way_back_has_gone_back() -> None:
+    class Slow(FakeDevice):
+        def await_boot(self, boot_id: str | None, seconds: float) -> Any:
+            seen = super().await_boot(boot_id, seconds)
+            return seen if boot_id != "1" else None
+
+    tale = Story(Slow("unhealthy"))
+    assert tale.run(patience=900).state is DeviceState.ROLLED_BACK
+    assert tale.kinds[-2:] == ["silent", "rolled_back"]
+    assert tale.device.boots == 2
+
+
+def test_a_refused_reboot_is_charged_and_disarmed() -> None:
+    tale = story()
+    tale.device.faults["reboot"] = [DeviceError("unexpected", "something else boots next")]
+    assert tale.run().state is DeviceState.FAILED
+    assert tale.device.next_boot == "booted"
+    assert tale.state.message == "something else boots next"
+
+
+def test_a_device_given_up_that_cannot_be_disarmed_is_named() -> None:
+    tale = story()
+    tale.device.faults["reboot"] = [DeviceError("unexpected", "no.")]
+    tale.device.faults["observe"] = [None, HUNG]
+    assert "may apply at its next reboot" in str(tale.run().message)
+    assert tale.device.next_boot == "staged"
+
+
+def test_a_reboot_whose_answer_was_lost_is_waited_for_and_not_asked_for_again() -> None:
+    class Deaf(FakeDevice):
+        def reboot(self, expect: Any) -> Any:
+            super().reboot(expect)
+            raise Unreachable
+
+    tale = Story(Deaf())
+    assert tale.run().state is DeviceState.SUCCEEDED
+    assert tale.device.boots == 1
+
+
+def test_a_device_silent_after_its_reboot_heals_when_it_answers() -> None:
+    tale = story("silent")
+    assert tale.run().state is DeviceState.SILENT
+    assert tale.run().state is DeviceState.SILENT
+    assert tale.kinds == ["staging", "staged", "applying", "silent"]
+    tale.device.silent = False
+    assert tale.run().state is DeviceState.SUCCEEDED
+    assert tale.device.boots == 1
+
+
+def test_a_silent_device_is_lost_when_its_grace_ends_within_the_run() -> None:
+    class Patient(FakeDevice):
+        def await_boot(self, boot_id: str | None, seconds: float) -> Any:
+            tale.time.sleep(seconds)
+            return super().await_boot(boot_id, seconds)
+
+    tale = Story(Patient("silent"))
+    assert tale.run(patience=86400).state is DeviceState.LOST
+    assert tale.time.now() - BEGIN < 800
+
+
+@pytest.mark.parametrize(("told", "kind"), [(APPLYING, "released"), (VERIFYING, "failed")])
+def test_a_device_met_in_the_middle_of_its_reboot_is_waited_for(told: list[Any], kind: str) -> None:
+    tale = story(told=told)
+    tale.device.faults["observe"] = [Unreachable()]
+    tale.run()
+    assert "silent" not in tale.kinds
+    assert tale.kinds[len(told)] == kind
+
+
+@dataclass
+class Flapping(FakeDevice):
+    """Answers when it is looked for, after a second each time, but loses every call of one kind."""
+
+    time: FakeTime = field(default_factory=lambda: FakeTime(BEGIN))
+    loses: str = ""
+
+    def await_boot(self, boot_id: str | None, seconds: float) -> Any:
+        self.time.sleep(1)
+        return super().await_boot(boot_id, seconds)
+
+    def health(self, known_failed_units: Any) -> Any:
+        if self.loses == "health":
+            raise Unreachable
+        return super().health(known_failed_units)
+
+    def queue_rollback(self) -> Any:
+        if self.loses == "queue_rollback":
+            raise Unreachable
+        return super().queue_rollback()
+
+
+@pytest.mark.parametrize(("loses", "habit"), [("health", "good"), ("queue_rollback", "unhealthy")])
+def test_a_flapping_device_neither_fills_the_ledger_nor_keeps_a_pass_busy(loses: str, habit: str) -> None:
+    device = Flapping(habit, loses=loses)
+    tale = Story(device, time=device.time)
+    assert tale.run(patience=900).state is DeviceState.SILENT
+    assert len(tale.told) < 15
+    device.loses = ""
+    assert tale.run(patience=900).state in (DeviceState.SUCCEEDED, DeviceState.ROLLED_BACK)
+
+
+# -- bootc hangs -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("told", "kinds"),
+    [
+        ([], ["deferred"]),
+        (STAGED, []),
+        (APPLYING, ["silent"]),
+        (VERIFYING, ["silent"]),
+        (GOING_BACK, ["silent"]),
+        ([*APPLYING, ("silent", {})], []),
+        ([*APPLYING, ("lost", {})], []),
+    ],
+)
+def test_bootc_hanging_is_told_once(told: list[Any], kinds: list[str]) -> None:
+    tale = story(told=told)
+    tale.device.faults["observe"] = [HUNG, HUNG]
+    tale.device.mute = True
+    tale.run()
+    tale.run()
+    assert tale.kinds[len(told) :] == kinds
+    assert tale.device.boots == 0
+
+
+def test_bootc_hanging_after_the_reboot_is_no_success() -> None:
+    tale = story()
+    tale.device.faults["health"] = [HUNG]
+    assert tale.run().state is DeviceState.ROLLED_BACK
+    assert (tale.state.reason, tale.device.booted) == ("timeout", OLD)
+
+
+def test_bootc_hanging_on_the_way_back_is_inconsistent() -> None:
+    tale = story("unhealthy")
+    tale.device.faults["queue_rollback"] = [HUNG]
+    assert tale.run().state is DeviceState.INCONSISTENT
+    assert "session: did not start; going back failed: bootc did not answer" in str(tale.state.message)
+    assert tale.device.booted == NEW
+
+
+@pytest.mark.parametrize("call", ["queue_rollback", "reboot"])
+def test_a_device_that_vanishes_on_its_way_back_goes_on_later(call: str) -> None:
+    tale = story("unhealthy", told=GOING_BACK, **UPDATED)
+    tale.device.faults[call] = [Unreachable()]
+    assert tale.run().state is DeviceState.SILENT
+    assert tale.run().state is DeviceState.ROLLED_BACK
+    assert tale.device.boots == 2
+
+
+def test_a_host_that_is_no_bootc_host_any_more_is_incompatible() -> None:
+    tale = story()
+    tale.device.faults["observe"] = [DeviceError("not_bootc", "no bootc here")]
+    assert tale.run().state is DeviceState.INCOMPATIBLE
+
+
+def test_units_that_failed_before_are_known_when_its_health_is_checked_after_a_crash() -> None:
+    class Noting(FakeDevice):
+        known: list[list[str]]
+
+        def health(self, known_failed_units: Any) -> Any:
+            self.known = [*getattr(self, "known", []), list(known_failed_units)]
+            return super().health(known_failed_units)
+
+    device = Noting(**UPDATED)
+    events = [Event(kind, BEGIN, HOST, data=data) for kind, data in APPLYING]
+    events.append(Event("noted", BEGIN, HOST, data={"failed_units": ["old.service"]}))
+    tale = Story(device, told=events)
+    assert tale.run().state is DeviceState.SUCCEEDED
+    assert device.known == [["old.service"]]

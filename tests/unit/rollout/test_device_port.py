@@ -1,0 +1,174 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the answers of device modules become what the rollout goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from ansible_collections.skorionos.bootc.plugins.plugin_utils import _device_port
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._device_port import ModulePort, observation
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.device import DeviceError, Reboot, Unreachable
+
+from tests.fleet_model import OLD, digest, small_spec
+
+NEW = digest("a")
+
+
+def status(**changes: Any) -> dict[str, Any]:
+    return {"is_bootc": True, "booted": {"digest": OLD, "version": "1"}, "next_boot": "booted", **changes}
+
+
+class Answers:
+    """Gives each call the next answer; None stands for a device out of reach."""
+
+    said = "no route to it"
+
+    def __init__(self, *answers: dict[str, Any] | None) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self._answers = list(answers)
+
+    def execute(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+        self.asked.append((name, dict(arguments)))
+        return self._answers.pop(0)
+
+    def probe(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+        return self.execute(name, arguments)
+
+
+def port(*answers: dict[str, Any] | None, **spec: Any) -> tuple[ModulePort, Answers]:
+    calls = Answers(*answers)
+    return ModulePort(calls, small_spec(**spec)), calls
+
+
+def test_an_observation_takes_from_the_status_what_it_needs() -> None:
+    seen = observation(
+        {
+            "boot_id": "b",
+            "bootc": status(
+                staged={"digest": NEW}, rollback={"digest": digest("c")}, next_boot="staged", download_only=True
+            ),
+        }
+    )
+    assert (seen.boot_id, seen.is_bootc, seen.booted, seen.booted_version) == ("b", True, OLD, "1")
+    assert (seen.staged, seen.rollback, seen.next_boot) == (NEW, digest("c"), "staged")
+    assert seen.obstacle is None
+
+
+@pytest.mark.parametrize("result", [{}, {"bootc": None}, {"bootc": {}}, {"bootc": {"booted": None, "is_bootc": False}}])
+def test_a_host_without_bootc_is_no_bootc_host(result: dict[str, Any]) -> None:
+    seen = observation(result)
+    assert (seen.is_bootc, seen.booted, seen.staged, seen.next_boot) == (False, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"read_only": True}, "read_only"),
+        ({"booted": {"digest": OLD, "incompatible": True}}, "incompatible"),
+    ],
+)
+def test_what_keeps_a_device_from_being_updated(changes: dict[str, Any], reason: str) -> None:
+    obstacle = observation({"bootc": status(**changes)}).obstacle
+    assert obstacle is not None
+    assert obstacle[0] == reason
+
+
+CALLS = [
+    ("observe", lambda device: device.observe()),
+    ("stage", lambda device: device.stage("r/i@" + NEW, [NEW])),
+    ("queue_rollback", lambda device: device.queue_rollback()),
+    ("reboot", lambda device: device.reboot([NEW])),
+    ("health", lambda device: device.health([])),
+]
+
+
+@pytest.mark.parametrize("call", [call for _unused, call in CALLS], ids=[name for name, _unused in CALLS])
+def test_a_device_out_of_reach(call: Any) -> None:
+    with pytest.raises(Unreachable, match="no route to it"):
+        call(port(None)[0])
+
+
+@pytest.mark.parametrize("call", [call for _unused, call in CALLS], ids=[name for name, _unused in CALLS])
+@pytest.mark.parametrize(
+    ("answer", "reason", "message"),
+    [
+        ({"reason": "busy", "msg": "locked"}, "busy", "locked"),
+        ({"msg": "odd"}, "unexpected", "odd"),
+        ({"module_stderr": "no python\n"}, "unexpected", "no python"),
+        ({"reason": "network", "msg": "x" * 2000}, "network", "x" * 800),
+        ({}, "unexpected", "the module failed"),
+    ],
+    ids=["reason", "no reason", "no module", "long", "nothing"],
+)
+def test_a_device_that_cannot(call: Any, answer: dict[str, Any], reason: str, message: str) -> None:
+    with pytest.raises(DeviceError) as caught:
+        call(port({"failed": True, **answer})[0])
+    assert (caught.value.reason, caught.value.message) == (reason, message)
+
+
+def test_staging_asks_for_the_digest_and_says_what_counts_as_it() -> None:
+    device, calls = port({"bootc": status(), "downloaded_bytes": 7}, stage={"timeout": "5m"})
+    _unused, downloaded = device.stage("r/i@" + NEW, (NEW, digest("b")))
+    assert downloaded == 7
+    asked = {"image": "r/i@" + NEW, "accept_digests": [NEW, digest("b")], "timeout": 300}
+    assert calls.asked == [("skorionos.bootc.bootc_switch", asked)]
+
+
+def test_going_back_overrides_the_memory_of_the_device() -> None:
+    device, calls = port({"bootc": status(next_boot="rollback")})
+    assert device.queue_rollback().next_boot == "rollback"
+    assert calls.asked == [("skorionos.bootc.bootc_rollback", {"discard_staged": True, "repeat": True})]
+
+
+def test_a_reboot_returns_what_was_true_before() -> None:
+    device, calls = port({"verdict": None, "boot_id": "b", "failed_units": ["a.service"]})
+    assert device.reboot([NEW]) == Reboot("b", ("a.service",))
+    assert calls.asked == [("skorionos.bootc.bootc_apply", {"expect_digests": [NEW]})]
+
+
+@pytest.mark.parametrize("verdict", ["nothing_to_apply", "unexpected_digest"])
+def test_a_device_that_would_boot_something_else_was_not_rebooted(verdict: str) -> None:
+    with pytest.raises(DeviceError, match="It was not rebooted: c boots next"):
+        port({"verdict": verdict, "detail": "c boots next"})[0].reboot([NEW])
+
+
+@pytest.mark.parametrize(
+    ("answers", "boot_id"),
+    [
+        ([{"boot_id": "old", "bootc": status()}, None, {"boot_id": "new", "bootc": status()}], "new"),
+        ([None, {"failed": True, "msg": "booting"}, {"boot_id": "new", "bootc": status()}], "new"),
+    ],
+)
+def test_only_another_boot_ends_the_wait(
+    monkeypatch: pytest.MonkeyPatch, answers: list[dict[str, Any] | None], boot_id: str
+) -> None:
+    monkeypatch.setattr(_device_port, "_POLL_SECONDS", 0.0)
+    device, calls = port(*answers)
+    seen = device.await_boot("old", 60.0)
+    assert seen is not None
+    assert (seen.boot_id, seen.booted) == (boot_id, OLD)
+    assert {name for name, _unused in calls.asked} == {"skorionos.bootc.bootc_status"}
+
+
+def test_a_device_that_never_reboots_gives_no_answer() -> None:
+    assert port(*[{"boot_id": "old", "bootc": status()}] * 9)[0].await_boot("old", 0.01) is None
+
+
+def test_health_is_asked_for_as_the_spec_says() -> None:
+    device, calls = port(
+        {"healthy": False, "bootc": status(), "boot_id": "b", "checks": [{"name": "x", "passed": False}]},
+        verify={"systemd": False, "commands": [["true"]], "timeout": "1m", "settle": "5s"},
+    )
+    health = device.health(["a.service"])
+    assert (health.healthy, health.after.boot_id, health.checks[0]["name"]) == (False, "b", "x")
+    asked = {"systemd": False, "commands": [["true"]], "known_failed_units": ["a.service"], "timeout": 60, "settle": 5}
+    assert calls.asked == [("skorionos.bootc.device_health", asked)]
+
+
+def test_health_without_a_status_proves_nothing() -> None:
+    with pytest.raises(DeviceError, match="did not answer"):
+        port({"healthy": True, "bootc": None})[0].health([])

@@ -1,0 +1,304 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""May a wave pass? Every rule, their order, and the edges of the integers in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.gate import (
+    Pass,
+    Stop,
+    Verdict,
+    Wait,
+    evaluate,
+    exceeds_budget,
+    failure_budget,
+)
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import Rollout
+
+from tests.unit.rollout.builders import BEGIN, one_wave, opened, passed, replay, several_waves, told
+
+DAY = 86400
+RELAXED = {"min_coverage": 0, "max_failures": 1000, "success_threshold": 1, "coverage_timeout": "1d", "soak": "0s"}
+
+
+def wave(size: int, rules: dict[str, Any], **counts: int) -> Rollout:
+    """An open wave; ``counts`` says how many of its devices were last told of which event."""
+    plan = one_wave(size, {**RELAXED, **rules})
+    waiting = list(plan.members)
+    events = []
+    for kind, many in counts.items():
+        events += told(kind, *[waiting.pop(0) for _unused in range(many)])
+    return replay(plan, opened(), *events)
+
+
+def judged(rollout: Rollout, now: float = BEGIN, index: int = 0) -> str:
+    """``pass``, or the rule that waits or stops."""
+    verdict: Verdict = evaluate(rollout, index, now)
+    if isinstance(verdict, Pass):
+        return "pass"
+    return f"{'wait' if isinstance(verdict, Wait) else 'stop'} {verdict.rule}"
+
+
+RULES: list[tuple[int, dict[str, Any], dict[str, int], str]] = [
+    # size, rules, devices, verdict
+    (3, {}, {"succeeded": 3}, "pass"),
+    (3, {"max_failures": 0}, {"failed": 1}, "stop failure_budget"),
+    (3, {"max_failures": 1}, {"failed": 1, "succeeded": 2}, "pass"),
+    (3, {"max_failures": 1}, {"failed": 2}, "stop failure_budget"),
+    (3, {"max_failures": 0}, {"rolled_back": 1}, "stop failure_budget"),
+    (3, {"max_failures": 0}, {"lost": 1}, "stop failure_budget"),
+    (3, {"max_failures": 0}, {"inconsistent": 1}, "stop failure_budget"),
+    (19, {"max_failures": "5%"}, {"failed": 1}, "stop failure_budget"),
+    (20, {"max_failures": "5%"}, {"failed": 1, "succeeded": 19}, "pass"),
+    (39, {"max_failures": "5%"}, {"failed": 2}, "stop failure_budget"),
+    (40, {"max_failures": "5%"}, {"failed": 2, "succeeded": 38}, "pass"),
+    (3, {"max_failures": "100%"}, {"failed": 2, "succeeded": 1}, "pass"),
+    # can the threshold still be met?
+    (10, {"success_threshold": 90, "min_coverage": 20}, {"failed": 1, "staging": 9}, "wait coverage"),
+    (10, {"success_threshold": 90}, {"failed": 2}, "stop threshold_unreachable"),
+    (10, {"success_threshold": 91}, {"failed": 1}, "stop threshold_unreachable"),
+    (10, {"success_threshold": 100}, {"succeeded": 9, "unreachable": 1}, "pass"),
+    (10, {"success_threshold": 100}, {"failed": 1, "succeeded": 9}, "stop threshold_unreachable"),
+    (1, {}, {"failed": 1}, "stop threshold_unreachable"),
+    # what is never excused
+    (9, {}, {"inconsistent": 1, "succeeded": 8}, "stop untrusted_content"),
+    # nobody to wait for
+    (2, {}, {"incompatible": 2}, "pass"),
+    (2, {}, {"already_current": 1, "removed": 1}, "pass"),
+    # everybody gets a turn
+    (3, {}, {"succeeded": 2}, "wait turn"),
+    (3, {}, {"succeeded": 2, "deferred": 1}, "pass"),
+    (3, {}, {"succeeded": 2, "unreachable": 1}, "pass"),
+    # coverage
+    (5, {"min_coverage": 60}, {"succeeded": 2, "unreachable": 3}, "wait coverage"),
+    (5, {"min_coverage": 60}, {"succeeded": 3, "unreachable": 2}, "pass"),
+    (6, {"min_coverage": 60}, {"succeeded": 3, "unreachable": 3}, "wait coverage"),
+    (6, {"min_coverage": 60}, {"succeeded": 3, "failed": 1, "unreachable": 2}, "pass"),
+    (5, {"min_coverage": 60}, {"succeeded": 1, "already_current": 3, "unreachable": 1}, "wait coverage"),
+    (5, {"min_coverage": 50}, {"succeeded": 1, "already_current": 3, "unreachable": 1}, "pass"),
+    (5, {"min_sample": 3}, {"succeeded": 2, "unreachable": 3}, "wait coverage"),
+    (5, {"min_sample": 3}, {"succeeded": 3, "unreachable": 2}, "pass"),
+    (2, {"min_sample": 3}, {"succeeded": 2}, "pass"),
+    (3, {}, {"unreachable": 3}, "wait coverage"),
+    # who is in the middle of it blocks, who is only staged does not
+    (3, {}, {"succeeded": 2, "applying": 1}, "wait draining"),
+    (3, {}, {"succeeded": 2, "booted": 1}, "wait draining"),
+    (3, {}, {"succeeded": 2, "rolling_back": 1}, "wait draining"),
+    (3, {}, {"succeeded": 2, "silent": 1}, "wait draining"),
+    (3, {}, {"succeeded": 2, "staging": 1}, "pass"),
+    (3, {}, {"succeeded": 2, "staged": 1}, "pass"),
+    (3, {}, {"succeeded": 2, "lost": 1}, "pass"),
+    # time
+    (3, {"soak": "1h"}, {"succeeded": 3}, "wait soak"),
+    # the threshold among verdicts
+    (10, {"success_threshold": 90}, {"succeeded": 4, "failed": 1, "unreachable": 5}, "stop success_threshold"),
+    (10, {"success_threshold": 80}, {"succeeded": 4, "failed": 1, "unreachable": 5}, "pass"),
+]
+
+
+@pytest.mark.parametrize(("size", "rules", "counts", "verdict"), RULES)
+def test_every_rule(size: int, rules: dict[str, Any], counts: dict[str, int], verdict: str) -> None:
+    assert judged(wave(size, rules, **counts)) == verdict
+
+
+ORDER: list[tuple[dict[str, Any], dict[str, int], str]] = [
+    # each line breaks the rule it is named after and all that come later
+    (
+        {"max_failures": 0, "success_threshold": 100, "min_coverage": 100, "soak": "1h"},
+        {"inconsistent": 1, "applying": 1},
+        "stop failure_budget",
+    ),
+    (
+        {"success_threshold": 100, "min_coverage": 100, "soak": "1h"},
+        {"inconsistent": 1, "applying": 1},
+        "stop threshold_unreachable",
+    ),
+    (
+        {"success_threshold": 75, "min_coverage": 100, "soak": "1h"},
+        {"inconsistent": 1, "applying": 1},
+        "stop untrusted_content",
+    ),
+    ({"success_threshold": 75, "min_coverage": 100, "soak": "1h"}, {"failed": 1, "applying": 1}, "wait turn"),
+    (
+        {"success_threshold": 75, "min_coverage": 100, "soak": "1h"},
+        {"failed": 1, "applying": 1, "unreachable": 2},
+        "wait coverage",
+    ),
+    (
+        {"success_threshold": 75, "soak": "1h"},
+        {"failed": 1, "applying": 1, "unreachable": 2},
+        "wait draining",
+    ),
+    ({"success_threshold": 75, "soak": "1h"}, {"failed": 1, "unreachable": 3}, "wait soak"),
+    ({"success_threshold": 75}, {"failed": 1, "unreachable": 3}, "stop success_threshold"),
+]
+
+
+@pytest.mark.parametrize(("rules", "counts", "verdict"), ORDER, ids=[line[2] for line in ORDER])
+def test_the_first_rule_that_applies_decides(rules: dict[str, Any], counts: dict[str, int], verdict: str) -> None:
+    assert judged(wave(4, rules, **counts)) == verdict
+
+
+@pytest.mark.parametrize("reason", ["signature", "digest_mismatch"])
+def test_untrusted_content_stops_within_any_budget(reason: str) -> None:
+    plan = one_wave(5, RELAXED)
+    rollout = replay(
+        plan, opened(), *told("succeeded", *plan.members[1:]), *told("failed", plan.members[0], reason=reason)
+    )
+    verdict = evaluate(rollout, 0, BEGIN)
+    assert isinstance(verdict, Stop)
+    assert (verdict.rule, verdict.hosts) == ("untrusted_content", (plan.members[0],))
+
+
+TIMEOUT: list[tuple[dict[str, Any], dict[str, int], str]] = [
+    ({"on_coverage_timeout": "hold"}, {"succeeded": 5, "unreachable": 5}, "stop coverage_timeout"),
+    ({"on_coverage_timeout": "accept"}, {"succeeded": 5, "unreachable": 5}, "pass"),
+    ({"on_coverage_timeout": "accept", "accept_floor": 50}, {"succeeded": 5, "unreachable": 5}, "pass"),
+    (
+        {"on_coverage_timeout": "accept", "accept_floor": 51},
+        {"succeeded": 5, "unreachable": 5},
+        "stop coverage_timeout",
+    ),
+    ({"on_coverage_timeout": "accept", "accept_floor": 0, "min_sample": 6}, {"succeeded": 5}, "stop coverage_timeout"),
+    ({"on_coverage_timeout": "accept", "accept_floor": 0, "min_sample": 5}, {"succeeded": 5}, "pass"),
+    ({"on_coverage_timeout": "accept", "accept_floor": 0}, {"unreachable": 10}, "stop coverage_timeout"),
+    ({"on_coverage_timeout": "accept"}, {"succeeded": 5, "applying": 1}, "wait draining"),
+    (
+        {"on_coverage_timeout": "accept", "success_threshold": 90},
+        {"succeeded": 4, "failed": 1, "unreachable": 5},
+        "stop success_threshold",
+    ),
+]
+
+
+@pytest.mark.parametrize(("rules", "counts", "verdict"), TIMEOUT)
+def test_when_coverage_does_not_come_in_time(rules: dict[str, Any], counts: dict[str, int], verdict: str) -> None:
+    rollout = wave(10, {"min_coverage": 90, **rules}, **counts)
+    assert judged(rollout, BEGIN + DAY - 1).startswith("wait")
+    assert judged(rollout, BEGIN + DAY) == verdict
+
+
+def test_the_numbers_name_what_is_missing() -> None:
+    verdict = evaluate(
+        wave(10, {"min_coverage": 90, "on_coverage_timeout": "hold"}, succeeded=5, unreachable=4, staging=1),
+        0,
+        BEGIN + DAY,
+    )
+    assert isinstance(verdict, Stop)
+    assert verdict.numbers == "5 of 10 have a verdict, 9 must"
+    assert len(verdict.hosts) == 5
+
+
+def test_a_soak_counts_from_the_moment_of_coverage() -> None:
+    plan = one_wave(4, {**RELAXED, "min_coverage": 50, "soak": "1h"})
+    first, second, third, fourth = plan.members
+    rollout = replay(
+        plan,
+        opened(),
+        *told("unreachable", third, fourth),
+        *told("succeeded", first, at=BEGIN + 10),
+        *told("succeeded", second, at=BEGIN + 100),
+        *told("succeeded", third, at=BEGIN + 200),
+    )
+    verdict = evaluate(rollout, 0, BEGIN + 300)
+    assert verdict == Wait("soak", "watching those already updated", BEGIN + 100 + 3600)
+    assert judged(rollout, BEGIN + 3699) == "wait soak"
+    assert judged(rollout, BEGIN + 3700) == "pass"
+
+
+def test_a_soak_after_an_accepted_timeout_counts_from_the_timeout() -> None:
+    rules = {"min_coverage": 90, "on_coverage_timeout": "accept", "soak": "1h"}
+    rollout = wave(10, rules, succeeded=5, unreachable=5)
+    assert judged(rollout, BEGIN + DAY + 3599) == "wait soak"
+    assert judged(rollout, BEGIN + DAY + 3600) == "pass"
+
+
+def test_a_clock_that_went_backwards_only_makes_a_wave_wait_longer() -> None:
+    rollout = wave(3, {"soak": "1h"}, succeeded=3)
+    assert evaluate(rollout, 0, BEGIN - 7 * DAY) == Wait("soak", "watching those already updated", BEGIN + 3600)
+    assert judged(wave(3, {"min_coverage": 100}, unreachable=3), BEGIN - 7 * DAY) == "wait coverage"
+
+
+def test_draining_ends_at_the_latest_when_the_first_silent_device_is_lost() -> None:
+    plan = one_wave(3, RELAXED)
+    first, second, third = plan.members
+    rollout = replay(
+        plan,
+        opened(),
+        *told("succeeded", third),
+        *told("silent", first, at=BEGIN + 5),
+        *told("silent", second, at=BEGIN + 9),
+    )
+    assert evaluate(rollout, 0, BEGIN + 10) == Wait("draining", "2 in the middle of their update", BEGIN + 5 + 600)
+
+
+def test_a_budget_in_percent_is_of_the_size_at_opening() -> None:
+    plan = one_wave(20, {**RELAXED, "max_failures": "10%"})
+    gone = told("removed", *plan.members[:10])
+    assert failure_budget(replay(plan, opened(), *gone), 0) == 2
+    assert failure_budget(replay(plan, *gone, opened()), 0) == 1
+    failed = told("failed", *plan.members[10:12])
+    rest = told("succeeded", *plan.members[12:])
+    assert judged(replay(plan, opened(), *gone, *failed, *rest)) == "pass"
+    assert judged(replay(plan, *gone, opened(), *failed, *rest)) == "stop failure_budget"
+
+
+def test_removing_devices_does_not_turn_a_stop_into_a_pass() -> None:
+    plan = one_wave(4, {**RELAXED, "max_failures": 0})
+    rollout = replay(plan, opened(), *told("failed", plan.members[0]), *told("removed", *plan.members[1:]))
+    assert judged(rollout) == "stop failure_budget"
+
+
+def test_a_passed_wave_is_watched_for_its_budget_alone() -> None:
+    plan = one_wave(4, {**RELAXED, "max_failures": 1})
+    events = [opened(), *told("succeeded", *plan.members), passed(0)]
+    assert exceeds_budget(replay(plan, *events, *told("failed", plan.members[0])), 0) is None
+    over = exceeds_budget(replay(plan, *events, *told("failed", *plan.members[:2])), 0)
+    assert over is not None
+    assert (over.rule, over.numbers, set(over.hosts)) == (
+        "failure_budget",
+        "2 charged, 1 allowed",
+        set(plan.members[:2]),
+    )
+
+
+# -- a variant without one success -------------------------------------------------------------------------------------
+
+
+def later_wave(*canary: Event) -> Rollout:
+    plan = several_waves([1], 4, ["kde", "gnome"], wave_defaults={**RELAXED})
+    return replay(plan, opened(0), *canary, passed(0), opened(1))
+
+
+def canaries() -> dict[str, str]:
+    plan = several_waves([1], 4, ["kde", "gnome"], wave_defaults={**RELAXED})
+    return {plan.variant_of[host]: host for host in plan.hosts[0]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "verdict"),
+    [
+        ("failed", "stop no_canary_success"),
+        ("rolled_back", "stop no_canary_success"),
+        ("lost", "stop no_canary_success"),
+        ("succeeded", "wait turn"),
+        ("already_current", "wait turn"),
+        ("unreachable", "wait turn"),
+        ("applying", "wait turn"),
+        ("incompatible", "wait turn"),
+    ],
+)
+def test_a_variant_whose_canary_failed_goes_no_further(kind: str, verdict: str) -> None:
+    canary = canaries()
+    rollout = later_wave(*told(kind, canary["gnome"]), *told("succeeded", canary["kde"]))
+    assert judged(rollout, index=1) == verdict
+    if verdict.startswith("stop"):
+        stop = evaluate(rollout, 1, BEGIN)
+        assert isinstance(stop, Stop)
+        assert stop.hosts == (canary["gnome"],)
+        assert "variant gnome" in stop.numbers

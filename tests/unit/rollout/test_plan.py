@@ -1,0 +1,237 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who is in which wave, and that it is so on every machine."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import (
+    Candidate,
+    Plan,
+    Target,
+    load_plan,
+    make_plan,
+    target_of,
+)
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Variant
+
+from tests.fleet_model import digest, plan_for, small_spec
+
+TWO = [{"name": name, "image": "registry.example/os", "digest": digest("a")} for name in ("kde", "gnome")]
+
+
+def fleet(size: int, variant: str = "kde") -> list[tuple[str, str]]:
+    return [(f"{variant}{number}", variant) for number in range(size)]
+
+
+def cut(waves: list[dict[str, Any]], size: int) -> list[int]:
+    """Cumulative wave sizes."""
+    plan = plan_for(small_spec(waves=waves), fleet(size))
+    reached, sizes = 0, []
+    for hosts in plan.hosts:
+        reached += len(hosts)
+        sizes.append(reached)
+    return sizes
+
+
+@pytest.mark.parametrize(
+    ("size", "cuts"),
+    [
+        (1, [1, 1, 1, 1]),
+        (7, [1, 1, 4, 7]),
+        (40, [1, 4, 20, 40]),
+        (250, [3, 25, 125, 250]),
+        (1000, [10, 100, 500, 1000]),
+    ],
+)
+def test_percents_are_cumulative_and_rounded_up(size: int, cuts: list[int]) -> None:
+    assert cut([{"name": f"p{percent}", "percent": percent} for percent in (1, 10, 50)], size) == cuts
+
+
+@pytest.mark.parametrize(
+    ("waves", "size", "cuts"),
+    [
+        ([("count", 1), ("count", 2)], 10, [1, 3, 10]),
+        ([("count", 3), ("count", 3)], 4, [3, 4, 4]),
+        ([("count", 5), ("percent", 10)], 20, [5, 5, 20]),
+        ([("percent", 10), ("count", 3), ("percent", 20)], 20, [2, 5, 5, 20]),
+        ([("count", 1), ("percent", 100)], 9, [1, 9]),
+        ([], 9, [9]),
+    ],
+)
+def test_counts_add_and_percents_never_take_back(waves: list[tuple[str, int]], size: int, cuts: list[int]) -> None:
+    assert cut([{"name": f"w{index}", kind: of} for index, (kind, of) in enumerate(waves)], size) == cuts
+
+
+def test_every_variant_has_its_own_canary() -> None:
+    plan = plan_for(small_spec(variants=TWO), [*fleet(9), *fleet(2, "gnome")])
+    sizes = [[sum(plan.variant_of[host] == name for host in wave) for name in ("kde", "gnome")] for wave in plan.hosts]
+    assert sizes == [[1, 1], [4, 0], [4, 1]]
+    assert plan.warnings == ()
+
+
+def test_without_strata_the_fleet_is_cut_as_one_and_says_who_has_no_canary() -> None:
+    plan = plan_for(small_spec(variants=TWO, selection={"stratify_by": []}), [*fleet(9), *fleet(1, "gnome")])
+    assert [len(wave) for wave in plan.hosts] == [1, 4, 5]
+    first = plan.variant_of[plan.hosts[0][0]]
+    missing = ({"kde", "gnome"} - {first}).pop()
+    assert plan.warnings == (f"No device of {missing} is in the first wave.",)
+
+
+def select_plan(select: dict[str, Any], labels: dict[str, dict[str, Any]], size: int = 6, count: int = 2) -> Plan:
+    spec = small_spec(waves=[{"name": "canary", "count": count, "select": select}])
+    target = Target("kde", "registry.example/os", digest("a"), (digest("a"),))
+    hosts = [Candidate(host, "kde", labels.get(host, {})) for host, _unused in fleet(size)]
+    return make_plan(spec, hosts, {"kde": target})
+
+
+def test_a_wave_takes_the_hosts_it_selects_first() -> None:
+    labels = {"kde4": {"ring": "canary"}, "kde5": {"ring": "canary"}}
+    assert set(select_plan({"ring": "canary"}, labels).hosts[0]) == {"kde4", "kde5"}
+
+
+def test_a_wave_that_selects_too_few_is_filled_up() -> None:
+    (canary, rest) = select_plan({"ring": "canary"}, {"kde4": {"ring": "canary"}}, count=3).hosts
+    assert "kde4" in canary
+    assert (len(canary), len(rest)) == (3, 3)
+
+
+def test_a_wave_that_selects_too_many_leaves_the_rest_for_later() -> None:
+    labels = {host: {"ring": "canary"} for host, _unused in fleet(6)}
+    assert [len(hosts) for hosts in select_plan({"ring": "canary"}, labels).hosts] == [2, 4]
+
+
+@pytest.mark.parametrize("labels", [{"ring": "canary"}, {"ring": "canary", "site": "b"}, {"site": "a"}, {}])
+def test_all_selected_labels_must_match(labels: dict[str, Any]) -> None:
+    chosen = select_plan(
+        {"ring": "canary", "site": "a"}, {"kde0": {"ring": "canary", "site": "a"}, "kde1": labels}, 9, 1
+    )
+    assert chosen.hosts[0] == ("kde0",)
+
+
+def test_an_image_without_hosts_and_hosts_without_image_are_warned_about() -> None:
+    hosts = [*fleet(2), *fleet(5, "xfce")]
+    plan = plan_for(small_spec(variants=TWO), hosts)
+    assert plan.warnings == (
+        "No host runs variant gnome.",
+        "Each of 5 hosts (xfce0, xfce1, xfce2, ...) runs a variant that this rollout does not update.",
+    )
+    assert sorted(plan.members) == ["kde0", "kde1"]
+
+
+@pytest.mark.parametrize(
+    ("candidates", "reason", "cause", "remedy"),
+    [
+        ([], "no_hosts", "No host of the inventory matches selection.hosts 'all'", "-i"),
+        ([Candidate("a", None)], "no_variant", "a has no variable bootc_variant", "Set bootc_variant"),
+        ([Candidate("a", "kde"), Candidate("b", None)], "no_variant", "b has no variable", "selection.hosts"),
+        (
+            [Candidate(host, None) for host in "abcd"],
+            "no_variant",
+            "Each of 4 hosts (a, b, c, ...) has no variable",
+            "Set bootc_variant",
+        ),
+        (
+            [Candidate("a", "xfce"), Candidate("b", "lxqt")],
+            "no_hosts",
+            "None of the 2 matching hosts runs a variant of this rollout (they run lxqt, xfce)",
+            "The spec knows kde",
+        ),
+    ],
+)
+def test_a_membership_nobody_can_be_updated_in_is_refused(
+    candidates: list[Candidate], reason: str, cause: str, remedy: str
+) -> None:
+    with pytest.raises(RolloutError) as caught:
+        make_plan(small_spec(), candidates, {})
+    assert caught.value.reason == reason
+    assert cause in caught.value.cause
+    assert remedy in caught.value.remedy
+
+
+def test_a_plan_is_read_back_as_it_was_written() -> None:
+    spec = small_spec(variants=TWO, waves=[{"name": "canary", "count": 1, "select": {"ring": "canary"}}])
+    plan = plan_for(spec, [*fleet(9), *fleet(2, "gnome"), ("other", "xfce")])
+    again = load_plan(json.loads(json.dumps(plan.as_dict())))
+    assert again.hash == plan.hash
+    assert again.spec.fingerprint == spec.fingerprint
+    assert (again.spec.waves, again.hosts, again.variant_of) == (spec.waves, plan.hosts, plan.variant_of)
+    assert (again.targets, again.warnings) == (plan.targets, plan.warnings)
+
+
+def test_another_rollout_has_another_order() -> None:
+    one, two = (plan_for(small_spec(id=name), fleet(40)) for name in ("r1", "r2"))
+    assert sorted(one.members) == sorted(two.members)
+    assert one.hosts[0] != two.hosts[0]
+    assert one.members != two.members
+
+
+def test_the_order_is_the_same_on_every_machine() -> None:
+    # printf 'r1\0kdeN' | sha256sum, sorted; the canary, then half of them, then the rest
+    assert plan_for(small_spec(), fleet(6)).members == ("kde5", "kde4", "kde1", "kde0", "kde2", "kde3")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        plan_for(small_spec(), fleet(5)),
+        plan_for(small_spec(pace={"parallel": 9}), fleet(6)),
+        make_plan(
+            small_spec(),
+            [Candidate(host, "kde") for host, _unused in fleet(6)],
+            {"kde": Target("kde", "registry.example/os", digest("a"), (digest("a"), digest("b")))},
+        ),
+    ],
+    ids=["membership", "spec", "accepted digests"],
+)
+def test_whatever_differs_shows_in_the_hash(other: Plan) -> None:
+    assert plan_for(small_spec(), fleet(6)).hash != other.hash
+
+
+def test_every_device_is_found_in_its_wave() -> None:
+    plan = plan_for(small_spec(), fleet(9))
+    for index, hosts in enumerate(plan.hosts):
+        assert {plan.wave_of(host) for host in hosts} == {index}
+
+
+def test_hosts_with_odd_names_are_planned_too() -> None:
+    odd = ["a b", "ü-1", "[fe80::1]:22", "-x", "../up", "{{ x }}", "日本", "a" * 300]
+    plan = plan_for(small_spec(), [(host, "kde") for host in odd])
+    assert sorted(load_plan(json.loads(json.dumps(plan.as_dict()))).members) == sorted(odd)
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [([], ["a"]), (["a"], ["a"]), (["b"], ["a", "b"]), (["b", "a", "b", "c"], ["a", "b", "c"])],
+)
+def test_a_target_accepts_its_own_digest_first_and_none_twice(accept: list[str], expected: list[str]) -> None:
+    variant = Variant("kde", "registry.example/os", digest("a"), version="1", size=0)
+    target = target_of(variant, [digest(letter) for letter in accept], 7, "2")
+    assert target.accept == tuple(digest(letter) for letter in expected)
+    assert (target.version, target.size) == ("1", 0)
+    assert target.pinned == f"registry.example/os@{digest('a')}"
+
+
+def test_a_target_takes_from_the_registry_what_the_spec_does_not_say() -> None:
+    target = target_of(Variant("kde", "registry.example/os", digest("a")), [], 7, "2")
+    assert (target.version, target.size) == ("2", 7)
+
+
+def test_planning_a_large_fleet_does_not_take_quadratic_time() -> None:
+    class Counting(str):
+        compared = 0
+
+        def __eq__(self, other: object) -> bool:
+            Counting.compared += 1
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    size = 1000
+    plan_for(small_spec(), [(Counting(host), "kde") for host, _unused in fleet(size)])
+    assert Counting.compared < 20 * size
