@@ -1,0 +1,77 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Take one device as far through its update as it goes: stage, reboot, prove, or go back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK, load_device, load_target
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._device_calls import DeviceCalls
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._device_port import ModulePort
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.device import Update
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import load_spec
+
+_CONNECT_SECONDS = 5
+_CHANGING = frozenset({"staged", "applying", "booted", "rolling_back", "succeeded", "rolled_back"})
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    TRANSFERS_FILES = False
+    _supports_check_mode = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _unused, options = self.validate_argument_spec(
+            argument_spec={
+                "id": {"type": "str", "required": True},
+                "ledger": {"type": "path", "required": True},
+                "epoch": {"type": "int", "required": True},
+                "deadline": {"type": "float", "required": True},
+                "draining": {"type": "bool", "default": False},
+                "spec": {"type": "dict", "required": True},
+                "device": {"type": "dict", "required": True},
+                "target": {"type": "dict", "required": True},
+            }
+        )
+        told: list[tuple[str, Mapping[str, Any]]] = []
+        try:
+            self._update(options, task_vars or {}, told)
+        except RolloutError as error:
+            return {**result, "failed": True, "msg": str(error), "reason": error.reason}
+        kinds = [kind for kind, _unused in told]
+        last = dict(told[-1][1]) if told else {}
+        return {
+            **result,
+            "changed": not _CHANGING.isdisjoint(kinds),
+            "verdict": kinds[-1] if kinds else "no_news",
+            "reason": last.get("reason"),
+            "msg": last.get("message") or "",
+            "steps": kinds,
+        }
+
+    def _update(
+        self, options: dict[str, Any], task_vars: dict[str, Any], told: list[tuple[str, Mapping[str, Any]]]
+    ) -> None:
+        spec = load_spec(options["spec"], "the recorded plan")
+        device = load_device(options["device"])
+        ledger = Ledger(Path(str(options["ledger"])), spec.id)
+        controller = os.getppid()
+
+        def journal(kind: str, data: Mapping[str, Any]) -> None:
+            if os.getppid() != controller:
+                raise RolloutError("The ansible-playbook process is gone.", "Run the playbook again.", "orphaned")
+            ledger.append([Event(kind, CLOCK.now(), device.host, data=data)], options["epoch"])
+            told.append((kind, data))
+
+        port = ModulePort(DeviceCalls(self, task_vars, _CONNECT_SECONDS), spec)
+        target = load_target(options["target"])
+        Update(port, journal, target, spec, CLOCK.now, options["deadline"], options["draining"]).run(device)

@@ -1,0 +1,55 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask whether a batch of devices may be touched now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK, as_document
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import clear_batch
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    TRANSFERS_FILES = False
+    _supports_check_mode = False
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _unused, options = self.validate_argument_spec(
+            argument_spec={
+                "id": {"type": "str", "required": True},
+                "ledger": {"type": "path", "required": True},
+                "epoch": {"type": "int", "required": True},
+                "deadline": {"type": "float", "required": True},
+                "batch": {"type": "list", "elements": "str", "required": True},
+            }
+        )
+        ledger = Ledger(Path(str(options["ledger"])), str(options["id"]))
+        try:
+            cleared = clear_batch(ledger, options["epoch"], options["batch"], CLOCK, options["deadline"])
+        except RolloutError as error:
+            return {**result, "failed": True, "msg": str(error), "reason": error.reason}
+        rollout = cleared.rollout
+        targets = rollout.plan.targets
+        return {
+            **result,
+            "changed": False,
+            "stop": cleared.stop,
+            "draining": cleared.draining,
+            "go": list(cleared.go),
+            "spec": as_document(rollout.plan.spec.document),
+            "devices": {
+                host: {
+                    "device": as_document(rollout.devices[host]),
+                    "target": as_document(targets[rollout.plan.variant_of[host]]),
+                }
+                for host in cleared.go
+            },
+        }

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plan a rollout or pick it up again, and say who is due."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK, open_rollout, read_spec
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._release import resolve_targets
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import rollout_text
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide import batches
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Candidate
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.quantities import parse_duration
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.summary import summarize
+
+_PATTERN_CHARACTERS = re.compile(r"[\s,*?\[\]{}!&~]")
+"""In a play's `hosts`, a name with one of these would not mean the host of that name."""
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _unused, options = self.validate_argument_spec(
+            argument_spec={
+                "spec": {"type": "path", "required": True},
+                "ledger": {"type": "path"},
+                "patience": {"type": "str", "default": "15m"},
+                "accept_removed": {"type": "bool", "default": False},
+            }
+        )
+        try:
+            return {**result, **self._open(options, task_vars or {})}
+        except RolloutError as error:
+            return {**result, "failed": True, "msg": str(error), "reason": error.reason}
+
+    def _open(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        deadline = CLOCK.now() + parse_duration(str(options["patience"]), "patience")
+        spec = read_spec(Path(str(options["spec"])))
+        candidates = self._candidates(spec, task_vars)
+        # Beside the spec rather than in the current directory, which is another one in a timer than in a shell.
+        root = Path(str(options["ledger"] or Path(str(options["spec"])).parent / "rollouts")).absolute()
+        opened = open_rollout(
+            root,
+            spec,
+            candidates,
+            resolve_targets,
+            dry_run=self._task.check_mode,
+            deadline=deadline,
+            accept_removed=options["accept_removed"],
+        )
+        # A play knows only hosts of the inventory, and its batches must add up.
+        gone = set(opened.rollout.devices) - {candidate.host for candidate in candidates}
+        due = batches(opened.rollout, skip=gone) if opened.epoch is not None else ()
+        summary = summarize(opened.rollout, opened.wait)
+        if self._task.check_mode:
+            self._display.display(rollout_text(summary))
+        return {
+            "changed": bool(opened.recorded),
+            "id": spec.id,
+            "ledger": str(root),
+            "epoch": opened.epoch,
+            "deadline": deadline,
+            "hosts": [host for batch in due for host in batch],
+            "batches": [len(batch) for batch in due],
+            "summary": summary,
+        }
+
+    def _candidates(self, spec: Spec, task_vars: dict[str, Any]) -> list[Candidate]:
+        lookup = lookup_loader.get("ansible.builtin.inventory_hostnames", loader=self._loader, templar=self._templar)
+        try:
+            names = [str(name) for name in lookup.run([spec.hosts], variables=task_vars)]
+        except (IndexError, re.error) as error:  # what ansible-core makes of a pattern that ends too early
+            raise RolloutError(
+                f"selection.hosts {spec.hosts!r} is not a host pattern.",
+                "Mend it; `all` means everybody.",
+                "invalid_spec",
+            ) from error
+        odd = [name for name in names if _PATTERN_CHARACTERS.search(name)]
+        if odd:
+            raise RolloutError(
+                f"The host name {odd[0]!r} reads as a pattern.",
+                "Rename it in the inventory, without spaces, commas and the characters * ? [ ] { } ! & ~.",
+                "invalid_host",
+            )
+        labels = sorted({key for wave in spec.waves for key in wave.select})
+        hostvars = task_vars["hostvars"]
+        return [
+            Candidate(
+                name,
+                None if hostvars[name].get("bootc_variant") is None else str(hostvars[name]["bootc_variant"]),
+                {label: hostvars[name].get(label) for label in labels},
+            )
+            for name in names
+        ]

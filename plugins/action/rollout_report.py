@@ -1,0 +1,85 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""End a pass: wait for what time alone brings about, then say and show where the rollout stands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import plain, rollout_html, rollout_text
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide import decide
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import format_time
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.lease import release
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import clear_batch
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import derive
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.summary import summarize
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    TRANSFERS_FILES = False
+    _supports_check_mode = False
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _unused, options = self.validate_argument_spec(
+            argument_spec={
+                "id": {"type": "str", "required": True},
+                "ledger": {"type": "path", "required": True},
+                "epoch": {"type": "int"},
+                "deadline": {"type": "float", "required": True},
+            }
+        )
+        try:
+            return {**result, **self._report(options)}
+        except RolloutError as error:
+            return {**result, "failed": True, "msg": str(error), "reason": error.reason}
+
+    def _report(self, options: dict[str, Any]) -> dict[str, Any]:
+        ledger = Ledger(Path(str(options["ledger"])), str(options["id"]))
+        if options["epoch"] is not None:
+            clear_batch(ledger, options["epoch"], (), CLOCK, options["deadline"])
+            release(ledger.directory, options["epoch"])
+        events = ledger.read()
+        rollout = derive(events)
+        if rollout is None:
+            raise RolloutError(f"{ledger.directory} holds no plan.", "Run the rollout first.", "not_planned")
+        summary = summarize(rollout, decide(rollout, CLOCK.now()).wait)
+        page = ledger.directory / "report.html"
+        text = f"{rollout_text(summary)}\n\nReport: {page}\n"
+        story = [event.as_dict() for event in events if event.kind != "planned"]
+        try:
+            _write(page, rollout_html(summary, story, format_time(CLOCK.now())))
+            _write(ledger.directory / "summary.json", json.dumps(summary, indent=2) + "\n")
+            _write(ledger.directory / "summary.txt", text)
+        except OSError as error:
+            self._display.warning(f"The report could not be written to {ledger.directory}: {error.strerror}.")
+        silent = [device for device in summary["devices"] if device["state"] == "unreachable"]
+        if silent and len(silent) == len(summary["devices"]):
+            self._display.warning(
+                f"None of the {len(silent)} devices answered. Of {silent[0]['host']} the connection said: "
+                f"{plain(silent[0]['message'] or 'nothing')}"
+            )
+        self._display.display(f"\n{text}")
+        return {
+            "changed": False,
+            "phase": summary["phase"],
+            "held": summary["phase"] == "held",
+            "hold": summary["hold"],
+            "summary": summary,
+            "report": str(page),
+        }
+
+
+def _write(path: Path, content: str) -> None:
+    """All of it or nothing: a report of an earlier pass is better than half of one."""
+    unfinished = path.with_name(f".{path.name}.new")
+    unfinished.write_text(content, encoding="utf-8")
+    unfinished.replace(path)

@@ -1,0 +1,28 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options of modules that talk to an image registry. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  tls_verify:
+    description:
+      - Whether the registry must speak TLS with a certificate that is trusted.
+      - With V(false), any certificate is accepted, and plain HTTP is spoken to a registry that has no TLS.
+    type: bool
+    default: true
+  auth_file:
+    description:
+      - File with the credentials for registries, as C(podman login --authfile) writes it.
+      - When not given, the first of these with an entry for the repository or its host is used, C($REGISTRY_AUTH_FILE),
+        C($XDG_RUNTIME_DIR/containers/auth.json), C($XDG_CONFIG_HOME/containers/auth.json), C(~/.docker/config.json).
+        When E(REGISTRY_AUTH_FILE) is set, the files after it are not looked at.
+      - Credential helpers are not supported.
+    type: path
+requirements:
+  - requests (Python library)
+"""

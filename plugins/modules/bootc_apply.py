@@ -1,0 +1,177 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bootc_apply
+short_description: Reboot a bootc host into what boots next, and prove that it got there
+version_added: 0.1.0
+author: skorionos.bootc contributors (@skorionos)
+description:
+  - Reboots only if there is something to apply and it is what is expected. Then it waits for a new boot and compares
+    the content that was booted.
+  - What happened is returned as RV(verdict).
+  - The device reboots about a second after it was asked, in an orderly way, so that the connection ends cleanly.
+    Nothing is left to C(bootc upgrade --apply), which never returns.
+extends_documentation_fragment:
+  - skorionos.bootc._attributes
+  - skorionos.bootc._attributes.device
+attributes:
+  check_mode:
+    support: full
+    details: Predicts the state after the reboot and does not reboot.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+  action:
+    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the
+      controller.
+    support: full
+options:
+  expect_digests:
+    description:
+      - Digests of the content that may boot next. If something else would, the device is not rebooted and the verdict
+        is V(unexpected_digest).
+      - Without any, the digest of whatever boots next is expected.
+    type: list
+    elements: str
+    default: []
+  timeout:
+    description: Seconds the device may take to answer before the reboot.
+    type: int
+    default: 120
+  reboot_timeout:
+    description: Seconds from the reboot until the device has to have answered with a new boot.
+    type: int
+    default: 1200
+  connect_timeout:
+    description: Seconds one attempt to connect may take meanwhile, where the connection plugin lets this be set.
+    type: int
+    default: 5
+  poll_interval:
+    description: Seconds between the first attempts to connect. The interval grows to 10 seconds.
+    type: float
+    default: 2.0
+  came_back_grace:
+    description: Seconds a device that booted anew may take until its state can be read.
+    type: int
+    default: 60
+  fail_on:
+    description:
+      - Whether to fail unless the verdict is V(applied) or V(nothing_to_apply). With V(false) the verdict is data and
+        the task only fails if the device could not be asked.
+    type: bool
+    default: true
+notes:
+  - Needs root.
+seealso:
+  - module: skorionos.bootc.bootc_switch
+  - module: skorionos.bootc.bootc_rollback
+  - module: skorionos.bootc.device_health
+  - module: ansible.builtin.reboot
+"""
+
+EXAMPLES = r"""
+- name: Reboot into what is staged, if anything is
+  skorionos.bootc.bootc_apply:
+  become: true
+
+- name: Reboot into this content and nothing else
+  skorionos.bootc.bootc_apply:
+    expect_digests:
+      - sha256:da5766cba2a05392192d88be7bfedf34255254460a17382d95851ee9cb522162
+    fail_on: false
+  become: true
+  register: applied
+
+- name: Say what became of it
+  ansible.builtin.debug:
+    msg: "{{ applied.verdict }} after {{ applied.boot_seconds }} s"
+"""
+
+RETURN = r"""
+verdict:
+  description:
+    - V(nothing_to_apply) if what would boot next runs already.
+    - V(applied) if the device booted anew and runs what was expected.
+    - V(came_back_on_previous) if it runs what it ran before. RV(detail) tells whether it rebooted at all.
+    - V(unexpected_digest) if something else runs or would boot next.
+    - V(silent) if there was no contact before O(reboot_timeout).
+  returned: always, if the device could be asked
+  type: str
+  sample: applied
+detail:
+  description: The verdict in words.
+  returned: always, if the device could be asked
+  type: str
+before:
+  description: The state before the reboot. See M(skorionos.bootc.bootc_status).
+  returned: always, if the device could be asked
+  type: dict
+after:
+  description: The state after the reboot, in check mode the predicted one, V(none) if it could not be read.
+  returned: always, if the device could be asked
+  type: dict
+bootc:
+  description: The last state that is known.
+  returned: always, if the device could be asked
+  type: dict
+boot_id_before:
+  description: The kernel's identity of the boot before.
+  returned: always, if the device could be asked
+  type: str
+boot_id_after:
+  description: The kernel's identity of the boot afterwards, V(none) if it is not known.
+  returned: always, if the device could be asked
+  type: str
+boot_id:
+  description: The last boot identity that is known.
+  returned: always, if the device could be asked
+  type: str
+boot_seconds:
+  description: Seconds from asking for the reboot until the verdict, V(none) without a reboot.
+  returned: always, if the device could be asked
+  type: float
+  sample: 41.3
+booted_digest:
+  description: The content that runs now, V(none) if it is not known.
+  returned: always, if the device could be asked
+  type: str
+failed_units:
+  description: Units that had failed before the reboot.
+  returned: always, if the device could be asked
+  type: list
+  elements: str
+reason:
+  description: The kind of failure, see M(skorionos.bootc.bootc_switch).
+  returned: failure
+  type: str
+  sample: timeout
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.apply import apply_on_device
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client import Client
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import (
+    APPLY_OPTIONS,
+    run_device_module,
+)
+
+
+def main() -> None:
+    """The device's half; the action plugin of this name asks for it and waits."""
+    module = AnsibleModule(argument_spec=APPLY_OPTIONS, supports_check_mode=True)
+    options = module.params
+    run_device_module(
+        module,
+        lambda: apply_on_device(
+            Client(), tuple(options["expect_digests"]), options["timeout"], check_mode=module.check_mode
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bootc_switch
+short_description: Make a bootc host boot a given image next
+version_added: 0.1.0
+author: skorionos.bootc contributors (@skorionos)
+description:
+  - Stages an image, so that the next orderly reboot boots it. Never reboots by itself.
+  - Content decides. Where a digest is given or can be looked up, a host that already boots this content next is left
+    alone, whatever the name it knows it by.
+  - If the host already runs the wanted content while something else is staged, or a rollback is queued, that is taken
+    back.
+extends_documentation_fragment:
+  - skorionos.bootc._attributes
+  - skorionos.bootc._attributes.device
+attributes:
+  check_mode:
+    support: full
+    details: Looks up what a tag holds, where the device reaches the registry, and says in RV(notes) where it could not.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  image:
+    description:
+      - The image, as C(host/name:tag), C(host/name@sha256:...) or both, in which case the digest counts.
+      - A tag alone that the host already tracks is left alone even if it has moved. Moving on is an update, see
+        M(skorionos.bootc.bootc_update).
+      - For another O(transport) it is what that transport expects, such as a path.
+    type: str
+    required: true
+  transport:
+    description: Where the image comes from.
+    type: str
+    default: registry
+    choices:
+      - registry
+      - oci
+      - oci-archive
+      - containers-storage
+      - docker-archive
+      - docker-daemon
+      - dir
+  enforce_signature:
+    description:
+      - Demand a valid signature beyond the policy of the host, now and at every update. Hosts on the composefs backend
+        apply only their policy and do not keep this demand.
+    type: bool
+    default: false
+  retain:
+    description: Keep the image of the running deployment in the storage of the host after the switch.
+    type: bool
+    default: false
+  accept_digests:
+    description:
+      - Digests that count as the wanted content, usually that of a multi-architecture index and those of its members.
+        With this the device itself needs to ask the registry nothing before it decides.
+    type: list
+    elements: str
+    default: []
+  timeout:
+    description: Seconds the whole change may take, download included.
+    type: int
+    default: 1800
+notes:
+  - Needs root.
+seealso:
+  - module: skorionos.bootc.bootc_update
+  - module: skorionos.bootc.bootc_apply
+  - module: skorionos.bootc.bootc_rollback
+"""
+
+EXAMPLES = r"""
+- name: Run exactly this image from the next reboot on
+  skorionos.bootc.bootc_switch:
+    image: ghcr.io/acme/deck@sha256:da5766cba2a05392192d88be7bfedf34255254460a17382d95851ee9cb522162
+  become: true
+
+- name: Follow another channel
+  skorionos.bootc.bootc_switch:
+    image: ghcr.io/acme/deck:testing
+  become: true
+  register: switched
+
+- name: Reboot into it
+  skorionos.bootc.bootc_apply:
+  become: true
+  when: switched.bootc.reboot_required
+"""
+
+RETURN = r"""
+bootc:
+  description: The state of the host afterwards, in check mode the predicted one. See M(skorionos.bootc.bootc_status).
+  returned: always, if the state could be read
+  type: dict
+boot_id:
+  description: The kernel's identity of this boot.
+  returned: always
+  type: str
+commands:
+  description: The commands that were run, in check mode those that would be.
+  returned: success
+  type: list
+  elements: list
+  sample: [["bootc", "switch", "--quiet", "ghcr.io/acme/deck:testing"]]
+notes:
+  description: What is worth knowing about the decision, in sentences.
+  returned: success
+  type: list
+  elements: str
+downloaded_bytes:
+  description: Bytes that were fetched for this change, V(none) where bootc does not report them.
+  returned: success
+  type: int
+before:
+  description: The state before, for comparison.
+  returned: failure while or after running a command
+  type: dict
+predicted:
+  description: The state that was expected.
+  returned: failure while or after running a command
+  type: dict
+reason:
+  description: The kind of failure, one of V(not_bootc), V(read_only), V(incompatible), V(busy), V(auth), V(network),
+    V(not_found), V(signature), V(no_space), V(no_rollback), V(unsupported_version), V(already_deployed), V(timeout),
+    V(invalid) and V(unexpected).
+  returned: failure
+  type: str
+  sample: already_deployed
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client import Client
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import (
+    change_result,
+    run_device_module,
+    timeout_option,
+)
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.flow import carry_out, wish_to_switch
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "image": {"type": "str", "required": True},
+            "transport": {
+                "type": "str",
+                "default": "registry",
+                "choices": [
+                    "registry",
+                    "oci",
+                    "oci-archive",
+                    "containers-storage",
+                    "docker-archive",
+                    "docker-daemon",
+                    "dir",
+                ],
+            },
+            "enforce_signature": {"type": "bool", "default": False},
+            "retain": {"type": "bool", "default": False},
+            "accept_digests": {"type": "list", "elements": "str", "default": []},
+            "timeout": timeout_option(1800),
+        },
+        supports_check_mode=True,
+    )
+    options = module.params
+    client = Client()
+
+    def work() -> dict:
+        wish = wish_to_switch(
+            client,
+            options["image"],
+            transport=options["transport"],
+            enforce_signature=options["enforce_signature"],
+            retain=options["retain"],
+            accept_digests=tuple(options["accept_digests"]),
+        )
+        outcome = carry_out(client, wish, options["timeout"], check_mode=module.check_mode)
+        return dict(change_result(outcome), downloaded_bytes=None)
+
+    run_device_module(module, work)
+
+
+if __name__ == "__main__":
+    main()

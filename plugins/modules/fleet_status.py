@@ -1,0 +1,96 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# The work is done by the action plugin of the same name.
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: fleet_status
+short_description: Show who runs what
+version_added: 0.1.0
+author:
+  - skorionos.bootc contributors (@skorionos)
+description:
+  - Prints a table of devices from what M(skorionos.bootc.bootc_status) answered, and returns it as data.
+  - Asks no device anything itself.
+extends_documentation_fragment:
+  - skorionos.bootc._attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+  platform:
+    support: full
+    platforms: posix
+options:
+  hosts:
+    description: Hosts to show.
+    type: list
+    elements: str
+    required: true
+  variable:
+    description: Name of the variable in which each host's answer was registered.
+    type: str
+    required: true
+seealso:
+  - module: skorionos.bootc.bootc_status
+"""
+
+EXAMPLES = r"""
+- name: Show who runs what
+  skorionos.bootc.fleet_status:
+    hosts: "{{ ansible_play_hosts_all }}"
+    variable: bootc_fleet_answer
+  run_once: true
+"""
+
+RETURN = r"""
+fleet:
+  description: One entry per host.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    host:
+      description: Name in the inventory.
+      type: str
+    variant:
+      description: Its variable C(bootc_variant).
+      type: str
+    reachable:
+      description: Whether it answered.
+      type: bool
+    is_bootc:
+      description: Whether it is booted by bootc.
+      type: bool
+    backend:
+      description: V(ostree) or V(composefs).
+      type: str
+    bootc_version:
+      description: Version of its bootc.
+      type: str
+    booted:
+      description: What it runs. See M(skorionos.bootc.bootc_status).
+      type: dict
+    staged:
+      description: What is staged.
+      type: dict
+    rollback:
+      description: What it can go back to.
+      type: dict
+    next_boot:
+      description: V(booted), V(staged) or V(rollback).
+      type: str
+    reboot_required:
+      description: Whether something else boots next.
+      type: bool
+    message:
+      description: Why its status is unknown.
+      type: str
+"""

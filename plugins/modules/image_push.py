@@ -1,0 +1,335 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_push
+short_description: Bring a local image to a registry, under one or more tags
+version_added: 0.1.0
+description:
+  - Pushes an image from the storage of podman or buildah to a registry, unless the registry already has exactly this
+    image there, and gives it further tags.
+  - The image is transferred once. Further tags are the same manifest, byte by byte, put through the registry's API. So
+    they share one digest, and signatures of it hold for all of them.
+  - What is there is decided by content. A registry has the image when the configuration its manifest names is the local
+    image's id.
+  - After a push, the manifest is read back and its digest compared with what the engine reported.
+author:
+  - skorionos.bootc contributors (@skorionos)
+extends_documentation_fragment:
+  - skorionos.bootc._attributes
+  - skorionos.bootc._attributes.build
+  - skorionos.bootc._engine
+  - skorionos.bootc._registry
+attributes:
+  check_mode:
+    support: full
+    details: The digest of an image that would be pushed is not known before.
+  diff_mode:
+    support: full
+    details: Shows the digest of each tag before and after.
+  idempotent:
+    support: partial
+    details: Images in Docker's own format change when they are pushed, so they are pushed each time, with a warning.
+options:
+  name:
+    description: Full name of the image in local storage.
+    type: str
+    required: true
+  image:
+    description: Where to push it, as C(registry[:port]/repository:tag).
+    type: str
+    required: true
+  tags:
+    description: Further tags in the same repository.
+    type: list
+    elements: str
+    default: []
+  compression:
+    description:
+      - Compression of the layers. Machines that update know layers by their compressed digest, so keep it the same from
+        release to release.
+    type: str
+    choices: [gzip, zstd, "zstd:chunked"]
+    default: gzip
+  retries:
+    description: How many more times to try when the network or the registry has trouble.
+    type: int
+    default: 3
+  timeout:
+    description: Seconds each try of the push may take.
+    type: float
+    default: 3600
+seealso:
+  - module: skorionos.bootc.image_build
+  - module: skorionos.bootc.image_info
+"""
+
+EXAMPLES = r"""
+- name: Publish the KDE variant of a release
+  skorionos.bootc.image_push:
+    name: localhost/skorionos/kde:1.0.0
+    image: registry.example.com/os/skorionos:kde-v1.0.0
+    tags: [kde-latest]
+  register: published
+
+- name: Show what to pin
+  ansible.builtin.debug:
+    msg: "{{ published.repository }}@{{ published.digest }}"
+"""
+
+RETURN = r"""
+image:
+  description: Where the image is, with its tag.
+  returned: success
+  type: str
+  sample: registry.example.com/os/skorionos:kde-v1.0.0
+repository:
+  description: The same without the tag.
+  returned: success
+  type: str
+  sample: registry.example.com/os/skorionos
+digest:
+  description: Digest by which the registry knows the image. V(null) in check mode when it would be pushed.
+  returned: success
+  type: str
+  sample: sha256:6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b
+image_id:
+  description: Id of the local image, which is the digest of its configuration.
+  returned: success
+  type: str
+  sample: sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+pushed:
+  description: Whether the image was, or in check mode would be, transferred. Tags alone can change too.
+  returned: success
+  type: bool
+  sample: true
+tags:
+  description: Digest of every tag asked for, as RV(digest).
+  returned: success
+  type: dict
+  sample:
+    kde-v1.0.0: sha256:6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b
+    kde-latest: sha256:6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b
+layers:
+  description: Layers of the image, lowest first. Empty in check mode when it would be pushed.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    digest:
+      description: Digest of the layer as it is transferred.
+      type: str
+    size:
+      description: Bytes that are transferred.
+      type: int
+    media_type:
+      description: Media type, which tells the compression.
+      type: str
+size:
+  description: Bytes of all layers as they are transferred. V(null) in check mode when it would be pushed.
+  returned: success
+  type: int
+  sample: 29233267
+update_size:
+  description:
+    - Bytes of the layers that the image has and the one before had not. A machine with that one downloads so much.
+    - The one before is what was at O(image), or else at the first of O(tags) that was there.
+    - Zero when it was this image, V(null) when there was none.
+  returned: success
+  type: int
+  sample: 8012345
+created:
+  description: When the image was made, as its configuration says. V(null) in check mode when it would be pushed.
+  returned: success
+  type: str
+  sample: "1970-01-01T00:00:00Z"
+commands:
+  description: Engine commands that were run to push.
+  returned: success
+  type: list
+  elements: list
+  sample: []
+reason:
+  description:
+    - Kind of the failure, for decisions. V(engine_missing), V(not_found) for a missing local image, V(auth),
+      V(network), V(timeout), V(unsupported), V(invalid) for wrong options, V(unexpected) for the rest.
+  returned: failure
+  type: str
+  sample: auth
+"""
+
+import shutil
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ..module_utils._engine.client import Engine, Push, choose_engine
+from ..module_utils._engine.errors import INVALID, NETWORK, NOT_FOUND, UNEXPECTED, EngineError
+from ..module_utils._engine.run import run_command
+from ..module_utils._oci.client import RegistryClient
+from ..module_utils._oci.errors import NOT_FOUND as NOT_PUBLISHED
+from ..module_utils._oci.errors import RegistryError
+from ..module_utils._oci.layers import download, total_size
+from ..module_utils._oci.manifest import Manifest
+from ..module_utils._oci.module import REGISTRY_ARGUMENTS, registry_client
+from ..module_utils._oci.reference import Reference, is_tag, parse_reference
+from ..module_utils._oci.transport import REQUESTS_IMPORT_ERROR
+
+_FIRST_DELAY = 2.0
+_LONGEST_DELAY = 60.0
+_UNKNOWN = "(known after the push)"
+
+
+def published(client: RegistryClient, reference: Reference) -> Manifest | None:
+    """Return what the registry has at a tag, if anything."""
+    try:
+        return client.get_manifest(reference)
+    except RegistryError as error:
+        if error.kind == NOT_PUBLISHED:
+            return None
+        raise
+
+
+def is_image(manifest: Manifest | None, image_id: str) -> bool:
+    """Tell whether a manifest is that of the local image."""
+    return manifest is not None and not manifest.is_index and manifest.config.digest == image_id
+
+
+def push(engine: Engine, wanted: Push, *, retries: int, timeout: float) -> str:
+    """Push, and try again while the trouble is of the passing kind. Layers that arrived are not sent again."""
+    delay = _FIRST_DELAY
+    for _try in range(retries):
+        try:
+            return engine.push(wanted, timeout)
+        except EngineError as error:
+            if error.kind != NETWORK:
+                raise
+        time.sleep(delay)
+        delay = min(delay * 2, _LONGEST_DELAY)
+    return engine.push(wanted, timeout)
+
+
+def verified(client: RegistryClient, target: Reference, digest: str) -> Manifest:
+    """Read the pushed manifest back by tag: it must be what was pushed, and nobody else's."""
+    manifest = client.get_manifest(target)
+    if manifest.digest != digest:
+        raise EngineError(
+            UNEXPECTED,
+            f"{digest} was pushed to {target}, but {manifest.digest} is there now.",
+            "Someone else pushed to the same tag at the same time; make sure that only one job publishes.",
+        )
+    return manifest
+
+
+def check_options(params: dict[str, Any]) -> Reference:
+    """Return where to push; refuse what cannot be pushed to."""
+    parse_reference(params["name"])
+    target = parse_reference(params["image"])
+    if target.tag is None or target.digest is not None:
+        raise EngineError(
+            INVALID, f"{params['image']} must end with a tag, without a digest.", "Add one, such as :v1.0.0."
+        )
+    wrong = [tag for tag in params["tags"] if not is_tag(tag)]
+    if wrong:
+        raise EngineError(INVALID, f"'{wrong[0]}' in tags is not a tag.", "Give tags only, without a repository.")
+    if params["retries"] < 0:
+        raise EngineError(INVALID, "retries is negative.", "Give 0 or more.")
+    return target
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    """Compare, push and tag what differs, and describe the outcome."""
+    params = module.params
+    target = check_options(params)
+    engine = Engine(run_command, choose_engine(params["engine"], shutil.which))
+    local = engine.inspect(params["name"])
+    if local is None:
+        raise EngineError(
+            NOT_FOUND, f"There is no image {params['name']} in local storage.", "Build it first, or correct the name."
+        )
+    client = registry_client(params, retries=params["retries"])
+    tags = list(dict.fromkeys([target.tag or "", *params["tags"]]))
+    earlier = published(client, target)
+    needs_push = not is_image(earlier, local.id)
+    before = {target.tag or "": earlier.digest if earlier else None}
+    before.update({tag: client.head_manifest(target.with_tag(tag)) for tag in tags[1:]})
+
+    manifest = None if needs_push else earlier
+    if needs_push and not module.check_mode:
+        wanted = Push(params["name"], str(target), params["tls_verify"], params["auth_file"], params["compression"])
+        digest = push(engine, wanted, retries=params["retries"], timeout=params["timeout"])
+        manifest = verified(client, target, digest)
+        if not is_image(manifest, local.id):
+            module.warn(f"{params['name']} was changed on its way to the registry, so every run will push it again.")
+        warn_of_compression(module, manifest, params["compression"])
+    after = dict.fromkeys(tags, manifest.digest if manifest else _UNKNOWN)
+    if manifest is not None and not module.check_mode:
+        for tag in tags[1:]:
+            if before[tag] != manifest.digest:
+                client.put_manifest(target.with_tag(tag), manifest)
+    layers = manifest.layers if manifest else []
+    previous = next((published(client, target.with_digest(digest)) for digest in before.values() if digest), None)
+    update_size = None
+    if manifest is not None and previous is not None and not previous.is_index:
+        update_size = download(previous.layers, layers)
+    return {
+        "changed": needs_push or before != after,
+        "image": str(target),
+        "repository": target.name,
+        "digest": manifest.digest if manifest else None,
+        "image_id": local.id,
+        "pushed": needs_push,
+        "tags": dict.fromkeys(tags, manifest.digest if manifest else None),
+        "layers": [{"digest": x.digest, "size": x.size, "media_type": x.media_type} for x in layers],
+        "size": total_size(layers) if manifest else None,
+        "update_size": update_size,
+        "created": client.get_config(target, manifest).get("created") if manifest else None,
+        "commands": engine.commands,
+        "diff": {"before": before, "after": after},
+    }
+
+
+def warn_of_compression(module: AnsibleModule, manifest: Manifest, compression: str) -> None:
+    """Old engines keep the compression a layer has in the registry, whatever they are asked for."""
+    suffix = "zstd" if compression.startswith("zstd") else "gzip"
+    others = [layer.media_type for layer in manifest.layers if not layer.media_type.endswith(suffix)]
+    if others:
+        module.warn(
+            f"{len(others)} of {len(manifest.layers)} layers are not compressed with {suffix}, because the engine "
+            "found them compressed otherwise in the registry. Podman 4.7 or newer compresses them anew."
+        )
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "image": {"type": "str", "required": True},
+            "tags": {"type": "list", "elements": "str", "default": []},
+            "compression": {"type": "str", "choices": ["gzip", "zstd", "zstd:chunked"], "default": "gzip"},
+            "engine": {"type": "str", "choices": ["auto", "podman", "buildah"], "default": "auto"},
+            "retries": {"type": "int", "default": 3},
+            "timeout": {"type": "float", "default": 3600},
+            **REGISTRY_ARGUMENTS,
+        },
+        supports_check_mode=True,
+    )
+    if REQUESTS_IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR, reason="unsupported")
+    try:
+        result = run(module)
+    except (EngineError, RegistryError) as error:
+        module.fail_json(msg=str(error), reason=error.kind)
+    except ValueError as error:
+        module.fail_json(msg=str(error), reason=INVALID)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

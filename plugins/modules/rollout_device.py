@@ -1,0 +1,99 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# The work is done by the action plugin of the same name.
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rollout_device
+short_description: Take one device through its update
+version_added: 0.1.0
+author:
+  - skorionos.bootc contributors (@skorionos)
+description:
+  - Stages the image, reboots, waits for a new boot, proves that the right digest is booted and healthy, and takes the
+    device back to the deployment before when it is not.
+  - Every step is recorded in the ledger before and after. Called again after a crash it looks at the device first and
+    goes on from there; a reboot that happened is not asked for again.
+  - What becomes of the device is data (RV(verdict)). The task itself fails only when the ledger cannot be written.
+extends_documentation_fragment:
+  - skorionos.bootc._attributes
+  - skorionos.bootc._rollout
+attributes:
+  check_mode:
+    support: none
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+  platform:
+    support: full
+    platforms: linux
+options:
+  epoch:
+    description: Number of this controller's turn.
+    type: int
+    required: true
+  draining:
+    description: Finish what the device began, but begin nothing.
+    type: bool
+    default: false
+  spec:
+    description: The spec, as RV(skorionos.bootc.rollout_gate#module:spec) gave it.
+    type: dict
+    required: true
+  device:
+    description: The device's state, as RV(skorionos.bootc.rollout_gate#module:devices) gave it.
+    type: dict
+    required: true
+  target:
+    description: What it shall boot, as RV(skorionos.bootc.rollout_gate#module:devices) gave it.
+    type: dict
+    required: true
+seealso:
+  - module: skorionos.bootc.rollout_gate
+  - module: skorionos.bootc.bootc_switch
+  - module: skorionos.bootc.bootc_apply
+  - module: skorionos.bootc.device_health
+  - module: skorionos.bootc.bootc_rollback
+"""
+
+EXAMPLES = r"""
+- name: Stage, reboot, prove; go back if that fails
+  skorionos.bootc.rollout_device:
+    id: "{{ bootc_rollout.id }}"
+    ledger: "{{ bootc_rollout.ledger }}"
+    epoch: "{{ bootc_rollout.epoch }}"
+    deadline: "{{ bootc_rollout.deadline }}"
+    spec: "{{ bootc_rollout_clearance.spec }}"
+    device: "{{ bootc_rollout_clearance.devices[inventory_hostname].device }}"
+    target: "{{ bootc_rollout_clearance.devices[inventory_hostname].target }}"
+  when: inventory_hostname in bootc_rollout_clearance.go
+"""
+
+RETURN = r"""
+verdict:
+  description:
+    - The last thing recorded of the device, such as V(succeeded), V(already_current), V(rolled_back), V(failed),
+      V(unreachable), V(deferred), V(incompatible), V(silent), V(lost) or V(inconsistent).
+    - V(no_news) when nothing was worth recording.
+  returned: success
+  type: str
+  sample: succeeded
+steps:
+  description: Everything recorded of the device in this pass, oldest first.
+  returned: success
+  type: list
+  elements: str
+msg:
+  description: Why, in words. Empty where the verdict says it all.
+  returned: always
+  type: str
+reason:
+  description: The kind of failure, where there is one.
+  returned: always
+  type: str
+"""

@@ -1,0 +1,86 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# The work is done by the action plugin of the same name.
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rollout_gate
+short_description: Ask whether a batch of devices may be touched now
+version_added: 0.1.0
+author:
+  - skorionos.bootc contributors (@skorionos)
+description:
+  - Judges the waves of a rollout by its ledger, records what follows (a wave opens or passes, the rollout is held or
+    completed), and says which hosts of the batch may go.
+  - Waits until O(deadline) for a wave before this one whose soak is not over.
+extends_documentation_fragment:
+  - skorionos.bootc._attributes
+  - skorionos.bootc._rollout
+attributes:
+  check_mode:
+    support: none
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+  platform:
+    support: full
+    platforms: posix
+options:
+  epoch:
+    description: Number of this controller's turn.
+    type: int
+    required: true
+  batch:
+    description: Hosts that want to go.
+    type: list
+    elements: str
+    required: true
+seealso:
+  - module: skorionos.bootc.rollout_open
+"""
+
+EXAMPLES = r"""
+- name: Ask the gate who may go
+  skorionos.bootc.rollout_gate:
+    id: "{{ bootc_rollout.id }}"
+    ledger: "{{ bootc_rollout.ledger }}"
+    epoch: "{{ bootc_rollout.epoch }}"
+    deadline: "{{ bootc_rollout.deadline }}"
+    batch: "{{ ansible_play_batch }}"
+  run_once: true
+  register: bootc_rollout_clearance
+"""
+
+RETURN = r"""
+go:
+  description: Hosts of the batch that may be touched.
+  returned: success
+  type: list
+  elements: str
+draining:
+  description: The rollout is held; these hosts may only finish what they began.
+  returned: success
+  type: bool
+stop:
+  description: No later batch of this pass has a chance either.
+  returned: success
+  type: bool
+spec:
+  description: The spec of the rollout, for M(skorionos.bootc.rollout_device).
+  returned: success
+  type: dict
+devices:
+  description: Per host of RV(go) what M(skorionos.bootc.rollout_device) needs to know.
+  returned: success
+  type: dict
+reason:
+  description: The kind of failure.
+  returned: failure
+  type: str
+  sample: superseded_controller
+"""

@@ -1,0 +1,101 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# The work is done by the action plugin of the same name.
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rollout_report
+short_description: Say and show where a rollout stands
+version_added: 0.1.0
+author:
+  - skorionos.bootc contributors (@skorionos)
+description:
+  - Ends a pass. Waits until O(deadline) for what time alone brings about, and gives the lease back.
+  - Prints a summary, and writes it into the rollout's directory in the ledger as C(report.html), C(summary.json) and
+    C(summary.txt).
+extends_documentation_fragment:
+  - skorionos.bootc._attributes
+  - skorionos.bootc._rollout
+attributes:
+  check_mode:
+    support: none
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+  platform:
+    support: full
+    platforms: posix
+options:
+  epoch:
+    description: Number of this controller's turn. Without it only the reports are written.
+    type: int
+seealso:
+  - module: skorionos.bootc.rollout_open
+"""
+
+EXAMPLES = r"""
+- name: Report
+  skorionos.bootc.rollout_report:
+    id: "{{ bootc_rollout.id }}"
+    ledger: "{{ bootc_rollout.ledger }}"
+    epoch: "{{ bootc_rollout.epoch }}"
+    deadline: "{{ bootc_rollout.deadline }}"
+  register: bootc_rollout_end
+"""
+
+RETURN = r"""
+phase:
+  description: V(running), V(held), V(completed) or V(superseded).
+  returned: success
+  type: str
+  sample: completed
+held:
+  description: Whether a person has to decide something.
+  returned: success
+  type: bool
+hold:
+  description: Why it is held, V(none) when it is not.
+  returned: success
+  type: dict
+  contains:
+    rule:
+      description: The rule that stopped it, such as V(failure_budget).
+      type: str
+    wave:
+      description: Name of the wave.
+      type: str
+    numbers:
+      description: What was counted.
+      type: str
+    devices:
+      description: The devices behind it.
+      type: list
+      elements: str
+    remedy:
+      description: What to do next.
+      type: str
+    at:
+      description: Since when, RFC 3339 in UTC.
+      type: str
+summary:
+  description:
+    - The whole state as data, with keys C(id), C(phase), C(hold), C(wait), C(variants), C(waves), C(totals), C(devices)
+      and C(warnings). The same is in C(summary.json).
+    - Times are RFC 3339 in UTC, sizes in bytes.
+  returned: success
+  type: dict
+report:
+  description: Path of the HTML report.
+  returned: success
+  type: str
+reason:
+  description: The kind of failure.
+  returned: failure
+  type: str
+  sample: ledger_unwritable
+"""

@@ -1,0 +1,81 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Enough of podman for the image modules: images are configurations in a folder, and pushes go over plain HTTP."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+
+STORE = Path(os.environ["FAKE_PODMAN_STORE"])
+
+
+def digest(raw: bytes) -> str:
+    return "sha256:" + hashlib.sha256(raw).hexdigest()
+
+
+def values(argv: list[str], flag: str) -> list[str]:
+    return [argv[i + 1] for i, argument in enumerate(argv) if argument == flag]
+
+
+def image_file(name: str) -> Path:
+    return STORE / name.replace("/", "_")
+
+
+def build(argv: list[str]) -> None:
+    if (STORE / "fail").exists():
+        sys.exit("Error: building at STEP RUN false: exit status 1")
+    labels = dict(label.split("=", 1) for label in values(argv, "--label"))
+    config = json.dumps(
+        {"os": "linux", "architecture": "amd64", "created": "then", "config": {"Labels": labels}}
+    ).encode()
+    image_file(values(argv, "--tag")[0]).write_bytes(config)
+    Path(values(argv, "--iidfile")[0]).write_text(digest(config))
+
+
+def push(argv: list[str]) -> None:
+    import urllib.request  # noqa: PLC0415 (slow, and only pushes need it)
+
+    if (STORE / "fail-pushes").exists():
+        left = int((STORE / "fail-pushes").read_text())
+        if left:
+            (STORE / "fail-pushes").write_text(str(left - 1))
+            sys.exit("Error: writing blob: Patch: connection reset by peer")
+    config = image_file(argv[-2]).read_bytes()
+    host, _slash, rest = argv[-1][len("docker://") :].partition("/")
+    repository, _colon, tag = rest.rpartition(":")
+    layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": digest(config[:9]), "size": 7}
+    media_type = "application/vnd.oci.image.manifest.v1+json"
+    descriptor = {"mediaType": "config", "digest": digest(config), "size": len(config)}
+    manifest = json.dumps(
+        {"schemaVersion": 2, "mediaType": media_type, "config": descriptor, "layers": [layer]}
+    ).encode()
+    for path, body in ((f"blobs/{digest(config)}", config), (f"manifests/{tag}", manifest)):
+        request = urllib.request.Request(f"http://{host}/v2/{repository}/{path}", data=body, method="PUT")
+        request.add_header("Content-Type", media_type)
+        urllib.request.urlopen(request).close()
+    Path(values(argv, "--digestfile")[0]).write_text(digest(manifest))
+
+
+def main(argv: list[str]) -> None:
+    with (STORE / "log").open("a") as log:
+        log.write(json.dumps(argv) + "\n")
+    if argv[0] == "--version":
+        print("podman version 5.4.2")
+    elif argv[0] == "build":
+        build(argv)
+    elif argv[0] == "push":
+        push(argv)
+    elif not image_file(argv[-1]).exists():
+        sys.exit(1)
+    elif argv[1] == "inspect":
+        config = image_file(argv[-1]).read_bytes()
+        labels = json.loads(config)["config"]["Labels"]
+        print(json.dumps([{"Id": digest(config)[7:], "Digest": digest(config + b" "), "Labels": labels}]))
+
+
+main(sys.argv[1:])

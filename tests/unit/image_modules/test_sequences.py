@@ -1,0 +1,293 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The image modules as tasks run them: predicted, done, predicted again, done again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci import transport
+from ansible_collections.skorionos.bootc.plugins.modules import image_build, image_info, image_push
+
+NAME = "localhost/skorionos/kde:1"
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """A folder of images with a fake podman on PATH."""
+    folder = tmp_path / "store"
+    folder.mkdir()
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    script = Path(__file__).with_name("fake_podman.py")
+    program = programs / "podman"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -IS "{script}" "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs) + ":/usr/bin:/bin")
+    monkeypatch.setenv("FAKE_PODMAN_STORE", str(folder))
+    monkeypatch.setattr(image_push, "_FIRST_DELAY", 0.0)
+    return folder
+
+
+@pytest.fixture
+def context(tmp_path):
+    folder = tmp_path / "context"
+    folder.mkdir()
+    (folder / "Containerfile").write_text("ARG PARENT\nFROM ${PARENT}\nCOPY . /\n")
+    (folder / "file").write_text("1")
+    return folder
+
+
+@pytest.fixture
+def registry():
+    """A registry that keeps what it is given."""
+    kept: dict[str, tuple[str, bytes]] = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self, status, body=b"", media_type="application/json"):
+            self.send_response(status)
+            self.send_header("Content-Type", media_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Docker-Content-Digest", "sha256:" + hashlib.sha256(body).hexdigest())
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        def do_GET(self):
+            if self.path in kept:
+                media_type, body = kept[self.path]
+                self.answer(200, body, media_type)
+            else:
+                self.answer(404, b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}')
+
+        do_HEAD = do_GET
+
+        def do_PUT(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            folder = self.path.rpartition("/")[0]
+            for path in (self.path, f"{folder}/sha256:{hashlib.sha256(body).hexdigest()}"):
+                kept[path] = (self.headers["Content-Type"], body)
+            self.send_response(201)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_args):
+            """Keep the tests' output clean."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield f"127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def run(capsys):
+    def run_module(module, check=False, **arguments):
+        with patch_module_args({**arguments, "_ansible_check_mode": check}), pytest.raises(SystemExit):
+            module.main()
+        return json.loads(capsys.readouterr().out)
+
+    return run_module
+
+
+def calls(store, verb):
+    log = [json.loads(line) for line in (store / "log").read_text().splitlines()]
+    return [argv for argv in log if argv[0] == verb]
+
+
+def test_build_is_predicted_done_and_then_left_alone(run, store, context):
+    arguments = {"name": NAME, "context": str(context)}
+    predicted = run(image_build, check=True, **arguments)
+    assert (predicted["changed"], predicted["image_id"]) == (True, None)
+    assert calls(store, "build") == []
+    built = run(image_build, **arguments)
+    assert built["changed"] is True
+    assert built["input_hash"] == predicted["input_hash"]
+    assert built["diff"] == predicted["diff"]
+    assert built["reason_for_build"] == [f"There is no image {NAME} yet."]
+    for check in (True, False):
+        again = run(image_build, check=check, **arguments)
+        assert (again["changed"], again["image_id"], again["changed_inputs"]) == (False, built["image_id"], [])
+    assert len(calls(store, "build")) == 1
+
+
+def test_build_says_what_changed(run, store, context):
+    arguments = {"name": NAME, "context": str(context)}
+    run(image_build, **arguments)
+    (context / "file").write_text("2")
+    for check in (True, False):
+        again = run(image_build, check=check, **arguments, build_args={"X": True})
+        assert again["changed_inputs"] == ["build_args", "context"]
+        assert again["reason_for_build"] == ["These inputs changed: build_args, context."]
+    assert "X=true" in calls(store, "build")[-1]
+
+
+def test_build_by_force_leaves_the_cache_out(run, store, context):
+    arguments = {"name": NAME, "context": str(context)}
+    run(image_build, **arguments)
+    forced = run(image_build, **arguments, force=True)
+    assert (forced["changed"], forced["changed_inputs"]) == (True, [])
+    assert ["--no-cache" in argv for argv in calls(store, "build")] == [False, True]
+
+
+def test_another_timestamp_leaves_the_cache_out_once(run, store, context):
+    arguments = {"name": NAME, "context": str(context)}
+    run(image_build, **arguments, timestamp=-1)
+    run(image_build, **arguments)
+    assert ["--no-cache" in argv for argv in calls(store, "build")] == [False, True]
+    assert ["--timestamp" in argv for argv in calls(store, "build")] == [False, True]
+
+
+def test_a_new_parent_is_a_reason(run, store, context):
+    parent = {"name": "localhost/skorionos/base:1", "context": str(context)}
+    child = {"name": NAME, "context": str(context), "parent": parent["name"]}
+    missing = run(image_build, **child)
+    assert (missing["failed"], missing["reason"]) == (True, "not_found")
+    assert "Build it first" in missing["msg"]
+    predicted = run(image_build, check=True, **child)
+    assert (predicted["changed"], predicted["changed_inputs"], predicted["input_hash"]) == (True, ["parent"], None)
+    run(image_build, **parent)
+    assert run(image_build, **child)["changed"] is True
+    assert run(image_build, **child)["changed"] is False
+    run(image_build, **parent, labels={"new": "label"})
+    assert run(image_build, **child)["reason_for_build"] == ["These inputs changed: parent."]
+    assert f"PARENT={parent['name']}" in calls(store, "build")[-1]
+
+
+def test_a_pinned_parent_need_not_be_there(run, store, context):
+    pinned = "r.example.com/base@sha256:" + "0" * 64
+    assert run(image_build, name=NAME, context=str(context), parent=pinned)["changed"] is True
+
+
+def test_a_failed_build_leaves_the_old_image(run, store, context):
+    arguments = {"name": NAME, "context": str(context)}
+    before = run(image_build, **arguments)
+    (context / "file").write_text("2")
+    (store / "fail").touch()
+    failed = run(image_build, **arguments)
+    assert (failed["failed"], failed["reason"]) == (True, "build_failed")
+    assert "exit status 1" in failed["msg"]
+    (context / "file").write_text("1")
+    assert run(image_build, **arguments)["image_id"] == before["image_id"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"name": "kde"}, "names no registry"),
+        ({"context": "/nonexistent"}, "is not a folder"),
+        ({"containerfile": "/nonexistent"}, "There is no Containerfile"),
+        ({"platform": "amd64"}, "is not a platform"),
+        ({"secrets": [{"id": "x", "path": "/nonexistent"}]}, "has no file /nonexistent"),
+        ({"secrets": [{"id": "x,src=/etc/shadow", "env": "Y"}]}, "has a comma"),
+        ({"parent": "base"}, "names no registry"),
+    ],
+)
+def test_wrong_options_are_explained(run, store, context, arguments, said):
+    result = run(image_build, **{"name": NAME, "context": str(context), **arguments})
+    assert (result["failed"], result["reason"]) == (True, "invalid")
+    assert said in result["msg"]
+
+
+def test_a_host_without_an_engine(run, context, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
+    result = run(image_build, name=NAME, context=str(context))
+    assert (result["failed"], result["reason"]) == (True, "engine_missing")
+
+
+def test_push_is_predicted_done_and_then_left_alone(run, store, context, registry):
+    built = run(image_build, name=NAME, context=str(context))
+    target = f"{registry}/os/skorionos"
+    arguments = {"name": NAME, "image": f"{target}:kde-v1", "tags": ["kde-latest"], "tls_verify": False}
+    predicted = run(image_push, check=True, **arguments)
+    assert (predicted["changed"], predicted["pushed"], predicted["digest"]) == (True, True, None)
+    assert calls(store, "push") == []
+    done = run(image_push, **arguments)
+    assert (done["changed"], done["pushed"], done["repository"]) == (True, True, target)
+    assert done["tags"] == {"kde-v1": done["digest"], "kde-latest": done["digest"]}
+    assert (done["size"], done["update_size"], done["created"]) == (7, None, "then")
+    for check in (True, False):
+        again = run(image_push, check=check, **arguments)
+        assert (again["changed"], again["pushed"], again["digest"]) == (False, False, done["digest"])
+    assert len(calls(store, "push")) == 1
+    info = run(image_info, image=f"{target}:kde-latest", tls_verify=False)
+    assert (info["exists"], info["digest"], info["config_digest"]) == (True, done["digest"], built["image_id"])
+
+
+def test_a_tag_alone_is_moved_without_a_push(run, store, context, registry):
+    run(image_build, name=NAME, context=str(context))
+    arguments = {"name": NAME, "image": f"{registry}/os/skorionos:kde-v1", "tls_verify": False}
+    done = run(image_push, **arguments)
+    predicted = run(image_push, check=True, **arguments, tags=["kde-stable"])
+    moved = run(image_push, **arguments, tags=["kde-stable"])
+    for result in (predicted, moved):
+        assert (result["changed"], result["pushed"]) == (True, False)
+        assert result["diff"]["before"]["kde-stable"] is None
+        assert result["tags"]["kde-stable"] == done["digest"]
+    assert run(image_push, **arguments, tags=["kde-stable"])["changed"] is False
+    assert len(calls(store, "push")) == 1
+
+
+def test_another_image_at_the_tag_is_replaced(run, store, context, registry):
+    arguments = {"name": NAME, "image": f"{registry}/os/skorionos:kde", "tls_verify": False}
+    run(image_build, name=NAME, context=str(context))
+    first = run(image_push, **arguments)
+    (context / "file").write_text("2")
+    run(image_build, name=NAME, context=str(context))
+    second = run(image_push, **arguments)
+    assert second["diff"] == {"before": {"kde": first["digest"]}, "after": {"kde": second["digest"]}}
+    assert first["digest"] != second["digest"]
+    assert second["update_size"] == 0
+
+
+def test_passing_trouble_of_a_push_is_waited_out(run, store, context, registry):
+    run(image_build, name=NAME, context=str(context))
+    arguments = {"name": NAME, "image": f"{registry}/os/skorionos:kde", "tls_verify": False}
+    (store / "fail-pushes").write_text("2")
+    assert run(image_push, **arguments, retries=1)["reason"] == "network"
+    (store / "fail-pushes").write_text("2")
+    assert run(image_push, **arguments, retries=2)["changed"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason", "said"),
+    [
+        ({"image": "r.example.com/os"}, "invalid", "must end with a tag"),
+        ({"image": "r.example.com/OS:v1"}, "invalid", "lower case"),
+        ({"tags": ["x/y:z"]}, "invalid", "is not a tag"),
+        ({}, "not_found", "Build it first"),
+        ({"name": "kde"}, "invalid", "names no registry"),
+    ],
+)
+def test_what_cannot_be_pushed_is_explained(run, store, arguments, reason, said):
+    result = run(image_push, **{"name": NAME, "image": "r.example.com/os:v1", **arguments})
+    assert (result["failed"], result["reason"]) == (True, reason)
+    assert said in result["msg"]
+
+
+def test_info_of_what_is_not_there(run, registry):
+    result = run(image_info, image=f"{registry}/os/nothing:v1", tls_verify=False, list_tags=True)
+    assert (result["exists"], result["tags"], result["changed"]) == (False, [], False)
+    assert "digest" not in result
+
+
+def test_info_of_a_registry_that_is_down(run, monkeypatch):
+    monkeypatch.setattr(transport, "_FIRST_DELAY", 0.0)
+    result = run(image_info, image="127.0.0.1:1/os/kde:v1")
+    assert (result["failed"], result["reason"]) == (True, "network")
+
+
+def test_info_of_something_that_is_no_reference(run):
+    result = run(image_info, image="kde")
+    assert (result["failed"], result["reason"]) == (True, "invalid")
