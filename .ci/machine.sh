@@ -1,0 +1,105 @@
+# shellcheck shell=bash
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Repairs for the quirks of CI machines; sourced by .ci/run. Each function checks first, and says what it does.
+
+note() { printf 'ci: %s\n' "$*" >&2; }
+
+install_packages() {
+    note "installing $*"
+    DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends "$@" >/dev/null
+}
+
+# What `make test` itself cannot ask for, because it needs it before it starts or only ansible-test looks for it.
+install_basics() {
+    local missing=()
+    command -v make >/dev/null || missing+=(make)
+    command -v git >/dev/null || missing+=(git)
+    command -v shellcheck >/dev/null || missing+=(shellcheck)
+    # Containers are prepared before the checks run, so their programs have to be there by then.
+    command -v podman >/dev/null || missing+=(podman)
+    command -v crun >/dev/null || missing+=(crun)
+    if ((${#missing[@]})); then
+        apt-get -qq update
+        install_packages "${missing[@]}"
+    fi
+}
+
+# pyenv puts launchers for every version on the PATH, most of which only print an error; ansible-test runs them all.
+# The interpreters behind them take their place, so that plugins are compiled and imported by each version there is.
+use_real_pythons() {
+    local directory shims=() kept=()
+    IFS=: read -ra shims <<<"$PATH"
+    for directory in "${shims[@]}"; do
+        [[ $directory == */shims ]] || kept+=("$directory")
+    done
+    ((${#kept[@]} < ${#shims[@]})) || return 0
+    note "replacing pyenv's launchers by the interpreters behind them"
+    # Last first, so that `python3` stays that of the operating system.
+    for directory in "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.*/bin; do
+        [[ -x $directory/python3 ]] && kept+=("$directory")
+    done
+    PATH=$(IFS=:; printf '%s' "${kept[*]}")
+    export PATH
+}
+
+container_runs() { podman run --rm --network=none --rootfs /:O true; }
+
+prepare_containers() {
+    local complaint
+    complaint=$(container_runs 2>&1 >/dev/null) && return
+    note "podman cannot run containers yet: ${complaint##*$'\n'}"
+    mount_missing_controllers
+    inherit_limits
+    use_crun
+    container_runs >/dev/null
+}
+
+# With version 1 of cgroups, crun wants every controller the kernel has enabled and podman names: each needs its mount.
+mount_missing_controllers() {
+    [[ -d /sys/fs/cgroup && ! -e /sys/fs/cgroup/cgroup.controllers ]] || return 0
+    local name hierarchy enabled _
+    while read -r name hierarchy _ enabled; do
+        [[ $name == \#* || $enabled != 1 ]] && continue
+        [[ $name == hugetlb ]] || continue
+        grep -q " /sys/fs/cgroup/[^ ]*${name}[^ ]* cgroup " /proc/self/mounts && continue
+        note "mounting the $name controller of version 1 cgroups (hierarchy $hierarchy)"
+        mkdir -p "/sys/fs/cgroup/$name"
+        mount -t cgroup -o "$name" none "/sys/fs/cgroup/$name"
+    done </proc/cgroups
+}
+
+# Podman asks for 1048576 open files in each container; where not even root may have that, containers do not start.
+# Without a default of its own, podman leaves the limits as they are.
+inherit_limits() {
+    (ulimit -n 1048576) 2>/dev/null && return
+    note "letting containers inherit this machine's limits (open files: $(ulimit -Hn))"
+    configure_containers limits "[containers]" "default_ulimits = []"
+}
+
+# Debian's podman takes runc when both are there, but only crun lets systemd have the cgroups of a container here.
+use_crun() {
+    [[ $(podman info --format '{{.Host.OCIRuntime.Name}}') == crun ]] && return
+    note "choosing crun as podman's runtime"
+    configure_containers runtime "[engine]" 'runtime = "crun"'
+}
+
+configure_containers() {
+    mkdir -p /etc/containers/containers.conf.d
+    printf '# Written by .ci/run of skorionos.bootc\n%s\n%s\n' "$2" "$3" >"/etc/containers/containers.conf.d/bootc-ci-$1.conf"
+}
+
+# ansible-test installs pip into its virtual environments with a script it downloads. Where that cannot be had, one
+# that does the same from a wheel takes its place in ansible-test's cache.
+prepare_ansible_test() {
+    local reason version cache=$HOME/.ansible/test/cache
+    reason=$(.venv/bin/python tests/checks/sanity.py --can-run) && return
+    note "$reason"
+    version=$(.venv/bin/python tests/checks/sanity.py --pip-version)
+    note "letting pip $version install itself from its wheel"
+    mkdir -p "$cache"
+    .venv/bin/python -m pip download --quiet --no-deps --dest "$cache" "pip==$version"
+    cp .ci/get_pip.py "$cache/get_pip_${version//./_}.py"
+}

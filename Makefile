@@ -1,0 +1,58 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# The Python the virtual environment is made from; found by itself when empty.
+PYTHON ?=
+# More arguments for what a target runs: make demo ARGS=-v, make unit ARGS="-k ledger".
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+
+# Ansible keeps its temporary files in the checkout, so that an unset, read-only or foreign HOME does not matter.
+export ANSIBLE_HOME := $(CURDIR)/.ansible
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+
+# Scripts in a virtual environment carry its absolute path: after a move of the checkout, or when its Python has gone, it is made again.
+VENV_USABLE := $(shell [ ! -e $(VENV)/bin ] || { [ "$$(cat $(VENV)/.made-in 2>/dev/null)" = "$(CURDIR)" ] && $(BIN)/python -c "" 2>/dev/null && echo yes; } || { rm -f $(VENV)/.stamp-run $(VENV)/.stamp-test; echo no; })
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint unit integration sanity molecule clean
+.NOTPARALLEL:
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+demo: $(VENV)/.stamp-run ## Roll two releases out over a simulated fleet: no root, no containers, no network
+	@ANSIBLE_REMOTE_TMP="$(ANSIBLE_HOME)/tmp" $(BIN)/ansible-playbook -i inventory/simulated.yml playbooks/demo.yml $(ARGS)
+	@echo; cat .demo/rollouts/demo-v1.1.0/summary.txt; echo; cat .demo/rollouts/demo-v1.2.0/summary.txt
+
+test: $(VENV)/.stamp-test ## Run every check; what cannot run on this machine is skipped by name
+	@$(BIN)/python tests/run.py --install-packages $(ARGS)
+
+lint: $(VENV)/.stamp-test ## Run formatters, linters, type checks and documentation checks
+	@$(BIN)/python tests/run.py --group lint $(ARGS)
+
+unit: $(VENV)/.stamp-test ## Run unit and property tests
+	@$(BIN)/python tests/run.py --group unit $(ARGS)
+
+integration: $(VENV)/.stamp-test ## Run the playbooks over simulated devices
+	@$(BIN)/python tests/run.py --group integration $(ARGS)
+
+sanity: $(VENV)/.stamp-test ## Run ansible-test sanity
+	@$(BIN)/python tests/run.py --group sanity $(ARGS)
+
+molecule: $(VENV)/.stamp-test ## Build, publish and roll out on systemd containers (root, podman)
+	@$(BIN)/python tests/run.py --install-packages --group molecule $(ARGS)
+
+clean: ## Remove what these targets made; keeps rollouts/ and releases/
+	rm -rf $(VENV) .ansible .demo tests/output .mypy_cache .pytest_cache .ruff_cache .hypothesis changelogs/.plugin-cache.yaml
+	rm -f skorionos-bootc-*.tar.gz
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.stamp-run: pyproject.toml scripts/venv.sh scripts/requirements.py
+	@MAKECMDGOALS="$(MAKECMDGOALS)" PYTHON="$(PYTHON)" scripts/venv.sh run
+
+$(VENV)/.stamp-test: pyproject.toml scripts/venv.sh scripts/requirements.py $(VENV)/.stamp-run
+	@MAKECMDGOALS="$(MAKECMDGOALS)" PYTHON="$(PYTHON)" scripts/venv.sh test

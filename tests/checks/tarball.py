@@ -1,0 +1,69 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Build the collection, install the tarball where nothing else is, and run the demonstration from there.
+
+Nothing of the checkout takes part in the last step: directory and home are empty, and no configuration is read.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SHIPPED = (
+    "MANIFEST.json",
+    "README.md",
+    "CHANGELOG.md",
+    "LICENSES/GPL-3.0-or-later.txt",
+    "meta/runtime.yml",
+    "meta/execution-environment.yml",
+    "meta/ee-requirements.txt",
+    "inventory/simulated.yml",
+    "playbooks/demo.yml",
+    "playbooks/rollout.yml",
+    "plugins/modules/bootc_status.py",
+    "simulator/__main__.py",
+)
+NOT_SHIPPED = (".git", ".ci", ".venv", ".ansible", "tests", "molecule", "rollouts", "releases")
+
+
+def run(*command: str, cwd: Path, **environment: str) -> None:
+    print("+", " ".join(command), flush=True)
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
+    subprocess.run(command, cwd=cwd, env={**kept, **environment}, check=True)
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory(prefix="bootc-tarball-") as directory:
+        root = Path(directory).resolve()
+        home, work, collections = root / "home", root / "work", root / "collections"
+        for path in (home, work, collections):
+            path.mkdir()
+        common = {"HOME": str(home), "ANSIBLE_COLLECTIONS_PATH": str(collections)}
+        run("ansible-galaxy", "collection", "build", "--output-path", str(root), cwd=REPOSITORY, **common)
+        (tarball,) = root.glob("skorionos-bootc-*.tar.gz")
+        print(f"{tarball.name}: {tarball.stat().st_size} bytes", flush=True)
+        install = ("install", "--offline", "-p", str(collections), str(tarball))
+        run("ansible-galaxy", "collection", *install, cwd=work, **common)
+        installed = collections / "ansible_collections" / "skorionos" / "bootc"
+        problems = [f"{name} is not in the tarball" for name in SHIPPED if not (installed / name).is_file()]
+        problems += [f"{name} must not be in the tarball" for name in NOT_SHIPPED if (installed / name).exists()]
+        if problems:
+            print("\n".join(problems))
+            return 1
+        inventory = str(installed / "inventory" / "simulated.yml")
+        run("ansible-playbook", "-i", inventory, "skorionos.bootc.demo", cwd=work, **common)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except subprocess.CalledProcessError as error:
+        print(f"exit code {error.returncode}: {' '.join(error.cmd)}")
+        sys.exit(1)
