@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 from dataclasses import dataclass
 from typing import Callable, Mapping, Sequence
+
+from .._process import OwnSession
 
 TERMINATION_SECONDS = 5.0
 
@@ -52,18 +52,9 @@ Run = Callable[[Sequence[str], float], Completed]
 
 
 def run_command(argv: Sequence[str], timeout: float, environment: Mapping[str, str] | None = None) -> Completed:
-    """Run a command of the device. Its locale is fixed, so that sizes and messages do not depend on the session."""
-    env = dict(os.environ, LC_ALL="C.UTF-8")
-    env.update(environment or {})
+    """Run a command of the device."""
     try:
-        process = subprocess.Popen(
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=env,
-            start_new_session=True,
-        )
+        process = OwnSession(argv, environment=environment)
     except FileNotFoundError as exc:
         raise CommandMissing(f"{argv[0]} is not there") from exc
     except OSError as exc:
@@ -71,21 +62,5 @@ def run_command(argv: Sequence[str], timeout: float, environment: Mapping[str, s
     try:
         out, err = process.communicate(timeout=max(timeout, 0.0))
     except subprocess.TimeoutExpired:
-        err = _end(process)
-        raise CommandTimeout(argv, timeout, err) from None
+        raise CommandTimeout(argv, timeout, process.end(TERMINATION_SECONDS)) from None
     return Completed(process.returncode, out, err)
-
-
-def _end(process: subprocess.Popen[bytes]) -> bytes:
-    """Stop the whole process group: bootc works through children that would otherwise keep its locks."""
-    errors = b""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-        except ProcessLookupError:
-            break
-        try:
-            errors = process.communicate(timeout=TERMINATION_SECONDS)[1] or errors
-        except subprocess.TimeoutExpired:
-            continue
-    return errors

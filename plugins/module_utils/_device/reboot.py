@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 
+from .._process import OwnSession
 from .command import CommandTimeout, CommandUnusable, Run
 from .root import device_path, is_simulated
 
@@ -36,13 +36,7 @@ def schedule_reboot(run: Run) -> None:
             raise RebootRefused(f"{systemctl} would reboot the machine that simulates the device")
     elif device_path("/run/systemd/system").is_dir() and _timer(run):
         return
-    subprocess.Popen(
-        ["/bin/sh", "-c", 'sleep 1; exec "$0" reboot', systemctl],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    OwnSession(["/bin/sh", "-c", 'sleep 1; exec "$0" reboot', systemctl], capture=False)
 
 
 def _timer(run: Run) -> bool:

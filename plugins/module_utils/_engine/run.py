@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 from dataclasses import dataclass
 from typing import Callable, Sequence
 
+from .._process import OwnSession
 from .errors import TIMEOUT, UNEXPECTED, EngineError
 
 
@@ -23,23 +22,16 @@ class Finished:
     stderr: str
 
 
+_UNMOUNT_SECONDS = 10.0
+"""How long an engine that is told to stop gets for unmounting what it mounted."""
+
 Run = Callable[[Sequence[str], float], Finished]
 
 
 def run_command(argv: Sequence[str], timeout: float) -> Finished:
     """Run ``argv`` without a shell and without input; after ``timeout`` seconds end it with all its children."""
-    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
     try:
-        process = subprocess.Popen(
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=True,
-        )
+        process = OwnSession(argv)
     except OSError as error:
         raise EngineError(UNEXPECTED, f"{argv[0]} could not be started: {error.strerror}.") from error
     try:
@@ -53,19 +45,5 @@ def run_command(argv: Sequence[str], timeout: float) -> Finished:
         ) from error
     finally:
         if process.poll() is None:
-            _end_group(process)
-    return Finished(process.returncode, stdout, stderr)
-
-
-def _end_group(process: subprocess.Popen[str]) -> None:
-    """Ask first, so that the engine can unmount what it mounted."""
-    for number, patience in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
-        try:
-            os.killpg(process.pid, number)
-        except ProcessLookupError:
-            return
-        try:
-            process.communicate(timeout=patience)
-        except subprocess.TimeoutExpired:
-            continue
-        return
+            process.end(_UNMOUNT_SECONDS)
+    return Finished(process.returncode, stdout.decode("utf-8", "replace"), stderr.decode("utf-8", "replace"))

@@ -28,7 +28,9 @@ document, registry = state["document"], state["registry"]
 slots = document["status"]
 
 def save():
-    json.dump(state, open(path, "w"))
+    with open(path + ".new", "w") as file:
+        json.dump(state, file)
+    os.replace(path + ".new", path)
 
 def fail(text):
     sys.stderr.write("error: " + text + chr(10))
@@ -69,6 +71,7 @@ elif tool == "systemctl" and args == ["reboot"]:
     if slots["staged"] and not slots["staged"]["downloadOnly"] and not state.get("comes_back"):
         slots["rollback"], slots["booted"] = slots["booted"], slots["staged"]
     slots["staged"] = None
+    save()  # before the boot id, by which others know that this is over
     with open(os.path.join(here, "../root/proc/sys/kernel/random/boot_id"), "w") as boot_id:
         boot_id.write("boot-2" + chr(10))
 elif args == ["--version"]:
