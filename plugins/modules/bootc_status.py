@@ -155,6 +155,11 @@ bootc:
       description: Digests of the deployments that are kept for ever.
       type: list
       elements: str
+failed_units:
+  description: Names of the systemd units that failed, V(none) where systemd does not answer.
+  returned: success
+  type: list
+  elements: str
 reason:
   description: The kind of failure.
   returned: failure
@@ -162,22 +167,30 @@ reason:
   sample: busy
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client import Client
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import (
     run_device_module,
     timeout_option,
 )
-from ansible_collections.skorionos.bootc.plugins.module_utils._device.boot import soft_reboots
+from ansible_collections.skorionos.bootc.plugins.module_utils._device.boot import failed_units, soft_reboots
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec={"timeout": timeout_option(30)}, supports_check_mode=True)
     client = Client()
 
-    def work() -> dict:
+    def work() -> dict[str, Any]:
         status = client.status(module.params["timeout"])
-        return {"is_bootc": status.is_bootc, "bootc": status.as_dict(), "soft_reboots": soft_reboots(client.run)}
+        units = failed_units(client.run)
+        return {
+            "is_bootc": status.is_bootc,
+            "bootc": status.as_dict(),
+            "soft_reboots": soft_reboots(client.run),
+            "failed_units": None if units is None else list(units),
+        }
 
     run_device_module(module, work)
 
