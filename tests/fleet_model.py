@@ -111,7 +111,7 @@ class FakeDevice:
             next_boot=self.next_boot,
         )
 
-    def stage(self, reference: str, accept: Sequence[str]) -> tuple[Observation, int | None]:
+    def stage(self, reference: str, accept: Sequence[str]) -> Observation:
         self._answer("stage")
         if self.habit == "no_network":
             raise DeviceError("network", "the registry does not answer")
@@ -121,7 +121,7 @@ class FakeDevice:
             self.staged, self.next_boot = None, "booted"
         else:
             self.staged, self.next_boot = digest("f") if self.habit == "wrong_content" else wanted, "staged"
-        return self._seen(), 5
+        return self._seen()
 
     def queue_rollback(self) -> Observation:
         self._answer("queue_rollback")

@@ -106,6 +106,8 @@ reason:
   sample: no_rollback
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client import Client
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import (
@@ -132,7 +134,7 @@ def main() -> None:
     )
     options = module.params
 
-    def work() -> dict:
+    def work() -> dict[str, Any]:
         outcome = carry_out(
             Client(),
             wish_to_roll_back(options["discard_staged"], options["repeat"]),

@@ -114,10 +114,6 @@ notes:
   returned: success
   type: list
   elements: str
-downloaded_bytes:
-  description: Bytes that were fetched for this change, V(none) where bootc does not report them.
-  returned: success
-  type: int
 before:
   description: The state before, for comparison.
   returned: failure while or after running a command
@@ -134,6 +130,8 @@ reason:
   type: str
   sample: already_deployed
 """
+
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client import Client
@@ -172,7 +170,7 @@ def main() -> None:
     options = module.params
     client = Client()
 
-    def work() -> dict:
+    def work() -> dict[str, Any]:
         wish = wish_to_switch(
             client,
             options["image"],
@@ -181,8 +179,7 @@ def main() -> None:
             retain=options["retain"],
             accept_digests=tuple(options["accept_digests"]),
         )
-        outcome = carry_out(client, wish, options["timeout"], check_mode=module.check_mode)
-        return dict(change_result(outcome), downloaded_bytes=None)
+        return change_result(carry_out(client, wish, options["timeout"], check_mode=module.check_mode))
 
     run_device_module(module, work)
 

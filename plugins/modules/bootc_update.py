@@ -99,6 +99,8 @@ reason:
   sample: network
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client import Client
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import (
@@ -119,7 +121,7 @@ def main() -> None:
     )
     client = Client()
 
-    def work() -> dict:
+    def work() -> dict[str, Any]:
         wish = wish_to_update(client, park=module.params["state"] == "downloaded")
         return change_result(carry_out(client, wish, module.params["timeout"], check_mode=module.check_mode))
 

@@ -128,6 +128,8 @@ reason:
   sample: invalid
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import (
     run_device_module,
@@ -155,7 +157,7 @@ def main() -> None:
     )
     options = module.params
 
-    def work() -> dict:
+    def work() -> dict[str, Any]:
         checks = Checks(
             tuple(options["required_dirs"]),
             options["systemd"],

@@ -28,11 +28,10 @@ class ModulePort:
         """What the device says now."""
         return observation(self._run("bootc_status", {}))
 
-    def stage(self, reference: str, accept: Sequence[str]) -> tuple[Observation, int | None]:
+    def stage(self, reference: str, accept: Sequence[str]) -> Observation:
         """Have ``reference`` boot next."""
         options = {"image": reference, "accept_digests": list(accept), "timeout": self._spec.stage.timeout}
-        result = self._run("bootc_switch", options)
-        return observation(result), result.get("downloaded_bytes")
+        return observation(self._run("bootc_switch", options))
 
     def queue_rollback(self) -> Observation:
         """Have the rollback slot boot next. The flow decides by digests, so the device's own memory is overridden."""

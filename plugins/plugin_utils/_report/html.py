@@ -90,7 +90,7 @@ def _view(summary: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> di
         "asleep": some([d["host"] for d in summary["devices"] if d["state"] == "unreachable"], 10),
         "concerns": voices(look_at(summary)),
         "devices": [_device(device) for device in summary["devices"]],
-        "distributions": list(filter(None, [_downloads(summary), _boots(summary)])),
+        "distributions": list(filter(None, [_boots(summary)])),
         "days": _days(tell(summary, events)),
     }
 
@@ -144,7 +144,7 @@ def _wait(summary: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _device(device: Mapping[str, Any]) -> dict[str, Any]:
-    state, downloaded, boot = device["state"], number(device["downloaded_bytes"]), number(device["boot_seconds"])
+    state, boot = device["state"], number(device["boot_seconds"])
     group = GROUP_OF.get(state, "waiting")
     return {
         "host": device["host"],
@@ -155,20 +155,10 @@ def _device(device: Mapping[str, Any]) -> dict[str, Any]:
         "wave": device["wave"],
         "before": device["previous_version"] or short(device["previous_digest"]),
         "digest": device["booted_digest"] or "",
-        "downloaded": "" if downloaded is None else downloaded,
-        "downloaded_words": "" if downloaded is None else size(downloaded),
         "boot": "" if boot is None else boot,
         "boot_words": "" if boot is None else span(boot),
         "words": explain(device),
     }
-
-
-def _downloads(summary: Mapping[str, Any]) -> dict[str, Any] | None:
-    values = measured(summary, "downloaded_bytes")
-    if not values:
-        return None
-    words = f"{size(sum(values))} in all, from {size(values[0])} to {size(values[-1])}, median {size(median(values))}"
-    return {"title": "Downloaded per device", "words": words, "count": len(values), "chart": histogram(values, size)}
 
 
 def _boots(summary: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -28,7 +28,6 @@ from .words import (
     moment,
     short,
     shown_groups,
-    size,
     some,
     span,
     spoken,
@@ -155,9 +154,7 @@ def _hold(summary: Mapping[str, Any], hold: Mapping[str, Any], paint: Paint, wid
 def _done(summary: Mapping[str, Any], width: int) -> list[str]:
     duration = took(summary["started_at"], summary["ended_at"])
     sentence = f"Done on {moment(summary['ended_at'])}" + (f", after {duration}." if duration else ".")
-    downloads, boots = measured(summary, "downloaded_bytes"), measured(summary, "boot_seconds")
-    if downloads:
-        sentence += f" {many(len(downloads), 'device')} downloaded {size(sum(downloads))}."
+    boots = measured(summary, "boot_seconds")
     if boots:
         sentence += f" A reboot took {span(median(boots))} (median), {span(boots[-1])} at most."
     lines = _wrap(sentence, width)

@@ -68,8 +68,8 @@ class Port(Protocol):
 
     def observe(self) -> Observation: ...
 
-    def stage(self, reference: str, accept: Sequence[str]) -> tuple[Observation, int | None]:
-        """Have the image boot next; returns what is true then and the bytes that were downloaded, when known."""
+    def stage(self, reference: str, accept: Sequence[str]) -> Observation:
+        """Have the image boot next; returns what is true then."""
 
     def queue_rollback(self) -> Observation:
         """Have the rollback slot boot next, discarding what is staged."""
@@ -96,6 +96,8 @@ _WITHOUT_ATTEMPT = frozenset({"busy", "timeout", "network"})
 """Neither the release nor the device is at fault; how long the wave waits for them is for its coverage to say."""
 _MOST_REBOOTS_ASKED = 3
 """How often one update, or one way back, may ask for its reboot: a device on which nothing comes of it is no good."""
+_GOING_DOWN_SECONDS = 30.0
+"""How long a device that was asked to reboot may go on answering, sensibly or not, before it is down."""
 
 
 @dataclass(frozen=True)
@@ -172,22 +174,22 @@ class Update:
         before = {"boot_id": seen.boot_id, "previous_digest": seen.booted, "previous_version": seen.booted_version}
         self.journal("staging", before)
         try:
-            staged, downloaded = self._stage(seen)
+            staged = self._stage(seen)
             self._check_content(staged)
         except Unreachable:
             return  # in flight with its intent on record: the next run finds out
         except DeviceError as error:
             self._stage_failed(device, error)
             return
-        self.journal("staged", {**before, "downloaded_bytes": downloaded})
+        self.journal("staged", before)
         self._apply(staged, seen.booted)
 
-    def _stage(self, seen: Observation) -> tuple[Observation, int | None]:
+    def _stage(self, seen: Observation) -> Observation:
         if self._is_target(seen.staged) and seen.next_boot == "staged":
-            return seen, 0
+            return seen
         if self._is_target(seen.rollback):
             # Its content is on the device already, and composefs refuses to deploy it a second time.
-            return (seen if seen.next_boot == "rollback" else self.port.queue_rollback()), 0
+            return seen if seen.next_boot == "rollback" else self.port.queue_rollback()
         return self.port.stage(self.target.pinned, self.target.accept)
 
     def _check_content(self, staged: Observation) -> None:
@@ -214,18 +216,39 @@ class Update:
         except Unreachable:
             self._await(staged.boot_id, previous)
         except DeviceError as error:
-            self.journal("failed", {"reason": error.reason, "message": error.message + self._disarmed()})
+            self._refused(staged.boot_id, previous, error)
         else:
             if reboot.failed_units:
                 self.journal("noted", {"failed_units": list(reboot.failed_units)})
             self._await(reboot.boot_id, previous, reboot.failed_units)
 
-    def _disarmed(self) -> str:
+    def _refused(self, boot_id: str | None, previous: str | None, error: DeviceError) -> None:
+        """It would not reboot, or it answered nonsense because a reboot asked for earlier has begun."""
+        back = self._after_going_down(boot_id)
+        if back is not None:
+            self._booted(boot_id, previous, back, None)
+            return
+        try:
+            seen = self.port.observe()
+        except Unreachable:
+            self._await(boot_id, previous)
+            return
+        except DeviceError:
+            seen = None
+        self.journal("failed", {"reason": error.reason, "message": error.message + self._disarmed(seen)})
+
+    def _after_going_down(self, boot_id: str | None, since: float | None = None) -> Observation | None:
+        """What answers from another boot soon after ``since`` (now, when not given); None when nothing does."""
+        patience = min(_GOING_DOWN_SECONDS, self.spec.apply.reboot_timeout)
+        remaining = patience if since is None else since + patience - self.now()
+        return self.port.await_boot(boot_id, remaining) if remaining > 0 else None
+
+    def _disarmed(self, seen: Observation | None = None) -> str:
         """Make sure that a later reboot of a device that was given up does not apply anything; empty when it is so."""
         try:
-            self._disarm(self.port.observe())
+            self._disarm(seen or self.port.observe())
         except (Unreachable, DeviceError):
-            return " What it staged could not be dropped and may apply at its next reboot."
+            return " What boots next could not be changed and may apply at its next reboot."
         return ""
 
     def _disarm(self, seen: Observation) -> None:
@@ -277,7 +300,7 @@ class Update:
                 else "it came back on the previous image: the update was not finalised at shutdown"
             )
             kind = "rolled_back" if fell_back else "failed"
-            self.journal(kind, {"reason": "came_back_on_previous", "message": message, "booted_digest": seen.booted})
+            self._gave_up(kind, "came_back_on_previous", message, seen)
         else:
             self._inconsistent(seen, previous)
 
@@ -361,9 +384,14 @@ class Update:
 
     def _returned(self, previous: str | None, seen: Observation, reason: str, message: str) -> None:
         if previous is not None and seen.booted == previous:
-            self.journal("rolled_back", {"reason": reason, "message": message, "booted_digest": seen.booted})
+            self._gave_up("rolled_back", reason, message, seen)
         else:
             self._inconsistent(seen, previous)
+
+    def _gave_up(self, kind: str, reason: str, message: str, seen: Observation) -> None:
+        """It runs its previous image. A boot loader that fell back goes forward again at the next boot, unless told."""
+        message += self._disarmed(seen)
+        self.journal(kind, {"reason": reason, "message": message, "booted_digest": seen.booted})
 
     def _inconsistent(self, seen: Observation, previous: str | None) -> None:
         message = f"it runs {seen.booted}, which is neither the new image nor the previous one ({previous})"
@@ -384,7 +412,11 @@ class Update:
             message = f"asked {device.reboots_asked} times to reboot into the new image, it still runs the previous one"
             self.journal("failed", {"reason": "not_applied", "message": message + "." + self._disarmed()})
         elif not rebooted and self._boots_target_next(seen):
-            self._apply(seen, device.previous_digest)
+            back = self._after_going_down(device.boot_id, device.since)
+            if back is None:
+                self._apply(seen, device.previous_digest)
+            else:
+                self._resume_apply(device, back)
         else:
             # A power loss drops what was staged, and so may somebody on the device: nothing was proven either way.
             self.journal("released", {"reason": "stage_lost", "message": "what was staged is not there any more"})

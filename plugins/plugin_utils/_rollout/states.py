@@ -106,7 +106,6 @@ class Device:
     previous_digest: str | None = None
     previous_version: str | None = None
     booted_digest: str | None = None
-    downloaded_bytes: int | None = None
     boot_seconds: float | None = None
     stage_attempts: int = 0
     reboots_asked: int = 0
@@ -332,7 +331,7 @@ _STATE_AFTER = {
 _PHASES = frozenset(
     {DeviceState.STAGING, DeviceState.STAGED, DeviceState.APPLYING, DeviceState.VERIFYING, DeviceState.ROLLING_BACK}
 )
-_REMEMBERED = ("boot_id", "previous_digest", "previous_version", "booted_digest", "downloaded_bytes", "boot_seconds")
+_REMEMBERED = ("boot_id", "previous_digest", "previous_version", "booted_digest", "boot_seconds")
 
 
 def _device_after(before: Device, event: Event) -> Device:

@@ -103,7 +103,6 @@ def _device(rollout: Rollout, device: Device) -> dict[str, Any]:
         "previous_version": device.previous_version,
         "previous_digest": device.previous_digest,
         "booted_digest": device.booted_digest,
-        "downloaded_bytes": device.downloaded_bytes,
         "boot_seconds": device.boot_seconds,
     }
 

@@ -108,12 +108,11 @@ class Rehearsal:
         if fate == "current":
             return [Event("already_current", at, host, data={"booted_digest": new})]
         before = {"boot_id": f"{host}-1", "previous_digest": old, "previous_version": self.previous_version}
-        loaded = 310_000_000 + 7_000_000 * chance[3]
         staged = at + 40 + chance[4] / 3
         booted = staged + 30 + chance[0] % 30
         events = [
             Event("staging", at, host, data=before),
-            Event("staged", staged, host, data={**before, "downloaded_bytes": loaded}),
+            Event("staged", staged, host, data=before),
             Event("applying", staged + 0.2, host, data={"boot_id": f"{host}-1", "previous_digest": old}),
         ]
         if fate in ("lost", "silent"):

@@ -57,7 +57,7 @@ def refused(action: object, *arguments: object) -> RolloutError:
     [
         Event("completed", AT),
         Event("wave_opened", AT + 0.25, wave=0),
-        Event("staged", AT, "d1", data={"boot_id": "b", "downloaded_bytes": 0}),
+        Event("staged", AT, "d1", data={"boot_id": "b", "previous_digest": ""}),
         Event("odd", AT, "a b/ü\n\u2028{{ x }}", 2, {"list": [1, None, {"x": 1.5}], "text": 'quote " and \\ \x00'}),
     ],
 )

@@ -88,14 +88,14 @@ def test_a_reason_lasts_as_long_as_its_state() -> None:
 def test_what_was_learnt_outlasts_the_state_it_was_learnt_in() -> None:
     device = device_after(
         *told("staging", FIRST, boot_id="b0", previous_digest=OLD, previous_version="1"),
-        *told("staged", FIRST, downloaded_bytes=0),
+        *told("staged", FIRST),
         *told("applying", FIRST, boot_id="b0"),
         *told("noted", FIRST, failed_units=["a.service"]),
         *told("booted", FIRST, booted_digest=digest("a"), boot_seconds=2.5),
         *told("succeeded", FIRST, boot_id=None),
     )
     assert (device.boot_id, device.previous_digest, device.previous_version) == ("b0", OLD, "1")
-    assert (device.downloaded_bytes, device.boot_seconds, device.booted_digest) == (0, 2.5, digest("a"))
+    assert (device.boot_seconds, device.booted_digest) == (2.5, digest("a"))
     assert device.failed_units == ("a.service",)
 
 

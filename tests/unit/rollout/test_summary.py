@@ -54,7 +54,7 @@ def test_waves_and_totals() -> None:
 def test_what_is_said_of_a_device() -> None:
     events = [
         *told("staging", REST[0], previous_digest=OLD, previous_version="1.0"),
-        *told("staged", REST[0], downloaded_bytes=5),
+        *told("staged", REST[0]),
         *told("booted", REST[0], booted_digest=digest("a"), boot_seconds=2.5),
         *told("rolled_back", REST[0], at=BEGIN + 9, reason="unhealthy", message="session: no", booted_digest=OLD),
     ]
@@ -70,7 +70,6 @@ def test_what_is_said_of_a_device() -> None:
         "previous_version": "1.0",
         "previous_digest": OLD,
         "booted_digest": OLD,
-        "downloaded_bytes": 5,
         "boot_seconds": 2.5,
     }
 
