@@ -11,18 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide import batches
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.device import (
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.device import Update
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import (
+    Clearance,
+    Clock,
+    clear_batch,
+    may_still_start,
+)
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Candidate, Plan, Target, make_plan
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port import (
     DeviceError,
     Health,
     Observation,
     Reboot,
     Unreachable,
-    Update,
 )
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import Clock, clear_batch
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Candidate, Plan, Target, make_plan
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec, parse_spec
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import Rollout, derive
 
@@ -36,6 +41,8 @@ HABITS = (
     "no_network",
     "dies_in_check",
     "current",
+    "sick_current",
+    "degraded",
     "not_bootc",
     "falls_back",
     "falls_back_in_check",
@@ -65,7 +72,7 @@ class FakeTime:
 
 @dataclass
 class FakeDevice:
-    """A device that follows its habit; it counts its reboots.
+    """A device that follows its habit; it counts its reboots. A degraded one has a failed unit, whatever it boots.
 
     While it is ``mute`` its bootc never answers to those who wait for a boot.
     ``faults`` are raised one after the other by the call they are listed for; None lets that call through.
@@ -82,9 +89,10 @@ class FakeDevice:
     calls: list[str] = field(default_factory=list)
     faults: dict[str, list[Exception | None]] = field(default_factory=dict)
     mute: bool = False
+    backend: str = "composefs"
 
     def __post_init__(self) -> None:
-        if self.habit == "current":
+        if self.habit in ("current", "sick_current"):
             self.booted = digest("a")
 
     def _answer(self, call: str) -> None:
@@ -105,10 +113,12 @@ class FakeDevice:
         return Observation(
             boot_id=str(self.boots),
             is_bootc=True,
+            backend=self.backend,
             booted=self.booted,
             staged=self.staged,
             rollback=self.rollback,
             next_boot=self.next_boot,
+            failed_units=("old.service",) if self.habit == "degraded" else (),
         )
 
     def stage(self, reference: str, accept: Sequence[str]) -> Observation:
@@ -153,23 +163,26 @@ class FakeDevice:
         self.staged, self.next_boot = None, "booted"
 
     def fall_back(self) -> None:
-        """What its own boot checks do when they fail."""
+        """What its boot loader does when its boot checks fail: the boot order stays, and goes forward next time."""
+        self.boots += 1
+        self.booted, self.rollback = str(self.rollback), self.booted
         self.next_boot = "rollback"
-        self.power_cycle(orderly=True)
 
     def await_boot(self, boot_id: str | None, seconds: float) -> Observation | None:
         self.calls.append("await_boot")
         absent = self.mute or self.silent or self.habit == "asleep" or str(self.boots) == boot_id
         return None if absent else self._seen()
 
-    def health(self, known_failed_units: Sequence[str]) -> Health:
+    def health(self, known_failed_units: Sequence[str], *, settle: bool = True) -> Health:
         self._answer("health")
         if self.habit == "falls_back_in_check" and self.booted != OLD:
             self.fall_back()
         if self.habit == "dies_in_check" and self.booted != OLD:
             self.silent = True
             raise Unreachable
-        healthy = self.habit != "unhealthy" or self.booted == OLD
+        healthy = self.habit != "sick_current" and (self.habit != "unhealthy" or self.booted == OLD)
+        if self.habit == "degraded" and "old.service" not in known_failed_units:
+            healthy = False
         return Health(healthy, self._seen(), ({"name": "session", "passed": healthy, "detail": "did not start"},))
 
 
@@ -193,6 +206,25 @@ def plan_for(spec: Spec, hosts: Iterable[tuple[str, str]]) -> Plan:
     return make_plan(spec, [Candidate(host, variant) for host, variant in hosts], targets)
 
 
+class MortalLedger(Ledger):
+    """A ledger whose controller is killed at the ``kill_at``-th append, right before or right after it."""
+
+    def __init__(self, root: Path, rollout_id: str, kill_at: int | None = None, kill_before: bool = False) -> None:
+        super().__init__(root, rollout_id)
+        self._kill_at = kill_at
+        self._kill_before = kill_before
+        self._appends = 0
+
+    def append(self, events: Sequence[Event], epoch: int) -> None:
+        self._appends += bool(events)
+        now = bool(events) and self._appends == self._kill_at
+        if now and self._kill_before:
+            raise Killed
+        super().append(events, epoch)
+        if now:
+            raise Killed
+
+
 @dataclass
 class Fleet:
     """Devices, their ledger and a clock; ``run`` is what one run of the playbook does."""
@@ -200,18 +232,25 @@ class Fleet:
     devices: dict[str, FakeDevice]
     ledger: Ledger
     time: FakeTime
-    kill_at: int | None = None
-    kill_before_append: bool = False
-    appends: int = 0
     on_event: Callable[[Rollout], None] | None = None
 
     @classmethod
-    def create(cls, root: Path, plan: Plan, habits: Mapping[str, str], **options: Any) -> Fleet:
+    def create(
+        cls,
+        root: Path,
+        plan: Plan,
+        habits: Mapping[str, str],
+        *,
+        kill_at: int | None = None,
+        kill_before: bool = False,
+        on_event: Callable[[Rollout], None] | None = None,
+    ) -> Fleet:
         time = FakeTime()
-        ledger = Ledger(root, plan.spec.id)
-        ledger.create()
-        ledger.append([Event("planned", time.now(), data={"plan": plan.as_dict()})], 1)
-        return cls({host: FakeDevice(habits.get(host, "good")) for host in plan.members}, ledger, time, **options)
+        planning = Ledger(root, plan.spec.id)
+        planning.create()
+        planning.append([Event("planned", time.now(), data={"plan": plan.as_dict()})], 1)
+        ledger = MortalLedger(root, plan.spec.id, kill_at, kill_before)
+        return cls({host: FakeDevice(habits.get(host, "good")) for host in plan.members}, ledger, time, on_event)
 
     def run(self, patience: float = 3600.0) -> Rollout:
         """One pass; raises Killed when its time has come."""
@@ -223,8 +262,9 @@ class Fleet:
                 rollout = clearance.rollout
                 target = rollout.plan.targets[rollout.plan.variant_of[host]]
                 journal = self._journal_of(host)
+                may_start = self._may_start(clearance, host)
                 update = Update(
-                    self.devices[host], journal, target, rollout.plan.spec, self.time.now, deadline, clearance.draining
+                    self.devices[host], journal, target, rollout.plan.spec, self.time.now, deadline, may_start
                 )
                 update.run(rollout.devices[host])
         return clear_batch(self.ledger, 1, (), clock, deadline).rollout
@@ -234,16 +274,15 @@ class Fleet:
         assert rollout is not None
         return rollout
 
+    def _may_start(self, clearance: Clearance, host: str) -> Callable[[], bool]:
+        return lambda: (
+            not clearance.draining and may_still_start(self.ledger, clearance.position, host, self.time.now())
+        )
+
     def _journal_of(self, host: str) -> Callable[[str, Mapping[str, Any]], None]:
         def journal(kind: str, data: Mapping[str, Any]) -> None:
-            self.appends += 1
-            now = self.appends == self.kill_at
-            if now and self.kill_before_append:
-                raise Killed
             self.time.sleep(1)
             self.ledger.append([Event(kind, self.time.now(), host, data=data)], 1)
-            if now:
-                raise Killed
             if self.on_event is not None:
                 self.on_event(self.state())
 

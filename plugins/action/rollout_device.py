@@ -18,10 +18,10 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.device im
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import load_spec
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import may_still_start
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec, load_spec
 
 _CONNECT_SECONDS = 5
-_CHANGING = frozenset({"staged", "applying", "booted", "rolling_back", "succeeded", "rolled_back"})
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -37,21 +37,25 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "epoch": {"type": "int", "required": True},
                 "deadline": {"type": "float", "required": True},
                 "draining": {"type": "bool", "default": False},
+                "position": {"type": "int", "required": True},
                 "spec": {"type": "dict", "required": True},
                 "device": {"type": "dict", "required": True},
                 "target": {"type": "dict", "required": True},
             }
         )
         told: list[tuple[str, Mapping[str, Any]]] = []
+        spec = load_spec(options["spec"], "the recorded plan")
+        calls = DeviceCalls(self, task_vars or {}, _CONNECT_SECONDS)
+        port = ModulePort(calls, spec)
         try:
-            self._update(options, task_vars or {}, told)
+            self._update(options, port, spec, told)
         except RolloutError as error:
-            return {**result, "failed": True, "msg": str(error), "reason": error.reason}
+            return {**result, "failed": True, "msg": str(error), "reason": error.reason, "changed": port.changed}
         kinds = [kind for kind, _unused in told]
         last = dict(told[-1][1]) if told else {}
         return {
             **result,
-            "changed": not _CHANGING.isdisjoint(kinds),
+            "changed": port.changed,
             "verdict": kinds[-1] if kinds else "no_news",
             "reason": last.get("reason"),
             "msg": last.get("message") or "",
@@ -59,9 +63,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         }
 
     def _update(
-        self, options: dict[str, Any], task_vars: dict[str, Any], told: list[tuple[str, Mapping[str, Any]]]
+        self, options: dict[str, Any], port: ModulePort, spec: Spec, told: list[tuple[str, Mapping[str, Any]]]
     ) -> None:
-        spec = load_spec(options["spec"], "the recorded plan")
         device = load_device(options["device"])
         ledger = Ledger(Path(str(options["ledger"])), spec.id)
         controller = os.getppid()
@@ -72,6 +75,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             ledger.append([Event(kind, CLOCK.now(), device.host, data=data)], options["epoch"])
             told.append((kind, data))
 
-        port = ModulePort(DeviceCalls(self, task_vars, _CONNECT_SECONDS), spec)
+        def may_start() -> bool:
+            return not options["draining"] and may_still_start(ledger, options["position"], device.host, CLOCK.now())
+
         target = load_target(options["target"])
-        Update(port, journal, target, spec, CLOCK.now, options["deadline"], options["draining"]).run(device)
+        Update(port, journal, target, spec, CLOCK.now, options["deadline"], may_start).run(device)

@@ -40,10 +40,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         targets = rollout.plan.targets
         return {
             **result,
-            "changed": False,
+            "changed": cleared.recorded,
             "stop": cleared.stop,
             "draining": cleared.draining,
             "go": list(cleared.go),
+            "position": cleared.position,
             "spec": as_document(rollout.plan.spec.document),
             "devices": {
                 host: {

@@ -44,8 +44,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _report(self, options: dict[str, Any]) -> dict[str, Any]:
         ledger = Ledger(Path(str(options["ledger"])), str(options["id"]))
+        recorded = False
         if options["epoch"] is not None:
-            clear_batch(ledger, options["epoch"], (), CLOCK, options["deadline"])
+            recorded = clear_batch(ledger, options["epoch"], (), CLOCK, options["deadline"]).recorded
             release(ledger.directory, options["epoch"])
         events = ledger.read()
         rollout = derive(events)
@@ -69,7 +70,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             )
         self._display.display(f"\n{text}")
         return {
-            "changed": False,
+            "changed": recorded,
             "phase": summary["phase"],
             "held": summary["phase"] == "held",
             "hold": summary["hold"],

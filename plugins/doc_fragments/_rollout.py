@@ -17,10 +17,14 @@ options:
     description: Directory of the ledgers, as RV(skorionos.bootc.rollout_open#module:ledger) gave it.
     type: path
     required: true
+notes:
+  - A step of the playbook C(skorionos.bootc.rollout). Its options may change with that playbook.
+"""
+
+    DEADLINE = r"""
+options:
   deadline:
     description: When this pass stops waiting, as RV(skorionos.bootc.rollout_open#module:deadline) gave it.
     type: float
     required: true
-notes:
-  - A step of the playbook C(skorionos.bootc.rollout). Its options may change with that playbook.
 """

@@ -18,10 +18,12 @@ description:
     device back to the deployment before when it is not.
   - Every step is recorded in the ledger before and after. Called again after a crash it looks at the device first and
     goes on from there; a reboot that happened is not asked for again.
-  - What becomes of the device is data (RV(verdict)). The task itself fails only when the ledger cannot be written.
+  - What becomes of the device is data (RV(verdict)). The task itself fails only when the ledger cannot be written, or
+    when Ansible cannot even start it for this device (M(skorionos.bootc.rollout_defer)).
 extends_documentation_fragment:
   - skorionos.bootc._attributes
   - skorionos.bootc._rollout
+  - skorionos.bootc._rollout.deadline
 attributes:
   check_mode:
     support: none
@@ -41,6 +43,12 @@ options:
     description: Finish what the device began, but begin nothing.
     type: bool
     default: false
+  position:
+    description:
+      - How far the ledger reached when the device was cleared, as RV(skorionos.bootc.rollout_gate#module:position) gave
+        it. When others failed since, the gate is asked again before anything new begins.
+    type: int
+    required: true
   spec:
     description: The spec, as RV(skorionos.bootc.rollout_gate#module:spec) gave it.
     type: dict
@@ -68,6 +76,7 @@ EXAMPLES = r"""
     ledger: "{{ bootc_rollout.ledger }}"
     epoch: "{{ bootc_rollout.epoch }}"
     deadline: "{{ bootc_rollout.deadline }}"
+    position: "{{ bootc_rollout_clearance.position }}"
     spec: "{{ bootc_rollout_clearance.spec }}"
     device: "{{ bootc_rollout_clearance.devices[inventory_hostname].device }}"
     target: "{{ bootc_rollout_clearance.devices[inventory_hostname].target }}"

@@ -20,6 +20,7 @@ description:
 extends_documentation_fragment:
   - skorionos.bootc._attributes
   - skorionos.bootc._rollout
+  - skorionos.bootc._rollout.deadline
 attributes:
   check_mode:
     support: none
@@ -62,6 +63,10 @@ go:
   returned: success
   type: list
   elements: str
+position:
+  description: How far the ledger reached then, in bytes, for M(skorionos.bootc.rollout_device).
+  returned: success
+  type: int
 draining:
   description: The rollout is held; these hosts may only finish what they began.
   returned: success

@@ -20,6 +20,7 @@ description:
 extends_documentation_fragment:
   - skorionos.bootc._attributes
   - skorionos.bootc._rollout
+  - skorionos.bootc._rollout.deadline
 attributes:
   check_mode:
     support: none

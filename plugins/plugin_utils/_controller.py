@@ -35,6 +35,8 @@ from ._rollout.states import (
     DeviceState,
     Rollout,
     RolloutPhase,
+    WavePhase,
+    answers_by,
     apply_event,
     derive,
     replay,
@@ -93,17 +95,18 @@ def open_rollout(
             _check_same(known, spec, ledger)
             _check_present(known, candidates, accept_removed=accept_removed)
         rollout = known or replay(planned)
-        membership = _membership(rollout, {candidate.host for candidate in candidates})
-        rollout, news, decisions = advance(_after(rollout, membership), CLOCK.now())
+        holder = _this_process(ledger.last_epoch() + 1)
+        start = Event("opened", CLOCK.now(), data={"by": holder.user, "machine": holder.machine, "pid": holder.pid})
+        membership = _membership(rollout, {candidate.host: candidate.variant for candidate in candidates})
+        rollout, news, decisions = advance(_after(rollout, [start, *membership]), CLOCK.now())
         recorded = (*planned, *membership, *news)
-        if dry_run or not (recorded or decisions.touch or _ends_by(decisions.wait, deadline)):
+        due = {candidate.host for candidate in candidates}.intersection(decisions.touch)
+        if dry_run or not (recorded or due or _ends_by(decisions.wait, deadline)):
             return Opened(rollout, None, recorded, decisions.wait)
         ledger.create()
-        holder = _this_process(ledger.last_epoch() + 1)
         take(ledger.directory, holder, _is_alive)
         for rival in rivals:
             rival.give_way(spec.id)
-        start = Event("opened", CLOCK.now(), data={"by": holder.user, "machine": holder.machine, "pid": holder.pid})
         ledger.append([*planned, start, *membership, *news], holder.epoch)
         return Opened(rollout, holder.epoch, recorded, decisions.wait)
 
@@ -112,26 +115,42 @@ def _ends_by(wait: Wait | None, deadline: float) -> bool:
     return wait is not None and wait.until is not None and wait.until <= deadline
 
 
-def _membership(rollout: Rollout, present: set[str]) -> list[Event]:
-    """Devices that did not reboot yet leave with their host, and are back when it is; the others fall silent."""
+def _membership(rollout: Rollout, present: Mapping[str, str | None]) -> list[Event]:
+    """What the inventory says now: hosts that are in it, with their variants.
+
+    Devices that did not reboot yet leave with their host, and are back when it is; the others fall silent. An untouched
+    device that was given to another variant is left alone: the plan would take it back.
+    """
     now = CLOCK.now()
     gone = [
         _gone(device, now)
         for device in rollout.devices.values()
         if device.host not in present
         and device.device_class in (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT)
-        and device.state is not DeviceState.SILENT
+        and (device.state is not DeviceState.SILENT or now >= answers_by(rollout, device))
     ]
     back = [
         Event("released", now, device.host, data={"message": "its host is back in the inventory"})
         for device in rollout.devices.values()
         if device.state is DeviceState.REMOVED and device.host in present
     ]
-    return gone + back
+    rebased = [
+        Event("incompatible", now, device.host, data={"reason": "variant_changed", "message": _moved(device, present)})
+        for device in rollout.devices.values()
+        if (device.device_class is DeviceClass.UNTOUCHED or device.state is DeviceState.REMOVED)
+        and present.get(device.host, device.variant) != device.variant
+    ]
+    return gone + back + rebased
+
+
+def _moved(device: Device, present: Mapping[str, str | None]) -> str:
+    return f"it was planned as {device.variant}, and the inventory gives it to {present[device.host]} now"
 
 
 def _gone(device: Device, now: float) -> Event:
     message = "its host left the inventory"
+    if device.state is DeviceState.SILENT:
+        return Event("lost", now, device.host, data={"reason": "silent", "message": message})
     if device.state in DISRUPTED:
         return Event("silent", now, device.host, data={"reason": "silent", "message": message})
     if device.device_class is DeviceClass.FLIGHT:
@@ -164,18 +183,30 @@ def _check_present(rollout: Rollout, candidates: Sequence[Candidate], *, accept_
     Waves would pass for want of devices, and those would be updated without waves once their inventory is back.
     """
     present = {candidate.host for candidate in candidates}
-    planned = [device for device in rollout.devices.values() if device.state is not DeviceState.REMOVED]
-    gone = [device.host for device in planned if device.host not in present]
-    if len(gone) < len(planned) and (accept_removed or len(gone) <= max(1, len(planned) * _FEW // 100)):
+    members = rollout.plan.members
+    gone = {host for host in members if host not in present}
+    news = {host for host in gone if rollout.devices[host].state is not DeviceState.REMOVED}
+    emptied = [
+        wave.name
+        for wave, state, hosts in zip(rollout.plan.waves, rollout.waves, rollout.plan.hosts, strict=True)
+        if state.phase is not WavePhase.PASSED and news.intersection(hosts) and gone.issuperset(hosts)
+    ]
+    few = len(gone) <= max(1, len(members) * _FEW // 100) and not emptied
+    if len(gone) < len(members) and (accept_removed or few or not news):
         return
-    who = f"{len(gone)} of the {len(planned)}" if len(gone) < len(planned) else f"None of the {len(planned)}"
-    verb = "are not" if len(gone) < len(planned) else "is"
     raise RolloutError(
-        f"{who} devices of the rollout {rollout.plan.spec.id} {verb} in this inventory.",
+        _absence(rollout.plan.spec.id, len(gone), len(members), emptied),
         "Give the inventory it was planned with (-i); nothing was recorded. If devices are gone for good, add "
         "`-e bootc_rollout_accept_removed=true` once.",
         "no_hosts",
     )
+
+
+def _absence(rollout_id: str, gone: int, members: int, emptied: Sequence[str]) -> str:
+    if gone == members:
+        return f"None of the {members} devices of the rollout {rollout_id} is in this inventory."
+    nobody = f", and with them everybody of wave {' and '.join(emptied)}" if emptied else ""
+    return f"{gone} of the {members} devices of the rollout {rollout_id} are not in this inventory{nobody}."
 
 
 @dataclass(frozen=True)
@@ -245,12 +276,13 @@ def _refuse_rivalry(ledger: Ledger, rollout: Rollout, shared: Sequence[str], spe
 def _may_change_hands(device: Device, shared: Sequence[str], completed: bool) -> bool:
     """Whether a device in flight may be left by its rollout.
 
-    One that did not reboot yet may: its next rollout stages over what is staged there. So it does not block that one,
-    asleep as it may be for weeks. Devices that the next rollout does not know stay with one that goes on.
+    One that did not reboot yet may: its next rollout stages over what is staged there. So may one that is silent since:
+    the next rollout takes it on from whatever it runs when it answers. Neither blocks a release that mends this one,
+    asleep as they may be for weeks. Devices that the next rollout does not know stay with one that goes on.
     """
     if device.host not in shared:
         return completed
-    return device.state not in DISRUPTED
+    return device.state not in DISRUPTED or device.state is DeviceState.SILENT
 
 
 def _read_yaml(path: Path, what: str) -> object:

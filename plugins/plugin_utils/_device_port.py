@@ -10,19 +10,26 @@ from typing import Any
 
 from ._apply import Calls, wait_for_boot
 from ._apply import observe as observe_boot
-from ._rollout.device import DeviceError, Health, Observation, Reboot, Unreachable
+from ._rollout.port import DeviceError, Health, Observation, Reboot, Unreachable
 from ._rollout.spec import Spec
 
 _MODULES = "skorionos.bootc."
 _POLL_SECONDS = 2.5
+_LONGEST_NAME = 300
+_LONGEST_DETAIL = 800
+_MOST_ENTRIES = 200
 
 
 class ModulePort:
-    """Runs one device module per call; what goes wrong becomes Unreachable or a DeviceError."""
+    """Runs one device module per call; what goes wrong becomes Unreachable or a DeviceError.
+
+    ``changed`` says whether any of them changed the device. What they return comes from the device and may be anything.
+    """
 
     def __init__(self, calls: Calls, spec: Spec) -> None:
         self._calls = calls
         self._spec = spec
+        self.changed = False
 
     def observe(self) -> Observation:
         """What the device says now."""
@@ -31,7 +38,10 @@ class ModulePort:
     def stage(self, reference: str, accept: Sequence[str]) -> Observation:
         """Have ``reference`` boot next."""
         options = {"image": reference, "accept_digests": list(accept), "timeout": self._spec.stage.timeout}
-        return observation(self._run("bootc_switch", options))
+        result = self._run("bootc_switch", options)
+        if result.get("same_content") == "booted":
+            raise DeviceError("same_content", "It runs this very content already, under another digest.")
+        return observation(result)
 
     def queue_rollback(self) -> Observation:
         """Have the rollback slot boot next. The flow decides by digests, so the device's own memory is overridden."""
@@ -41,8 +51,8 @@ class ModulePort:
         """Ask for the reboot; the device refuses when something else than expected would boot."""
         result = self._run("bootc_apply", {"expect_digests": list(expect)})
         if result.get("verdict") is not None:
-            raise DeviceError("unexpected", f"It was not rebooted: {result.get('detail')}.")
-        return Reboot(result.get("boot_id"), tuple(result.get("failed_units") or ()))
+            raise DeviceError("unexpected", f"It was not rebooted: {_text(result.get('detail'))}.")
+        return Reboot(_text(result.get("boot_id")), _names(result.get("failed_units")))
 
     def await_boot(self, boot_id: str | None, seconds: float) -> Observation | None:
         """Poll with little patience per attempt until another boot answers and says what it runs."""
@@ -54,7 +64,7 @@ class ModulePort:
             return None
         return observation({"boot_id": seen.boot_id, "bootc": seen.status})
 
-    def health(self, known_failed_units: Sequence[str]) -> Health:
+    def health(self, known_failed_units: Sequence[str], *, settle: bool = True) -> Health:
         """Run the checks of the image and those of the spec."""
         verify = self._spec.verify
         options = {
@@ -62,19 +72,20 @@ class ModulePort:
             "commands": [list(command) for command in verify.commands],
             "known_failed_units": list(known_failed_units),
             "timeout": verify.timeout,
-            "settle": verify.settle,
+            "settle": verify.settle if settle else 0,
         }
         result = self._run("device_health", options)
         if result.get("bootc") is None:
             raise DeviceError("timeout", "Its bootc did not answer when its health was checked.")
-        return Health(bool(result.get("healthy")), observation(result), tuple(result.get("checks") or ()))
+        return Health(result.get("healthy") is True, observation(result), _checks(result.get("checks")))
 
     def _run(self, module: str, options: Mapping[str, Any]) -> dict[str, Any]:
         result = self._calls.execute(_MODULES + module, options)
         if result is None:
             raise Unreachable(self._calls.said)
+        self.changed = self.changed or result.get("changed") is True
         if result.get("failed"):
-            raise DeviceError(str(result.get("reason") or "unexpected"), _message(result))
+            raise DeviceError(_text(result.get("reason")) or "unexpected", _message(result))
         return result
 
 
@@ -82,15 +93,19 @@ def observation(result: Mapping[str, Any]) -> Observation:
     """The result of a device module, as the rollout looks at it."""
     status = result.get("bootc")
     status = status if isinstance(status, Mapping) else {}
-    booted = _slot(status, "booted")
+    booted, rollback = _slot(status, "booted"), _slot(status, "rollback")
     return Observation(
-        boot_id=result.get("boot_id"),
-        is_bootc=bool(status.get("is_bootc")),
-        booted=booted.get("digest"),
-        booted_version=booted.get("version"),
-        staged=_slot(status, "staged").get("digest"),
-        rollback=_slot(status, "rollback").get("digest"),
-        next_boot=status.get("next_boot"),
+        boot_id=_text(result.get("boot_id")),
+        is_bootc=status.get("is_bootc") is True,
+        backend=_text(status.get("backend")),
+        booted=_text(booted.get("digest")),
+        booted_version=_text(booted.get("version")),
+        booted_deployment=_text(booted.get("deployment")),
+        staged=_text(_slot(status, "staged").get("digest")),
+        rollback=_text(rollback.get("digest")),
+        rollback_deployment=_text(rollback.get("deployment")),
+        next_boot=_text(status.get("next_boot")),
+        failed_units=_names(result.get("failed_units")),
         obstacle=_obstacle(status, booted),
     )
 
@@ -98,6 +113,29 @@ def observation(result: Mapping[str, Any]) -> Observation:
 def _slot(status: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     slot = status.get(name)
     return slot if isinstance(slot, Mapping) else {}
+
+
+def _text(value: object, limit: int = _LONGEST_NAME) -> str | None:
+    """``value`` if it is a text of a sensible length: the start of it, if it is not."""
+    return value[:limit] if isinstance(value, str) and value else None
+
+
+def _names(value: object) -> tuple[str, ...]:
+    entries = value[:_MOST_ENTRIES] if isinstance(value, list) else []
+    return tuple(name for name in map(_text, entries) if name is not None)
+
+
+def _checks(value: object) -> tuple[Mapping[str, Any], ...]:
+    entries = value[:_MOST_ENTRIES] if isinstance(value, list) else []
+    return tuple(
+        {
+            "name": _text(entry.get("name")) or "a check without a name",
+            "passed": entry.get("passed") is True,
+            "detail": _text(entry.get("detail"), _LONGEST_DETAIL) or "",
+        }
+        for entry in entries
+        if isinstance(entry, Mapping)
+    )
 
 
 def _obstacle(status: Mapping[str, Any], booted: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -110,4 +148,4 @@ def _obstacle(status: Mapping[str, Any], booted: Mapping[str, Any]) -> tuple[str
 
 def _message(result: Mapping[str, Any]) -> str:
     text = result.get("msg") or result.get("exception") or result.get("module_stderr") or "the module failed"
-    return str(text).strip()[:800]
+    return str(text).strip()[:_LONGEST_DETAIL]

@@ -29,17 +29,21 @@ _MOST_REBOOTS = {
     "unhealthy": 2,
     "falls_back": 2,
     "falls_back_in_check": 2,
-    "unfinalised": 2,  # when its controller is killed, nobody can tell this from a power loss: it is tried once more
+    "unfinalised": 3,  # nobody can tell this from a power loss
     "asleep": 0,
     "current": 0,
+    "sick_current": 0,
     "not_bootc": 0,
     "no_network": 0,
     "wrong_content": 0,
     "never_reboots": 0,
 }
 
-habits = st.lists(st.sampled_from(HABITS), min_size=1, max_size=12)
-mostly_good = st.lists(st.sampled_from(("good",) * 6 + HABITS), min_size=1, max_size=14)
+# Good enough that about half of the fleets come to the end of their rollout; the others are held on the way.
+mostly_good = st.lists(st.sampled_from(("good",) * 40 + HABITS), min_size=1, max_size=14)
+awake = st.lists(
+    st.sampled_from(("good",) * 40 + tuple(habit for habit in HABITS if habit != "no_network")), min_size=1, max_size=12
+)
 budgets = st.sampled_from([0, 1, 2, "10%", "50%"])
 
 
@@ -86,9 +90,9 @@ def test_what_the_ledger_says_is_what_the_devices_are(fleet_habits: list[str], b
                 assert real.booted == digest("a")
                 assert real.boots == 1
             if device.state in (DeviceState.ROLLED_BACK, DeviceState.PENDING, DeviceState.UNREACHABLE):
-                assert real.booted == (digest("a") if real.habit == "current" else OLD)
+                assert real.booted == (digest("a") if real.habit in ("current", "sick_current") else OLD)
                 assert real.next_boot == "booted"
-            if device.device_class is DeviceClass.UNTOUCHED:
+            if device.device_class is DeviceClass.UNTOUCHED and device.reason != "stage_lost":
                 assert real.boots == 0
             assert set(real.asked_for) <= {digest("a"), OLD}
 
@@ -130,7 +134,7 @@ def test_a_completed_rollout_kept_its_promises(fleet_habits: list[str], budget: 
 def test_a_killed_controller_reaches_the_same_end(fleet_habits: list[str], kill_at: int, before: bool) -> None:
     with _scratch() as undisturbed, _scratch() as disturbed:
         calm = _fleet(undisturbed, fleet_habits)
-        killed = _fleet(disturbed, fleet_habits, kill_at=kill_at, kill_before_append=before)
+        killed = _fleet(disturbed, fleet_habits, kill_at=kill_at, kill_before=before)
         for _unused in range(_RUNS_TO_SETTLE):
             calm.run()
         for _unused in range(_RUNS_TO_SETTLE + 1):
@@ -152,7 +156,7 @@ def test_a_killed_controller_reaches_the_same_end(fleet_habits: list[str], kill_
 
 
 @_SETTINGS
-@given(habits)
+@given(awake)
 def test_running_again_with_no_news_touches_nothing(fleet_habits: list[str]) -> None:
     with _scratch() as root:
         fleet = _fleet(root, fleet_habits)

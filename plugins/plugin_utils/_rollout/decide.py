@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .events import Event
-from .gate import Pass, Stop, Wait, evaluate, exceeds_budget
+from .gate import Pass, Stop, Wait, evaluate, late_failure
 from .states import Device, DeviceClass, DeviceState, Rollout, RolloutPhase, WavePhase, apply_event
 
 _NEW_RELEASE = (
@@ -35,10 +35,9 @@ def decide(rollout: Rollout, now: float) -> Decisions:
     """The next step of a rollout at ``now`` (seconds since the epoch)."""
     if rollout.phase is RolloutPhase.SUPERSEDED:
         return Decisions()
-    record = _overdue(rollout, now)
     if rollout.phase is RolloutPhase.HELD:
-        return Decisions(record, touch=_in_flight(rollout))
-    record = record or _late_failures(rollout, now)
+        return Decisions(touch=_in_flight(rollout))
+    record = _late_failures(rollout, now)
     if record:
         return Decisions(record)
     unfinished = next((index for index, wave in enumerate(rollout.waves) if wave.phase is not WavePhase.PASSED), None)
@@ -92,7 +91,11 @@ def batches(rollout: Rollout, skip: Iterable[str]) -> tuple[tuple[str, ...], ...
     groups = [[host for i in passed for host in rollout.plan.hosts[i]]]
     groups += [list(hosts) for i, hosts in enumerate(rollout.plan.hosts) if i not in passed]
     chosen = [
-        [host for host in group if host not in out_of_reach and _is_open(rollout.devices[host])] for group in groups
+        sorted(
+            (host for host in group if host not in out_of_reach and _is_open(rollout.devices[host])),
+            key=lambda host: rollout.devices[host].device_class is DeviceClass.UNTOUCHED,  # finish what was begun first
+        )
+        for group in groups
     ]
     return tuple(tuple(group[at : at + size]) for group in chosen for at in range(0, len(group), size))
 
@@ -127,7 +130,7 @@ def _may_start(rollout: Rollout, variant: str, wave: int) -> bool | str:
     canary, asleep ones last. (Where they failed, the gate holds the rollout.)
     """
     kin = [device for device in rollout.devices.values() if device.variant == variant and device.wave <= wave]
-    if any(device.state in (DeviceState.SUCCEEDED, DeviceState.CURRENT) for device in kin):
+    if any(device.proves_its_variant for device in kin):
         return True
     earlier = [device for device in kin if device.wave < wave]
     if not earlier:
@@ -145,19 +148,11 @@ def _may_start(rollout: Rollout, variant: str, wave: int) -> bool | str:
 def _late_failures(rollout: Rollout, now: float) -> tuple[Event, ...]:
     for index, wave in enumerate(rollout.waves):
         if wave.phase is WavePhase.PASSED:
-            over = exceeds_budget(rollout, index)
-            if over is not None:
-                return (_hold(rollout, index, Stop("late_failures", over.numbers, over.hosts), now),)
+            late = late_failure(rollout, index)
+            if late is not None:
+                rule = "late_failures" if late.rule == "failure_budget" else late.rule
+                return (_hold(rollout, index, Stop(rule, late.numbers, late.hosts), now),)
     return ()
-
-
-def _overdue(rollout: Rollout, now: float) -> tuple[Event, ...]:
-    grace = rollout.plan.spec.apply.contact_grace
-    return tuple(
-        Event("lost", now, device.host, data={"reason": "silent", "message": "no answer since its reboot"})
-        for device in rollout.devices.values()
-        if device.state is DeviceState.SILENT and now >= device.since + grace
-    )
 
 
 def _hold(rollout: Rollout, index: int, stop: Stop, now: float) -> Event:

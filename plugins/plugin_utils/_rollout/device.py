@@ -9,83 +9,13 @@ what was done is found done: a reboot that happened is never asked for a second 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from .plan import Target
+from .port import DeviceError, Journal, Observation, Port, Unreachable
 from .spec import Spec
 from .states import DISRUPTED, Device, DeviceClass, DeviceState
-
-
-class Unreachable(Exception):
-    """The device did not answer; the text says what the connection said."""
-
-
-class DeviceError(Exception):
-    """The device answered that it cannot. ``reason`` is one of the error kinds of the device modules."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.message = message
-
-
-@dataclass(frozen=True)
-class Observation:
-    """What a device says of itself at one moment. Digests are those of the slots; None where a slot is empty."""
-
-    boot_id: str | None
-    is_bootc: bool
-    booted: str | None = None
-    booted_version: str | None = None
-    staged: str | None = None
-    rollback: str | None = None
-    next_boot: str | None = None
-    obstacle: tuple[str, str] | None = None
-    """Reason and message of why bootc cannot update this host at all, if so."""
-
-
-@dataclass(frozen=True)
-class Health:
-    """What the checks said, and what was true of the device when they were done."""
-
-    healthy: bool
-    after: Observation
-    checks: tuple[Mapping[str, Any], ...] = ()
-
-
-@dataclass(frozen=True)
-class Reboot:
-    """What was true when the reboot was asked for."""
-
-    boot_id: str | None
-    failed_units: tuple[str, ...] = ()
-
-
-class Port(Protocol):
-    """The device, as the flow needs it. Every call may raise Unreachable or DeviceError."""
-
-    def observe(self) -> Observation: ...
-
-    def stage(self, reference: str, accept: Sequence[str]) -> Observation:
-        """Have the image boot next; returns what is true then."""
-
-    def queue_rollback(self) -> Observation:
-        """Have the rollback slot boot next, discarding what is staged."""
-
-    def reboot(self, expect: Sequence[str]) -> Reboot:
-        """Ask for a reboot into one of ``expect``; returns at once."""
-
-    def await_boot(self, boot_id: str | None, seconds: float) -> Observation | None:
-        """Wait for an answer with another boot id; None when there is none within ``seconds``."""
-
-    def health(self, known_failed_units: Sequence[str]) -> Health:
-        """Run the checks until they are green for the settle time or the timeout is over."""
-
-
-Journal = Callable[[str, Mapping[str, Any]], None]
-"""Records one event of this device: kind and data. Returns only when that is durable."""
 
 _TRANSIENT = frozenset({"network", "auth", "not_found", "busy", "timeout", "no_space", "unexpected"})
 _ARMED = (DeviceState.STAGING, DeviceState.STAGED)
@@ -94,6 +24,8 @@ _UNFIT_HOST = frozenset({"not_bootc", "read_only", "unsupported_version"})
 conflict in /etc) is a failure of the release: were it neutral, a broken image would pass its canary unseen."""
 _WITHOUT_ATTEMPT = frozenset({"busy", "timeout", "network"})
 """Neither the release nor the device is at fault; how long the wave waits for them is for its coverage to say."""
+_OCCUPIED = frozenset({"busy", "timeout"})
+"""Something else keeps bootc from answering for now."""
 _MOST_REBOOTS_ASKED = 3
 """How often one update, or one way back, may ask for its reboot: a device on which nothing comes of it is no good."""
 _GOING_DOWN_SECONDS = 30.0
@@ -101,11 +33,49 @@ _GOING_DOWN_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
+class Before:
+    """What was true of a device before its reboot; ``reboots_asked`` counts those of its update, this one included."""
+
+    boot_id: str | None
+    digest: str | None
+    deployment: str | None = None
+    rollback: str | None = None
+    failed_units: tuple[str, ...] = ()
+    reboots_asked: int = 0
+
+    @classmethod
+    def of(cls, device: Device) -> Before:
+        """As the journal has it."""
+        return cls(
+            device.boot_id,
+            device.previous_digest,
+            device.previous_deployment,
+            device.previous_rollback,
+            device.failed_units,
+            device.reboots_asked,
+        )
+
+    def is_booted(self, seen: Observation) -> bool:
+        """Whether the device runs what it ran then."""
+        return self._is(seen.booted, seen.booted_deployment)
+
+    def is_rollback(self, seen: Observation) -> bool:
+        """Whether its rollback slot holds what it ran then."""
+        return self._is(seen.rollback, seen.rollback_deployment)
+
+    def _is(self, digest: str | None, deployment: str | None) -> bool:
+        return (digest is not None and digest == self.digest) or (
+            deployment is not None and deployment == self.deployment
+        )
+
+
+@dataclass(frozen=True)
 class Update:
     """The flow for one device.
 
-    ``now`` returns seconds since the epoch; a silent device is waited for until ``deadline`` at most. ``draining``
-    finishes what is in flight and starts nothing: the rollout is held.
+    ``now`` returns seconds since the epoch; a silent device is waited for until ``deadline`` at most. ``may_start`` is
+    asked right before something new begins, staging or a reboot into the target: others may have failed meanwhile.
+    When it says no, what is in flight is still finished.
     """
 
     port: Port
@@ -114,7 +84,7 @@ class Update:
     spec: Spec
     now: Callable[[], float]
     deadline: float
-    draining: bool = False
+    may_start: Callable[[], bool]
 
     def run(self, device: Device) -> None:
         """Take the device from where the ledger left it as far as it goes; all news is in the journal."""
@@ -128,14 +98,14 @@ class Update:
             self._continue(device, seen)
 
     def _continue(self, device: Device, seen: Observation) -> None:
+        before = Before.of(device)
         if device.phase is DeviceState.ROLLING_BACK:
             self._resume_rollback(device, seen)
         elif device.phase in (DeviceState.APPLYING, DeviceState.VERIFYING):
             self._resume_apply(device, seen)
-        elif device.phase in _ARMED and self._is_target(seen.booted) and seen.boot_id != device.boot_id:
-            # Somebody else rebooted it after we staged: the proof is still ours to make.
-            self._booted(device.boot_id, device.previous_digest, seen, None)
-        elif self.draining:
+        elif device.phase in _ARMED and self._was_rebooted_by_others(before, seen):
+            self._booted(before, seen, None)
+        elif not self.may_start():
             self._let_go(device, seen)
         elif not seen.is_bootc or seen.obstacle is not None:
             reason, message = seen.obstacle or ("not_bootc", "This host is not booted by bootc.")
@@ -145,8 +115,19 @@ class Update:
         else:
             self._start(device, seen)
 
+    def _was_rebooted_by_others(self, before: Before, seen: Observation) -> bool:
+        """Whether it tried what was staged because somebody else rebooted it: the verdict is still ours to give."""
+        if seen.boot_id == before.boot_id:
+            return False
+        fell_back = before.is_booted(seen) and self._is_target(seen.rollback) and not self._is_target(before.rollback)
+        return self._is_target(seen.booted) or fell_back
+
+    # -- no further: held, or nothing to do ----------------------------------------------------------------------------
+
     def _let_go(self, device: Device, seen: Observation) -> None:
-        """The rollout is held: a device that has not rebooted yet shall not do so into this release."""
+        """Nothing may start any more: a device that has not rebooted yet shall not do so into this release."""
+        if device.device_class is DeviceClass.UNTOUCHED:
+            return
         try:
             self._disarm(seen)
         except Unreachable:
@@ -159,37 +140,59 @@ class Update:
         self.journal("released", {"reason": "held", "message": "the rollout was held before this device rebooted"})
 
     def _already_there(self, device: Device, seen: Observation) -> None:
-        if seen.next_boot not in ("booted", None):
-            try:
+        """It runs the target, but nobody has proved that it does so well."""
+        try:
+            if seen.next_boot not in ("booted", None):
                 self.port.stage(self.target.pinned, self.target.accept)
-            except Unreachable:
-                self.journal("unreachable", {})
-                return
-            except DeviceError as error:
-                self._stage_failed(device, error)
-                return
-        self.journal("already_current", {"booted_digest": seen.booted})
+            health = self.port.health((), settle=False)
+        except Unreachable:
+            self.journal("unreachable", {})
+        except DeviceError as error:
+            self._stage_failed(device, error, seen)
+        else:
+            data = {"booted_digest": seen.booted, "proven": health.healthy}
+            if not health.healthy:
+                data.update(reason="unhealthy", message=f"it ran the new image already, unhealthy: {health.complaint}")
+            self.journal("already_current", data)
+
+    # -- forward -------------------------------------------------------------------------------------------------------
 
     def _start(self, device: Device, seen: Observation) -> None:
-        before = {"boot_id": seen.boot_id, "previous_digest": seen.booted, "previous_version": seen.booted_version}
-        self.journal("staging", before)
+        before = Before(
+            seen.boot_id, seen.booted, seen.booted_deployment, seen.rollback, seen.failed_units, device.reboots_asked
+        )
+        self.journal(
+            "staging",
+            {
+                "boot_id": before.boot_id,
+                "previous_digest": before.digest,
+                "previous_version": seen.booted_version,
+                "previous_deployment": before.deployment,
+                "previous_rollback": before.rollback,
+                "failed_units": list(before.failed_units),
+            },
+        )
         try:
             staged = self._stage(seen)
             self._check_content(staged)
         except Unreachable:
             return  # in flight with its intent on record: the next run finds out
         except DeviceError as error:
-            self._stage_failed(device, error)
+            self._stage_failed(device, error, seen)
             return
-        self.journal("staged", before)
-        self._apply(staged, seen.booted)
+        self.journal("staged", {"boot_id": before.boot_id})
+        self._apply(device, before, staged)
 
     def _stage(self, seen: Observation) -> Observation:
         if self._is_target(seen.staged) and seen.next_boot == "staged":
             return seen
         if self._is_target(seen.rollback):
-            # Its content is on the device already, and composefs refuses to deploy it a second time.
-            return seen if seen.next_boot == "rollback" else self.port.queue_rollback()
+            if seen.next_boot == "rollback":
+                return seen
+            if seen.backend != "ostree":
+                # composefs refuses to deploy the same content twice. On ostree a new deployment of it is better: it
+                # takes the present /etc along, and not that of the day when the old one was made.
+                return self.port.queue_rollback()
         return self.port.stage(self.target.pinned, self.target.accept)
 
     def _check_content(self, staged: Observation) -> None:
@@ -200,239 +203,256 @@ class Update:
             raise DeviceError("unexpected", "what was staged is not what boots next")
         raise DeviceError("digest_mismatch", f"{content} was staged, which is not the wanted content")
 
-    def _stage_failed(self, device: Device, error: DeviceError) -> None:
-        data = {"reason": error.reason, "message": error.message + self._disarmed()}
+    def _stage_failed(self, device: Device, error: DeviceError, seen: Observation) -> None:
+        data = {"reason": error.reason, "message": error.message + self._disarmed(unless=seen)}
         if error.reason in _UNFIT_HOST:
             self.journal("incompatible", data)
+        elif error.reason == "same_content":
+            self.journal("already_current", {**data, "booted_digest": seen.booted, "proven": False})
         elif error.reason in _TRANSIENT and device.stage_attempts + 1 < self.spec.stage.attempts:
             self.journal("deferred", {**data, "attempt": error.reason not in _WITHOUT_ATTEMPT})
         else:
             self.journal("failed", data)
 
-    def _apply(self, staged: Observation, previous: str | None) -> None:
-        self.journal("applying", {"boot_id": staged.boot_id, "previous_digest": previous})
+    def _apply(self, device: Device, before: Before, staged: Observation) -> None:
+        if not self.may_start():
+            self._let_go(replace(device, state=DeviceState.STAGED), staged)
+            return
+        before = replace(before, boot_id=staged.boot_id, reboots_asked=before.reboots_asked + 1)
+        self.journal("applying", {"boot_id": before.boot_id, "previous_digest": before.digest})
         try:
             reboot = self.port.reboot(self.target.accept)
         except Unreachable:
-            self._await(staged.boot_id, previous)
+            self._await(before)
         except DeviceError as error:
-            self._refused(staged.boot_id, previous, error)
+            self._refused(before, error)
         else:
-            if reboot.failed_units:
-                self.journal("noted", {"failed_units": list(reboot.failed_units)})
-            self._await(reboot.boot_id, previous, reboot.failed_units)
+            failed_since = [unit for unit in reboot.failed_units if unit not in before.failed_units]
+            if failed_since:
+                before = replace(before, failed_units=(*before.failed_units, *failed_since))
+                self.journal("noted", {"failed_units": list(before.failed_units)})
+            self._await(before)
 
-    def _refused(self, boot_id: str | None, previous: str | None, error: DeviceError) -> None:
-        """It would not reboot, or it answered nonsense because a reboot asked for earlier has begun."""
-        back = self._after_going_down(boot_id)
+    def _refused(self, before: Before, error: DeviceError) -> None:
+        """It would not reboot, or it answered nonsense because a reboot, asked for by us or others, has begun."""
+        back = self._after_going_down(before.boot_id)
         if back is not None:
-            self._booted(boot_id, previous, back, None)
+            self._booted(before, back, None)
             return
         try:
             seen = self.port.observe()
         except Unreachable:
-            self._await(boot_id, previous)
+            self._await(before)
             return
         except DeviceError:
             seen = None
-        self.journal("failed", {"reason": error.reason, "message": error.message + self._disarmed(seen)})
+        if error.reason in _OCCUPIED:
+            self.journal("staged", {"reason": error.reason, "message": error.message})
+        else:
+            self.journal("failed", {"reason": error.reason, "message": error.message + self._disarmed(seen)})
 
-    def _after_going_down(self, boot_id: str | None, since: float | None = None) -> Observation | None:
-        """What answers from another boot soon after ``since`` (now, when not given); None when nothing does."""
-        patience = min(_GOING_DOWN_SECONDS, self.spec.apply.reboot_timeout)
-        remaining = patience if since is None else since + patience - self.now()
-        return self.port.await_boot(boot_id, remaining) if remaining > 0 else None
-
-    def _disarmed(self, seen: Observation | None = None) -> str:
-        """Make sure that a later reboot of a device that was given up does not apply anything; empty when it is so."""
-        try:
-            self._disarm(seen or self.port.observe())
-        except (Unreachable, DeviceError):
-            return " What boots next could not be changed and may apply at its next reboot."
-        return ""
-
-    def _disarm(self, seen: Observation) -> None:
-        if seen.booted is not None and seen.next_boot in ("staged", "rollback"):
-            self.port.stage(f"{self.target.image}@{seen.booted}", [seen.booted])
-
-    def _await(self, boot_id: str | None, previous: str | None, failed_units: Sequence[str] = ()) -> None:
+    def _await(self, before: Before) -> None:
         asked_at = self.now()
-        seen = self.port.await_boot(boot_id, self.spec.apply.reboot_timeout)
+        seen = self.port.await_boot(before.boot_id, self.spec.apply.reboot_timeout)
         if seen is None:
-            seen = self._await_answer("no answer after its reboot", boot_id)
+            seen = self._await_answer("no answer after its reboot", before.boot_id)
         if seen is not None:
-            self._booted(boot_id, previous, seen, self.now() - asked_at, failed_units)
+            self._booted(before, seen, self.now() - asked_at)
 
-    def _await_answer(self, message: str, boot_id: str | None = None) -> Observation | None:
-        """A touched device fell silent: wait for it, until its grace or this pass is over.
+    def _resume_apply(self, device: Device, seen: Observation) -> None:
+        """The ledger says that a reboot was asked for, or meant to be."""
+        before = Before.of(device)
+        rebooted = seen.boot_id != device.boot_id
+        was_there = device.phase is DeviceState.VERIFYING
+        if was_there or (rebooted and (self._is_target(seen.booted) or self._is_target(seen.rollback))):
+            self._booted(before, seen, None, was_there=was_there)
+        elif rebooted and not before.is_booted(seen):
+            self._inconsistent(before, seen)
+        elif not rebooted and self._boots_target_next(seen):
+            back = self._after_going_down(device.boot_id, device.since)
+            if back is not None:
+                self._resume_apply(device, back)
+            elif not self.may_start():
+                self._let_go(device, seen)
+            elif not self._was_asked_too_often(device):
+                self._apply(device, before, seen)
+        elif not self.may_start():
+            self._let_go(device, seen)
+        elif not self._was_asked_too_often(device):
+            # A power loss drops what was staged, and so may somebody on the device: nothing was proven either way.
+            self.journal("released", {"reason": "stage_lost", "message": "what was staged is not there any more"})
+            self._start(device, seen)
 
-        With a ``boot_id`` only an answer from another boot counts.
-        """
-        self.journal("silent", {"reason": "silent", "message": message})
-        return self._await_until(self.now() + self.spec.apply.contact_grace, boot_id)
+    def _was_asked_too_often(self, device: Device) -> bool:
+        if device.reboots_asked < _MOST_REBOOTS_ASKED:
+            return False
+        message = f"asked {device.reboots_asked} times to reboot into the new image, it still runs the previous one."
+        self.journal("failed", {"reason": "not_applied", "message": message + self._disarmed()})
+        return True
 
-    def _await_until(self, grace_ends: float, boot_id: str | None) -> Observation | None:
-        remaining = min(grace_ends, self.deadline) - self.now()
-        seen = self.port.await_boot(boot_id, remaining) if remaining > 0 else None
-        if seen is None and self.now() >= grace_ends:
-            self.journal("lost", {"reason": "silent", "message": "no answer since its reboot"})
-        return seen
+    # -- the verdict ---------------------------------------------------------------------------------------------------
 
     def _booted(
         self,
-        boot_id: str | None,
-        previous: str | None,
+        before: Before,
         seen: Observation,
         seconds: float | None,
-        failed_units: Sequence[str] = (),
         *,
+        was_there: bool = False,
         again: bool = False,
     ) -> None:
-        """Judge what came up after a reboot that began at ``boot_id``; ``again`` when it vanished before its proof."""
+        """Judge what came up after a reboot.
+
+        ``was_there`` when it ran the target already and is met again before its proof, ``again`` for the second time.
+        """
         if self._is_target(seen.booted):
             self.journal("booted", {"booted_digest": seen.booted, "boot_seconds": seconds, "booted_id": seen.boot_id})
-            self._prove(seen, previous, failed_units, again)
-        elif seen.booted == previous:
-            fell_back = self._is_target(seen.rollback)
-            message = (
-                "it booted the new image and fell back to the previous one"
-                if fell_back
-                else "it came back on the previous image: the update was not finalised at shutdown"
-            )
-            kind = "rolled_back" if fell_back else "failed"
-            self._gave_up(kind, "came_back_on_previous", message, seen)
+            self._prove(before, seen, again)
+        elif not before.is_booted(seen):
+            self._inconsistent(before, seen)
+        elif was_there or self._is_target(seen.rollback):
+            message = "it booted the new image and fell back to the previous one"
+            self._gave_up("rolled_back", "came_back_on_previous", message, seen)
+        elif before.reboots_asked < _MOST_REBOOTS_ASKED:
+            # A power loss does this, and that is nobody's fault; only a device that does it every time is broken.
+            message = "it came back on the previous image: the update was not finalised at shutdown"
+            self.journal("deferred", {"reason": "stage_lost", "message": message, "attempt": False})
         else:
-            self._inconsistent(seen, previous)
+            message = f"it came back on the previous image after each of {before.reboots_asked} reboots"
+            self._gave_up("failed", "came_back_on_previous", message, seen)
 
-    def _prove(self, seen: Observation, previous: str | None, failed_units: Sequence[str], again: bool) -> None:
+    def _prove(self, before: Before, seen: Observation, again: bool) -> None:
         try:
-            health = self.port.health(failed_units)
+            health = self.port.health(before.failed_units)
         except Unreachable:
-            self._vanished_in_check(previous, failed_units, again)
+            self._vanished_in_check(before, again)
             return
         except DeviceError as error:
-            self._go_back(seen, previous, error.reason, error.message)
+            self._could_not_check(before, seen, error, again)
             return
         after = health.after
         if not health.healthy:
-            failed = [check for check in health.checks if not check.get("passed")]
-            message = "; ".join(f"{c.get('name')}: {c.get('detail')}" for c in failed)[:800]
-            self._go_back(after, previous, "unhealthy", message)
+            self._go_back(before, after, "unhealthy", health.complaint)
         elif after.boot_id != seen.boot_id or not self._is_target(after.booted):
-            self._go_back(after, previous, "restless", "it rebooted again while its health was checked")
+            self._go_back(before, after, "restless", "it rebooted again while its health was checked")
         else:
             self.journal("succeeded", {"booted_digest": after.booted})
 
-    def _vanished_in_check(self, previous: str | None, failed_units: Sequence[str], again: bool) -> None:
+    def _could_not_check(self, before: Before, seen: Observation, error: DeviceError, again: bool) -> None:
+        """That something else holds bootc says nothing of the image: ask once more when that is over."""
+        back = None
+        if error.reason in _OCCUPIED and not again:
+            back = self.port.await_boot(None, self.spec.verify.timeout)
+        if back is None:
+            self._go_back(before, seen, error.reason, error.message)
+        elif back.boot_id == seen.boot_id:
+            self._prove(before, back, again=True)
+        else:
+            self._booted(before, back, None, was_there=True, again=True)
+
+    def _vanished_in_check(self, before: Before, again: bool) -> None:
         message = "no answer while its health was checked"
         if again:  # it comes and goes: the next pass may find it steadier
             self.journal("silent", {"reason": "silent", "message": message})
             return
         back = self._await_answer(message)
         if back is not None:
-            self._booted(None, previous, back, None, failed_units, again=True)
-
-    def _go_back(self, seen: Observation, previous: str | None, reason: str, message: str) -> None:
-        self.journal("rolling_back", {"reason": reason, "message": message})
-        if seen.booted is not None and seen.booted == previous:
-            self._returned(previous, seen, reason, message)  # its own boot checks were faster
-        else:
-            self._roll_back(seen, previous, reason, message)
-
-    def _roll_back(
-        self, seen: Observation, previous: str | None, reason: str, message: str, *, again: bool = False
-    ) -> None:
-        if self._is_target(seen.rollback):
-            # Booting the rollback slot would go forward.
-            self.journal(
-                "inconsistent",
-                {"reason": "rollback_failed", "message": f"{message}; its rollback slot holds the new image as well"},
-            )
-            return
-        try:
-            queued = self.port.queue_rollback()
-            if queued.next_boot == "booted":
-                self._inconsistent(queued, previous)
-                return
-            self.journal("rolling_back", {"reason": reason, "message": message, "boot_id": queued.boot_id})
-            reboot = self.port.reboot([previous] if previous else [])
-        except Unreachable:
-            self._await_return(previous, reason, message, again)
-            return
-        except DeviceError as error:
-            self.journal(
-                "inconsistent",
-                {"reason": "rollback_failed", "message": f"{message}; going back failed: {error.message}"},
-            )
-            return
-        back = self.port.await_boot(reboot.boot_id, self.spec.apply.reboot_timeout)
-        if back is None:
-            self._await_return(previous, reason, message, again)
-        else:
-            self._returned(previous, back, reason, message)
-
-    def _await_return(self, previous: str | None, reason: str, message: str, again: bool) -> None:
-        silence = f"no answer while going back ({message})"
-        if again:
-            self.journal("silent", {"reason": "silent", "message": silence})
-            return
-        seen = self._await_answer(silence)
-        if seen is not None and self._is_target(seen.booted):
-            self._roll_back(seen, previous, reason, message, again=True)
-        elif seen is not None:
-            self._returned(previous, seen, reason, message)
-
-    def _returned(self, previous: str | None, seen: Observation, reason: str, message: str) -> None:
-        if previous is not None and seen.booted == previous:
-            self._gave_up("rolled_back", reason, message, seen)
-        else:
-            self._inconsistent(seen, previous)
+            self._booted(before, back, None, was_there=True, again=True)
 
     def _gave_up(self, kind: str, reason: str, message: str, seen: Observation) -> None:
         """It runs its previous image. A boot loader that fell back goes forward again at the next boot, unless told."""
         message += self._disarmed(seen)
         self.journal(kind, {"reason": reason, "message": message, "booted_digest": seen.booted})
 
-    def _inconsistent(self, seen: Observation, previous: str | None) -> None:
-        message = f"it runs {seen.booted}, which is neither the new image nor the previous one ({previous})"
+    def _inconsistent(self, before: Before, seen: Observation) -> None:
+        message = f"it runs {seen.booted}, which is neither the new image nor the previous one ({before.digest})"
         self.journal("inconsistent", {"reason": "unexpected_digest", "message": message, "booted_digest": seen.booted})
 
-    def _resume_apply(self, device: Device, seen: Observation) -> None:
-        """The ledger says that a reboot was asked for, or meant to be."""
-        rebooted = seen.boot_id != device.boot_id
-        if device.phase is DeviceState.VERIFYING or (
-            rebooted and (self._is_target(seen.booted) or self._is_target(seen.rollback))
-        ):
-            self._booted(device.boot_id, device.previous_digest, seen, None, device.failed_units)
-        elif rebooted and seen.booted != device.previous_digest:
-            self._inconsistent(seen, device.previous_digest)
-        elif self.draining:
-            self._let_go(device, seen)
-        elif device.reboots_asked >= _MOST_REBOOTS_ASKED:
-            message = f"asked {device.reboots_asked} times to reboot into the new image, it still runs the previous one"
-            self.journal("failed", {"reason": "not_applied", "message": message + "." + self._disarmed()})
-        elif not rebooted and self._boots_target_next(seen):
-            back = self._after_going_down(device.boot_id, device.since)
-            if back is None:
-                self._apply(seen, device.previous_digest)
-            else:
-                self._resume_apply(device, back)
+    # -- back ----------------------------------------------------------------------------------------------------------
+
+    def _go_back(self, before: Before, seen: Observation, reason: str, message: str) -> None:
+        self.journal("rolling_back", {"reason": reason, "message": message})
+        if before.is_booted(seen):
+            self._returned(before, seen, reason, message)  # its own boot checks were faster
         else:
-            # A power loss drops what was staged, and so may somebody on the device: nothing was proven either way.
-            self.journal("released", {"reason": "stage_lost", "message": "what was staged is not there any more"})
-            self._start(device, seen)
+            self._roll_back(before, seen, reason, message)
+
+    def _roll_back(self, before: Before, seen: Observation, reason: str, message: str, *, again: bool = False) -> None:
+        if self._is_target(seen.rollback):
+            # Booting the rollback slot would go forward.
+            self._cannot_go_back(f"{message}; its rollback slot holds the new image as well")
+            return
+        if seen.rollback is not None and not before.is_rollback(seen):
+            self._cannot_go_back(f"{message}; its rollback slot holds {seen.rollback} instead of {before.digest}")
+            return
+        asked = None
+        try:
+            queued = self.port.queue_rollback()
+            if queued.next_boot == "booted":
+                self._cannot_go_back(f"{message}; the rollback was asked for, but does not boot next")
+                return
+            asked = queued.boot_id
+            self.journal("rolling_back", {"reason": reason, "message": message, "boot_id": asked})
+            self.port.reboot([queued.rollback] if queued.rollback else [])
+        except Unreachable:
+            pass
+        except DeviceError as error:
+            back = self._after_going_down(seen.boot_id)
+            if back is None:
+                self._cannot_go_back(f"{message}; going back failed: {error.message}")
+            else:
+                self._came_up_on_its_way_back(before, back, reason, message, again)
+            return
+        back = self.port.await_boot(asked, self.spec.apply.reboot_timeout) if asked is not None else None
+        if back is None:
+            silence = f"no answer while going back ({message})"
+            if again:
+                self.journal("silent", {"reason": "silent", "message": silence})
+                return
+            back = self._await_answer(silence)
+        if back is not None:
+            self._came_up_on_its_way_back(before, back, reason, message, again)
+
+    def _came_up_on_its_way_back(
+        self, before: Before, seen: Observation, reason: str, message: str, again: bool
+    ) -> None:
+        if self._is_target(seen.booted) and not again:
+            self._roll_back(before, seen, reason, message, again=True)
+        else:
+            self._returned(before, seen, reason, message)
+
+    def _returned(self, before: Before, seen: Observation, reason: str, message: str) -> None:
+        if before.is_booted(seen):
+            self._gave_up("rolled_back", reason, message, seen)
+        elif self._is_target(seen.booted):
+            self._cannot_go_back(f"{message}; it came up on the new image again")
+        else:
+            self._inconsistent(before, seen)
+
+    def _cannot_go_back(self, message: str) -> None:
+        self.journal("inconsistent", {"reason": "rollback_failed", "message": message})
 
     def _resume_rollback(self, device: Device, seen: Observation) -> None:
+        before = Before.of(device)
         reason, message = device.reason or "unhealthy", device.message or "going back"
-        if device.previous_digest is not None and seen.booted == device.previous_digest:
-            self._returned(device.previous_digest, seen, reason, message)
-        elif self._is_target(seen.booted) and device.reboots_asked >= _MOST_REBOOTS_ASKED:
-            message = f"asked {device.reboots_asked} times to reboot into the previous image, it still runs the new one"
-            self.journal("inconsistent", {"reason": "rollback_failed", "message": message})
-        elif self._is_target(seen.booted):
-            self._roll_back(seen, device.previous_digest, reason, message)
+        if before.is_booted(seen):
+            self._returned(before, seen, reason, message)
+        elif not self._is_target(seen.booted):
+            self._inconsistent(before, seen)
+        elif device.reboots_asked >= _MOST_REBOOTS_ASKED:
+            self._cannot_go_back(
+                f"asked {device.reboots_asked} times to reboot into the previous image, it still runs the new one"
+            )
+        elif device.reboots_asked and seen.boot_id == device.boot_id:
+            back = self._after_going_down(device.boot_id, device.since)
+            if back is None:
+                self._roll_back(before, seen, reason, message)
+            else:
+                self._resume_rollback(device, back)
         else:
-            self._inconsistent(seen, device.previous_digest)
+            self._roll_back(before, seen, reason, message)
+
+    # -- silence -------------------------------------------------------------------------------------------------------
 
     def _unanswered(self, device: Device, message: str) -> None:
         if device.device_class is DeviceClass.UNTOUCHED:
@@ -451,6 +471,27 @@ class Update:
         seen = self.port.await_boot(None, remaining) if remaining > 0 else None
         return seen or self._await_answer("no answer when its update was to go on")
 
+    def _await_answer(self, message: str, boot_id: str | None = None) -> Observation | None:
+        """A touched device fell silent: wait for it, until its grace or this pass is over.
+
+        With a ``boot_id`` only an answer from another boot counts.
+        """
+        self.journal("silent", {"reason": "silent", "message": message})
+        return self._await_until(self.now() + self.spec.apply.contact_grace, boot_id)
+
+    def _await_until(self, grace_ends: float, boot_id: str | None) -> Observation | None:
+        remaining = min(grace_ends, self.deadline) - self.now()
+        seen = self.port.await_boot(boot_id, remaining) if remaining > 0 else None
+        if seen is None and self.now() >= grace_ends:
+            self.journal("lost", {"reason": "silent", "message": "no answer since its reboot"})
+        return seen
+
+    def _after_going_down(self, boot_id: str | None, since: float | None = None) -> Observation | None:
+        """What answers from another boot soon after ``since`` (now, when not given); None when nothing does."""
+        patience = min(_GOING_DOWN_SECONDS, self.spec.apply.reboot_timeout)
+        remaining = patience if since is None else since + patience - self.now()
+        return self.port.await_boot(boot_id, remaining) if remaining > 0 else None
+
     def _unfit_to_ask(self, device: Device, error: DeviceError) -> None:
         data = {"reason": error.reason, "message": error.message}
         if device.device_class is DeviceClass.FLIGHT:
@@ -461,6 +502,26 @@ class Update:
             self.journal("incompatible", data)
         elif device.state is not DeviceState.DEFERRED or device.message != error.message:
             self.journal("deferred", {**data, "attempt": False})
+
+    # -- what boots next -----------------------------------------------------------------------------------------------
+
+    def _disarmed(self, seen: Observation | None = None, *, unless: Observation | None = None) -> str:
+        """Make sure that a later reboot of a device that was given up applies nothing; empty when it is so."""
+        try:
+            self._disarm(seen or self.port.observe(), unless)
+        except (Unreachable, DeviceError):
+            return " What boots next could not be changed and may apply at its next reboot."
+        return ""
+
+    def _disarm(self, seen: Observation, unless: Observation | None = None) -> None:
+        """Have it boot again what it runs, ``unless`` what boots next is what it was before anything was done to it."""
+        if seen.next_boot not in ("staged", "rollback"):
+            return
+        if unless is not None and (seen.next_boot, seen.staged) == (unless.next_boot, unless.staged):
+            return
+        if seen.booted is None:
+            raise DeviceError("unexpected", "what it runs has no digest by which it could be told to stay there")
+        self.port.stage(f"{self.target.image}@{seen.booted}", [seen.booted])
 
     def _is_target(self, digest: str | None) -> bool:
         return digest is not None and digest in self.target.accept

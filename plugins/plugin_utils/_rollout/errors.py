@@ -17,3 +17,9 @@ class RolloutError(Exception):
         self.cause = cause
         self.remedy = remedy
         self.reason = reason
+
+
+CONTROLLER_REASONS = frozenset(
+    {"ledger_unwritable", "ledger_unreadable", "ledger_damaged", "superseded_controller", "orphaned"}
+)
+"""Reasons for which a run cannot go on at all, whatever its devices do."""

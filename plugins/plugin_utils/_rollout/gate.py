@@ -64,8 +64,13 @@ def evaluate(rollout: Rollout, index: int, now: float) -> Verdict:
     return Pass()
 
 
+def late_failure(rollout: Rollout, index: int) -> Stop | None:
+    """The rules that go on watching a wave after it passed."""
+    return exceeds_budget(rollout, index) or _untrusted(rollout.in_wave(index))
+
+
 def exceeds_budget(rollout: Rollout, index: int) -> Stop | None:
-    """The rule that goes on watching a wave after it passed: too many charged devices."""
+    """Too many charged devices."""
     devices = rollout.in_wave(index)
     charged = count(devices).charged
     budget = failure_budget(rollout, index)
@@ -83,19 +88,23 @@ def _stops(rollout: Rollout, index: int, devices: tuple[Device, ...], counts: Co
     if counts.charged and 100 * still_possible < threshold * counts.total:
         numbers = f"at most {still_possible} of {counts.total} can still succeed, fewer than {threshold}%"
         return Stop("threshold_unreachable", numbers, _charged(devices))
+    return _untrusted(devices) or _unproven_variant(rollout, index, devices)
+
+
+def _untrusted(devices: tuple[Device, ...]) -> Stop | None:
     alarming = tuple(d.host for d in devices if d.state is DeviceState.INCONSISTENT or d.reason in _NEVER_EXCUSED)
-    if alarming:
-        return Stop(
-            "untrusted_content", f"{len(alarming)} neither on the new nor on the old image, or refused it", alarming
-        )
-    return _unproven_variant(rollout, index, devices)
+    if not alarming:
+        return None
+    return Stop(
+        "untrusted_content", f"{len(alarming)} neither on the new nor on the old image, or refused it", alarming
+    )
 
 
 def _unproven_variant(rollout: Rollout, index: int, devices: tuple[Device, ...]) -> Stop | None:
     """A variant whose every earlier device failed, however small the budget it failed within, goes no further."""
     for variant in sorted({device.variant for device in devices if device.device_class is DeviceClass.UNTOUCHED}):
         earlier = tuple(d for d in rollout.devices.values() if d.variant == variant and d.wave < index)
-        proven = any(d.state in (DeviceState.SUCCEEDED, DeviceState.CURRENT) for d in earlier)
+        proven = any(d.proves_its_variant for d in earlier)
         hopeful = any(d.device_class in (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT) for d in earlier)
         if _charged(earlier) and not proven and not hopeful:
             return Stop(
@@ -124,13 +133,11 @@ def _waits(rollout: Rollout, index: int, devices: tuple[Device, ...], counts: Co
             return Stop("coverage_timeout", numbers, _unfinished(devices))
         covered_at = deadline
     if counts.disrupted:
-        down = tuple(d for d in devices if d.device_class is DeviceClass.FLIGHT and d.state is not DeviceState.STAGED)
-        grace = rollout.plan.spec.apply.contact_grace
-        silent = [d.since + grace for d in down if d.state is DeviceState.SILENT]
-        return Wait("draining", f"{counts.disrupted} in the middle of their update", min(silent, default=None))
+        # Only who looks for a silent device can tell that it is lost, so time alone changes nothing.
+        return Wait("draining", f"{counts.disrupted} in the middle of their update")
     soaked_at = (now if covered_at is None else covered_at) + rules.soak
     if now < soaked_at:
-        return Wait("soak", "watching those already updated", soaked_at)
+        return Wait("soak", "time for trouble to show", soaked_at)
     return None
 
 

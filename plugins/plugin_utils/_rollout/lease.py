@@ -10,6 +10,7 @@ two of them march; instead its holder is looked up: a process that is gone gave 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -47,7 +48,10 @@ def take(directory: Path, candidate: Holder, is_alive: Callable[[Holder], bool])
             )
     temporary = directory / f"lease.json.{candidate.pid}"
     try:
-        temporary.write_text(json.dumps(asdict(candidate)) + "\n", encoding="utf-8")
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(candidate)) + "\n")
+            file.flush()
+            os.fsync(file.fileno())  # an empty lease after a power loss would be in everybody's way
         temporary.replace(directory / "lease.json")
     except OSError as error:
         raise RolloutError(

@@ -55,6 +55,18 @@ class Ledger:
         """Every event, oldest first. A torn last line, which was never acknowledged, is ignored."""
         return [Event.from_dict(document) for document in self._documents()]
 
+    def position(self) -> int:
+        """Where the next event will be written, in bytes."""
+        return self._path.stat().st_size
+
+    def read_since(self, position: int) -> list[Event]:
+        """The events written after ``position``, without a look at those before them."""
+        with self._path.open("rb") as file:
+            file.seek(position)
+            news = file.read()
+        complete = news[: news.rfind(b"\n") + 1]
+        return [Event.from_dict(self._line(line, 0)) for line in complete.splitlines()]
+
     def append(self, events: Sequence[Event], epoch: int) -> None:
         """Add events durably, all or none of them acknowledged, if ``epoch`` is not older than the last one."""
         if not events:

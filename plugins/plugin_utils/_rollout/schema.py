@@ -120,6 +120,7 @@ REMEDIES = {
     "name": "Give it a name of lower-case letters, digits, dots, dashes and underscores.",
     "id": "Give the rollout an id never used before, such as skorion-1.1.0; it names the folder of its ledger.",
     "schema": "Write `schema: 1`.",
+    "stratify_by": "Write [variant], which cuts every variant into waves of its own, or [] for the fleet as a whole.",
     "percent": "Percents are whole numbers from 1 to 100 and cumulative: 10 then 50 means 40 more.",
 }
 

@@ -90,6 +90,7 @@ class RolloutPhase(str, Enum):
 class Device:
     """One device in one rollout. ``since`` is when its state began (seconds since the epoch).
 
+    ``proven`` says of a device that ran the target before anything was done to it that its checks are green.
     ``phase`` is the last state that was an intent (staging, applying, rolling_back) or its outcome, kept while the
     device is silent or lost; ``boot_id`` is the one read before the last reboot that was asked for.
     ``reboots_asked`` counts the reboots meant for the update, or for the way back once that began. ``taken_over`` says
@@ -105,11 +106,14 @@ class Device:
     boot_id: str | None = None
     previous_digest: str | None = None
     previous_version: str | None = None
+    previous_deployment: str | None = None
+    previous_rollback: str | None = None
     booted_digest: str | None = None
     boot_seconds: float | None = None
     stage_attempts: int = 0
     reboots_asked: int = 0
     taken_over: bool = False
+    proven: bool = False
     failed_units: tuple[str, ...] = ()
     reason: str | None = None
     message: str | None = None
@@ -117,6 +121,11 @@ class Device:
     @property
     def device_class(self) -> DeviceClass:
         return _CLASS_OF[self.state]
+
+    @property
+    def proves_its_variant(self) -> bool:
+        """Whether its variant is known to work by it."""
+        return self.state is DeviceState.SUCCEEDED or (self.state is DeviceState.CURRENT and self.proven)
 
     @property
     def may_heal(self) -> bool:
@@ -194,6 +203,16 @@ def count(devices: Iterable[Device]) -> Counts:
         tally[DeviceClass.UNTOUCHED],
         disrupted,
     )
+
+
+def answers_by(rollout: Rollout, device: Device) -> float:
+    """When a device that was touched has to have answered (seconds since the epoch); later it is lost."""
+    spec = rollout.plan.spec
+    if device.state is DeviceState.SILENT:
+        return device.since + spec.apply.contact_grace
+    # A controller that works on it says so in this time, or is gone.
+    busy = spec.apply.reboot_timeout + 2 * spec.verify.timeout + spec.verify.settle
+    return device.since + busy + spec.apply.contact_grace
 
 
 def coverage_needed(rollout: Rollout, index: int) -> int:
@@ -331,7 +350,16 @@ _STATE_AFTER = {
 _PHASES = frozenset(
     {DeviceState.STAGING, DeviceState.STAGED, DeviceState.APPLYING, DeviceState.VERIFYING, DeviceState.ROLLING_BACK}
 )
-_REMEMBERED = ("boot_id", "previous_digest", "previous_version", "booted_digest", "boot_seconds")
+_REMEMBERED = (
+    "boot_id",
+    "previous_digest",
+    "previous_version",
+    "previous_deployment",
+    "previous_rollback",
+    "booted_digest",
+    "boot_seconds",
+    "proven",
+)
 
 
 def _device_after(before: Device, event: Event) -> Device:

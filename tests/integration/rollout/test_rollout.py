@@ -166,13 +166,17 @@ def test_a_silent_device_is_charged_and_heals_when_it_is_heard_of_again(fleet: S
     assert fleet.boots("kde-2") == 2
 
 
-def test_an_update_that_was_not_finalised_is_a_failure(fleet: SimulatedFleet) -> None:
+def test_an_update_that_was_not_finalised_is_tried_again_by_the_next_run(fleet: SimulatedFleet) -> None:
+    """A power cut at the reboot looks the same."""
     fleet.add("kde-1", "kde", faults=["finalize-failure"])
     before = fleet.booted("kde-1")
-    run = fleet.roll_out(fleet.spec("v1.1.0"))
-    assert run.rc == 2
-    assert fleet.states("to-v1.1.0") == {"kde-1": "failed"}
+    spec = fleet.spec("v1.1.0")
+    run = fleet.roll_out(spec)
+    assert run.rc == 0, run.output
+    assert fleet.states("to-v1.1.0") == {"kde-1": "deferred"}
     assert fleet.booted("kde-1") == before
+    fleet.roll_out(spec)
+    assert fleet.states("to-v1.1.0") == {"kde-1": "succeeded"}
 
 
 def test_an_image_that_does_not_fit_is_charged_and_does_not_pass_its_canary(fleet: SimulatedFleet) -> None:
@@ -237,11 +241,28 @@ def test_become_does_not_leave_the_simulated_device(fleet: SimulatedFleet, tmp_p
 def test_one_host_that_cannot_be_addressed_does_not_stop_the_others(fleet: SimulatedFleet) -> None:
     fleet.add("kde-1")
     fleet.add("kde-2")
-    spec = fleet.spec("v1.1.0", waves=[], wave_defaults={"soak": "0s", "min_coverage": 50})
+    rules = {"soak": "0s", "min_coverage": 50}
+    spec = fleet.spec("v1.1.0", waves=[], wave_defaults=rules, pace={"parallel": 1})
     inventory = fleet.root / "broken.yml"
     inventory.write_text("all: {hosts: {kde-0: {ansible_connection: no.such.one, bootc_variant: kde}}}\n")
-    fleet.roll_out(spec, "-i", str(inventory))
+    for _unused in range(2):  # alone in its batch, it would end the whole run, and every later one
+        run = fleet.roll_out(spec, "-i", str(inventory))
+        assert run.rc == 0, run.output
     assert {fleet.booted("kde-1"), fleet.booted("kde-2")} == {fleet.digest("kde", "v1.1.0")}
+    summary = fleet.summary("to-v1.1.0")
+    assert fleet.states("to-v1.1.0") == {"kde-0": "deferred", "kde-1": "succeeded", "kde-2": "succeeded"}
+    assert "no.such.one" in str([device["message"] for device in summary["devices"]])
+    assert summary["phase"] == "completed"
+
+
+def test_a_device_does_not_start_after_another_of_its_batch_spent_the_budget(fleet: SimulatedFleet) -> None:
+    for number in (1, 2, 3):
+        fleet.add(f"kde-{number}")
+    spec = fleet.spec("v1.2.0", waves=[{"name": "canary", "count": 2}])
+    run = fleet.roll_out(spec, "--forks", "1")
+    assert run.rc == 2
+    assert sorted(fleet.states("to-v1.2.0").values()) == ["pending", "pending", "rolled_back"]
+    assert sorted(fleet.boots(host) for host in fleet.hosts) == [1, 1, 3]
 
 
 def test_status_shows_who_runs_what_and_changes_nothing(fleet: SimulatedFleet) -> None:

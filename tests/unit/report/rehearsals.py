@@ -48,7 +48,7 @@ class Rehearsal:
     previous_version: str = "v1.0.0"
     boot_seconds: Any = None
     patience: float = 90000.0
-    contact_grace: str = "1h"
+    contact_grace_seconds: int = 3600
 
     def run(self) -> Report:
         spec = parse_spec(
@@ -67,7 +67,7 @@ class Rehearsal:
                 ],
                 "waves": self.waves,
                 "wave_defaults": dict(self.rules),
-                "apply": {"contact_grace": self.contact_grace},
+                "apply": {"contact_grace": f"{self.contact_grace_seconds}s"},
             }
         )
         targets = {v.name: target_of(v, [], None, None) for v in spec.variants}
@@ -89,8 +89,6 @@ class Rehearsal:
                 now = max(event.at for event in told) + 1
             elif wait is not None and wait.until is not None:
                 now = wait.until
-            elif any(device.state.value == "silent" for device in rollout.devices.values()):
-                now += 3600
             else:
                 break
         final = derive(events)
@@ -117,7 +115,9 @@ class Rehearsal:
         ]
         if fate in ("lost", "silent"):
             data = {"reason": "silent", "message": "no answer after its reboot"}
-            return [*events, Event("silent", staged + 1200, host, data=data)]
+            silent = Event("silent", staged + 1200, host, data=data)
+            lost = Event("lost", silent.at + self.contact_grace_seconds, host, data=data)
+            return [*events, silent, lost] if fate == "lost" else [*events, silent]
         events.append(Event("booted", booted, host, data={"booted_digest": new, "boot_seconds": boot}))
         if fate == "unhealthy":
             data = {"reason": "unhealthy", "message": self.message}

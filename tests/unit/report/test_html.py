@@ -130,9 +130,7 @@ def test_a_hold_says_why_who_and_what_to_do(held: Report) -> None:
 
 def test_a_wait_says_for_what_and_until_when(soaking: Report) -> None:
     words = Page(rollout_html(soaking.summary, soaking.events, MADE)).words
-    assert re.search(
-        r"Waits for the soak time to end watching those already updated, until 2026-08-01 06:\d\d UTC", words
-    )
+    assert re.search(r"Waits for the soak time to end time for trouble to show, until 2026-08-01 06:\d\d UTC", words)
     assert "Held in" not in words
 
 

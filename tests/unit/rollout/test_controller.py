@@ -287,7 +287,14 @@ def test_a_rollout_run_right_now_is_not_taken_over(tmp_path: Path) -> None:
     assert f"being run right now by bob (process {holder.pid}" in error.cause
 
 
-@pytest.mark.parametrize("kind", ["applying", "booted", "rolling_back", "silent"])
+def test_a_silent_device_does_not_block_the_release_that_mends_it(tmp_path: Path) -> None:
+    start(tmp_path, R1)
+    tell(tmp_path, R1, *told("silent", "d001"))
+    end(tmp_path, R1)
+    assert start(tmp_path, whole("r2", supersedes=["r1"])).epoch == 1
+
+
+@pytest.mark.parametrize("kind", ["applying", "booted", "rolling_back"])
 def test_a_rollout_with_devices_in_the_middle_of_it_is_not_taken_over(tmp_path: Path, kind: str) -> None:
     start(tmp_path, R1)
     tell(tmp_path, R1, *told(kind, "d001"))
@@ -334,7 +341,7 @@ def test_a_completed_rollout_keeps_the_devices_its_successor_does_not_know(tmp_p
     assert batches(old.rollout, skip=()) == (("d001",),)
 
 
-@pytest.mark.parametrize("kind", ["applying", "silent"])
+@pytest.mark.parametrize("kind", ["applying", "booted", "rolling_back"])
 def test_a_latecomer_in_the_middle_of_its_update_is_finished_by_its_completed_rollout(
     tmp_path: Path, kind: str
 ) -> None:
@@ -469,6 +476,45 @@ def test_a_device_that_left_in_the_middle_of_its_update_is_lost_when_its_grace_i
     time.sleep(601)
     start(tmp_path, R1, HOSTS[1:])
     assert states(tmp_path, R1)["d000"] is DeviceState.LOST
+
+
+def test_a_device_silent_while_nobody_ran_the_rollout_is_looked_for_before_it_is_lost(
+    tmp_path: Path, time: FakeTime
+) -> None:
+    start(tmp_path, R1)
+    tell(tmp_path, R1, *told("silent", "d000"))
+    time.sleep(86400)
+    start(tmp_path, R1)
+    assert states(tmp_path, R1)["d000"] is DeviceState.SILENT
+
+
+def test_a_device_given_to_another_variant_is_not_taken_back(tmp_path: Path) -> None:
+    start(tmp_path, R1)
+    end(tmp_path, R1)
+    moved = [Candidate(host, "gnome" if host == "d000" else "kde") for host in HOSTS]
+    open_rollout(tmp_path, R1, moved, never, dry_run=False, deadline=0)
+    assert states(tmp_path, R1)["d000"] is DeviceState.INCOMPATIBLE
+
+
+def test_a_wave_does_not_pass_because_its_only_device_is_missing_from_the_inventory(tmp_path: Path) -> None:
+    start(tmp_path, small_spec())
+    end(tmp_path, small_spec())
+    (canary,) = derive(Ledger(tmp_path, "r1").read()).plan.hosts[0]  # type: ignore[union-attr]
+    others = [host for host in HOSTS if host != canary]
+    error = refused(tmp_path, small_spec(), others, resolve=never)
+    assert error.reason == "no_hosts"
+    assert "everybody of wave canary" in error.cause
+
+
+def test_an_inventory_that_shrinks_in_small_steps_is_noticed(tmp_path: Path) -> None:
+    hosts = [f"h{number:02}" for number in range(20)]
+    start(tmp_path, small_spec(), hosts)
+    first = set(derive(Ledger(tmp_path, "r1").read()).plan.hosts[0])  # type: ignore[union-attr]
+    leaving = [host for host in hosts if host not in first]
+    start(tmp_path, small_spec(), [host for host in hosts if host not in leaving[:2]])
+    end(tmp_path, small_spec())
+    error = refused(tmp_path, small_spec(), [host for host in hosts if host not in leaving[:4]], resolve=never)
+    assert "4 of the 20 devices" in error.cause
 
 
 def test_the_inventory_of_another_fleet_does_not_complete_a_rollout(tmp_path: Path) -> None:

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.device import DeviceError, Unreachable, Update
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.device import Update
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port import DeviceError, Unreachable
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import (
     Device,
@@ -59,10 +60,11 @@ class Story:
     def kinds(self) -> list[str]:
         return [event.kind for event in self.told]
 
-    def run(self, draining: bool = False, patience: float = 0.0) -> Device:
+    def run(self, draining: bool = False, patience: float = 0.0, may_start: Callable[[], bool] | None = None) -> Device:
         target = self.rollout.plan.targets["kde"]
+        may_start = may_start or (lambda: not draining)
         update = Update(
-            self.device, self._journal, target, self.spec, self.time.now, self.time.now() + patience, draining
+            self.device, self._journal, target, self.spec, self.time.now, self.time.now() + patience, may_start
         )
         update.run(self.state)
         return self.state
@@ -107,7 +109,9 @@ UPDATED: dict[str, Any] = {"booted": NEW, "rollback": OLD, "boots": 1}
         ("wrong_content", ["staging", "failed"], "digest_mismatch", 0, OLD),
         ("silent", ["staging", "staged", "applying", "silent"], "silent", 1, NEW),
         ("never_reboots", ["staging", "staged", "applying", "silent"], "silent", 0, OLD),
-        ("unfinalised", ["staging", "staged", "applying", "failed"], "came_back_on_previous", 1, OLD),
+        ("unfinalised", ["staging", "staged", "applying", "deferred"], "stage_lost", 1, OLD),
+        ("degraded", ["staging", "staged", "applying", "booted", "succeeded"], None, 1, NEW),
+        ("sick_current", ["already_current"], "unhealthy", 0, NEW),
         ("falls_back", ["staging", "staged", "applying", "rolled_back"], "came_back_on_previous", 2, OLD),
         (
             "unhealthy",
@@ -187,6 +191,27 @@ RESUMED = [
     ("fell back while it was proven", VERIFYING, {"boots": 2, "rollback": NEW}, ["rolled_back"], 2),
     ("drifted to something else", APPLYING, {"boots": 1, "booted": OTHER}, ["inconsistent"], 1),
     ("drifted while it was proven", VERIFYING, {"boots": 2, "booted": OTHER}, ["inconsistent"], 2),
+    (
+        "rebooted by its user, fell back",
+        STAGED,
+        {"boots": 2, "rollback": NEW, "next_boot": "rollback"},
+        ["rolled_back"],
+        2,
+    ),
+    (
+        "fell back, goes forward next",
+        APPLYING,
+        {"boots": 2, "rollback": NEW, "next_boot": "rollback"},
+        ["rolled_back"],
+        2,
+    ),
+    (
+        "went back by itself, goes forward next",
+        BACK_QUEUED,
+        {"boots": 2, "rollback": NEW, "next_boot": "rollback"},
+        ["rolled_back"],
+        2,
+    ),
     ("rebooted by its user after staging", STAGED, UPDATED, ["booted", "succeeded"], 1),
     ("rebooted by its user while staging", STAGING, UPDATED, ["booted", "succeeded"], 1),
     ("killed before the rollback was queued", GOING_BACK, UPDATED, ["rolling_back", "rolled_back"], 2),
@@ -235,6 +260,7 @@ MOMENTS = [
     *(("good", kind) for kind in [*REBOOTED, "booted", "succeeded"]),
     *(("unhealthy", kind) for kind in [*REBOOTED, "booted", "rolling_back", "rolled_back"]),
     *(("falls_back", kind) for kind in [*REBOOTED, "rolled_back"]),
+    *(("degraded", kind) for kind in [*REBOOTED, "booted", "succeeded"]),
 ]
 
 
@@ -323,7 +349,7 @@ def test_a_device_that_loses_every_stage_in_silence_is_not_rebooted_for_ever() -
     tale = story()
     for _unused in range(6):
         tale.device.silent, tale.device.habit = False, "unfinalised"
-        tale.cut_before = "failed"
+        tale.cut_before = "deferred"
         try:
             tale.run()
         except Cut:
@@ -332,6 +358,22 @@ def test_a_device_that_loses_every_stage_in_silence_is_not_rebooted_for_ever() -
     tale.run()
     assert tale.device.boots == 3
     assert tale.state.state is DeviceState.FAILED
+
+
+def test_an_update_that_is_not_finalised_is_tried_again_before_it_is_charged() -> None:
+    """Holding the power button at the reboot looks the same, and says nothing of the release."""
+    tale = story("unfinalised")
+    states = [tale.run().state for _unused in range(3)]
+    assert states == [DeviceState.DEFERRED, DeviceState.DEFERRED, DeviceState.FAILED]
+    assert (tale.device.boots, tale.state.reason) == (3, "came_back_on_previous")
+
+
+def test_a_power_loss_at_the_reboot_costs_another_reboot_and_no_charge() -> None:
+    tale = story("unfinalised")
+    tale.run()
+    tale.device.habit = "good"
+    assert tale.run().state is DeviceState.SUCCEEDED
+    assert tale.device.boots == 2
 
 
 def test_a_device_that_never_goes_back_is_not_asked_for_ever() -> None:
@@ -347,6 +389,13 @@ def test_a_target_in_the_rollback_slot_is_not_downloaded_again() -> None:
     tale = story(rollback=NEW)
     assert tale.run().state is DeviceState.SUCCEEDED
     assert "stage" not in tale.device.calls
+
+
+def test_on_ostree_a_target_in_the_rollback_slot_is_deployed_anew() -> None:
+    """The deployment in the slot has the /etc of the day when it was made."""
+    tale = story(rollback=NEW, backend="ostree")
+    assert tale.run().state is DeviceState.SUCCEEDED
+    assert "queue_rollback" not in tale.device.calls
 
 
 def test_a_target_that_is_armed_already_is_not_staged_again() -> None:
@@ -470,6 +519,123 @@ def test_units_that_failed_before_the_reboot_are_noted() -> None:
     assert tale.run().failed_units == ("old.service",)
 
 
+def test_a_unit_that_fails_while_the_image_is_staged_is_no_fault_of_the_image() -> None:
+    class Failing(FakeDevice):
+        def reboot(self, expect: Any) -> Any:
+            asked = super().reboot(expect)
+            self.habit = "degraded"
+            return replace(asked, failed_units=("old.service",))
+
+    assert Story(Failing()).run().state is DeviceState.SUCCEEDED
+
+
+def test_nothing_starts_when_the_others_of_its_batch_failed_meanwhile() -> None:
+    tale = story()
+    assert tale.run(may_start=lambda: False).state is DeviceState.PENDING
+    assert tale.kinds == []
+
+
+def test_a_device_that_staged_while_the_others_failed_does_not_reboot() -> None:
+    tale = story()
+    answers = iter([True, False])
+    assert tale.run(may_start=lambda: next(answers)).state is DeviceState.PENDING
+    assert tale.kinds == ["staging", "staged", "released"]
+    assert (tale.device.boots, tale.device.next_boot) == (0, "booted")
+
+
+class GoingDown(FakeDevice):
+    """Asked to reboot by a controller that died: it answers once more, nonsense when asked again, and is then down."""
+
+    def reboot(self, expect: Any) -> Any:
+        if not self.boots or self.next_boot == "rollback":
+            super().reboot(expect)
+        raise DeviceError("unexpected", "bootc was ended by signal 15")
+
+
+def test_a_device_that_is_going_down_when_it_is_asked_again_is_not_charged() -> None:
+    tale = Story(GoingDown())
+    assert tale.run().state is DeviceState.SUCCEEDED
+    assert tale.device.boots == 1
+
+
+def test_a_device_that_is_going_down_on_its_way_back_is_not_inconsistent() -> None:
+    tale = Story(GoingDown("unhealthy"))
+    assert tale.run().state is DeviceState.ROLLED_BACK
+    assert tale.device.boots == 2
+
+
+@pytest.mark.parametrize("told", [APPLYING, BACK_QUEUED], ids=["forward", "back"])
+def test_a_reboot_that_an_earlier_run_asked_for_is_not_asked_for_again_while_it_begins(told: list[Any]) -> None:
+    class Slow(FakeDevice):
+        def await_boot(self, boot_id: str | None, seconds: float) -> Any:
+            if boot_id == str(self.boots) and seconds <= 30:
+                self.power_cycle(orderly=True)
+            return super().await_boot(boot_id, seconds)
+
+    device = Slow(staged=NEW, next_boot="staged") if told is APPLYING else Slow(**UPDATED, next_boot="rollback")
+    tale = Story(device, told=[Event(kind, BEGIN, HOST, data=data) for kind, data in told])
+    assert tale.run().state in (DeviceState.SUCCEEDED, DeviceState.ROLLED_BACK)
+    assert "reboot" not in device.calls
+
+
+def test_a_reboot_by_its_user_between_staging_and_asking_is_proven_like_ours() -> None:
+    class Impatient(FakeDevice):
+        def reboot(self, expect: Any) -> Any:
+            self.power_cycle(orderly=True)
+            raise DeviceError("unexpected", "It was not rebooted: what would boot next runs already.")
+
+    tale = Story(Impatient())
+    assert tale.run().state is DeviceState.SUCCEEDED
+    assert tale.device.boots == 1
+
+
+@pytest.mark.parametrize("reason", ["busy", "timeout"])
+def test_a_device_too_busy_to_reboot_is_asked_again_and_not_charged(reason: str) -> None:
+    tale = story()
+    tale.device.faults["reboot"] = [DeviceError(reason, "rpm-ostree is at work")]
+    assert tale.run().state is DeviceState.STAGED
+    assert tale.run().state is DeviceState.SUCCEEDED
+
+
+def test_a_rollback_slot_with_somebody_elses_image_is_not_booted() -> None:
+    tale = story("unhealthy", told=GOING_BACK, booted=NEW, rollback=OTHER, boots=1)
+    assert tale.run().state is DeviceState.INCONSISTENT
+    assert (tale.device.boots, tale.device.next_boot) == (1, "booted")
+
+
+def test_the_previous_deployment_is_known_again_although_its_digest_is_told_otherwise() -> None:
+    """bootc 1.16.4 began to report manifests where older ones report configurations (composefs)."""
+
+    class Renaming(FakeDevice):
+        def _seen(self) -> Any:
+            seen = super()._seen()
+            deployments = {"booted_deployment": f"v-{self.booted}", "rollback_deployment": f"v-{self.rollback}"}
+            if self.booted == NEW and self.rollback == OLD:
+                deployments["rollback"] = OTHER
+            return replace(seen, **deployments)
+
+        def reboot(self, expect: Any) -> Any:
+            return super().reboot([OLD if digest_ == OTHER else digest_ for digest_ in expect])
+
+    tale = Story(Renaming("unhealthy"))
+    assert tale.run().state is DeviceState.ROLLED_BACK
+    assert tale.device.booted == OLD
+
+
+def test_what_the_device_had_staged_itself_survives_a_stage_of_ours_that_failed() -> None:
+    tale = story(staged=OTHER, next_boot="staged")
+    tale.device.faults["stage"] = [DeviceError("network", "no route")]
+    assert tale.run().state is DeviceState.DEFERRED
+    assert (tale.device.staged, tale.device.next_boot) == (OTHER, "staged")
+
+
+def test_the_same_content_under_another_digest_is_nothing_to_update() -> None:
+    tale = story()
+    tale.device.faults["stage"] = [DeviceError("same_content", "it runs this content already")]
+    state = tale.run()
+    assert (state.state, state.proven, tale.device.boots) == (DeviceState.CURRENT, False, 0)
+
+
 def test_a_device_that_answers_late_on_its_way_back_has_gone_back() -> None:
     class Slow(FakeDevice):
         def await_boot(self, boot_id: str | None, seconds: float) -> Any:
@@ -530,7 +696,7 @@ def test_a_silent_device_is_lost_when_its_grace_ends_within_the_run() -> None:
     assert tale.time.now() - BEGIN < 800
 
 
-@pytest.mark.parametrize(("told", "kind"), [(APPLYING, "released"), (VERIFYING, "failed")])
+@pytest.mark.parametrize(("told", "kind"), [(APPLYING, "released"), (VERIFYING, "rolled_back")])
 def test_a_device_met_in_the_middle_of_its_reboot_is_waited_for(told: list[Any], kind: str) -> None:
     tale = story(told=told)
     tale.device.faults["observe"] = [Unreachable()]
@@ -550,10 +716,10 @@ class Flapping(FakeDevice):
         self.time.sleep(1)
         return super().await_boot(boot_id, seconds)
 
-    def health(self, known_failed_units: Any) -> Any:
+    def health(self, known_failed_units: Any, *, settle: bool = True) -> Any:
         if self.loses == "health":
             raise Unreachable
-        return super().health(known_failed_units)
+        return super().health(known_failed_units, settle=settle)
 
     def queue_rollback(self) -> Any:
         if self.loses == "queue_rollback":
@@ -596,9 +762,15 @@ def test_bootc_hanging_is_told_once(told: list[Any], kinds: list[str]) -> None:
     assert tale.device.boots == 0
 
 
-def test_bootc_hanging_after_the_reboot_is_no_success() -> None:
+def test_bootc_that_is_busy_for_a_while_after_the_reboot_is_asked_again() -> None:
     tale = story()
     tale.device.faults["health"] = [HUNG]
+    assert tale.run().state is DeviceState.SUCCEEDED
+
+
+def test_bootc_hanging_after_the_reboot_is_no_success() -> None:
+    tale = story()
+    tale.device.faults["health"] = [HUNG, HUNG]
     assert tale.run().state is DeviceState.ROLLED_BACK
     assert (tale.state.reason, tale.device.booted) == ("timeout", OLD)
 
@@ -630,9 +802,9 @@ def test_units_that_failed_before_are_known_when_its_health_is_checked_after_a_c
     class Noting(FakeDevice):
         known: list[list[str]]
 
-        def health(self, known_failed_units: Any) -> Any:
+        def health(self, known_failed_units: Any, *, settle: bool = True) -> Any:
             self.known = [*getattr(self, "known", []), list(known_failed_units)]
-            return super().health(known_failed_units)
+            return super().health(known_failed_units, settle=settle)
 
     device = Noting(**UPDATED)
     events = [Event(kind, BEGIN, HOST, data=data) for kind, data in APPLYING]

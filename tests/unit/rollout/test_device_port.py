@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.skorionos.bootc.plugins.plugin_utils import _device_port
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._device_port import ModulePort, observation
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.device import DeviceError, Reboot, Unreachable
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port import DeviceError, Reboot, Unreachable
 
 from tests.fleet_model import OLD, digest, small_spec
 
@@ -171,3 +171,42 @@ def test_health_is_asked_for_as_the_spec_says() -> None:
 def test_health_without_a_status_proves_nothing() -> None:
     with pytest.raises(DeviceError, match="did not answer"):
         port({"healthy": True, "bootc": None})[0].health([])
+
+
+def test_a_current_device_is_checked_without_the_time_to_settle() -> None:
+    device, calls = port({"healthy": True, "bootc": status(), "checks": []}, verify={"settle": "5s"})
+    assert device.health([], settle=False).healthy
+    assert calls.asked[0][1]["settle"] == 0
+
+
+def test_a_device_that_lies_about_types_and_lengths_harms_nobody() -> None:
+    lie = {"booted": {"digest": ["x"], "version": {}}, "is_bootc": "yes", "next_boot": 5, "staged": "x"}
+    seen = observation({"boot_id": 7, "bootc": lie, "failed_units": [1, "a.service", None]})
+    assert (seen.boot_id, seen.booted, seen.booted_version, seen.is_bootc, seen.next_boot) == (
+        None,
+        None,
+        None,
+        False,
+        None,
+    )
+    assert seen.failed_units == ("a.service",)
+    assert len(str(observation({"bootc": {"booted": {"version": "v" * 200_000}}}).booted_version)) == 300
+    checks = ["x", {"name": 5, "passed": 1, "detail": "d" * 9000}]
+    health = port({"healthy": 1, "bootc": status(), "checks": checks})[0].health([])
+    assert not health.healthy
+    assert len(health.complaint) <= 800
+    assert port({"verdict": None, "failed_units": 5})[0].reboot([]).failed_units == ()
+
+
+def test_changes_are_told_by_the_modules_and_not_by_the_story() -> None:
+    device, _calls = port({"bootc": status(), "changed": False}, {"bootc": status(), "changed": True})
+    device.observe()
+    assert device.changed is False
+    device.stage("r/i@" + NEW, (NEW,))
+    assert device.changed is True
+
+
+def test_the_same_content_under_another_digest_is_told() -> None:
+    with pytest.raises(DeviceError) as caught:
+        port({"bootc": status(), "same_content": "booted"})[0].stage("r/i@" + NEW, (NEW,))
+    assert caught.value.reason == "same_content"

@@ -1,0 +1,94 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The device as a rollout sees it: what can be asked of it, what it answers, and how it can fail to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class Unreachable(Exception):
+    """The device did not answer; the text says what the connection said."""
+
+
+class DeviceError(Exception):
+    """The device answered that it cannot. ``reason`` is one of the error kinds of the device modules."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a device says of itself at one moment. Digests are those of the slots; None where a slot is empty.
+
+    ``booted_deployment`` and ``rollback_deployment`` identify deployments on the device itself: they stay the same when
+    another release of bootc reports another kind of digest for the same image.
+    """
+
+    boot_id: str | None
+    is_bootc: bool
+    backend: str | None = None
+    booted: str | None = None
+    booted_version: str | None = None
+    booted_deployment: str | None = None
+    staged: str | None = None
+    rollback: str | None = None
+    rollback_deployment: str | None = None
+    next_boot: str | None = None
+    failed_units: tuple[str, ...] = ()
+    obstacle: tuple[str, str] | None = None
+    """Reason and message of why bootc cannot update this host at all, if so."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """What the checks said, and what was true of the device when they were done."""
+
+    healthy: bool
+    after: Observation
+    checks: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def complaint(self) -> str:
+        """What the failed checks said."""
+        failed = [check for check in self.checks if not check.get("passed")]
+        return "; ".join(f"{check.get('name')}: {check.get('detail')}" for check in failed)[:800]
+
+
+@dataclass(frozen=True)
+class Reboot:
+    """What was true when the reboot was asked for."""
+
+    boot_id: str | None
+    failed_units: tuple[str, ...] = ()
+
+
+class Port(Protocol):
+    """The device, as the flow needs it. Every call may raise Unreachable or DeviceError."""
+
+    def observe(self) -> Observation: ...
+
+    def stage(self, reference: str, accept: Sequence[str]) -> Observation:
+        """Have the image boot next; returns what is true then."""
+
+    def queue_rollback(self) -> Observation:
+        """Have the rollback slot boot next, discarding what is staged."""
+
+    def reboot(self, expect: Sequence[str]) -> Reboot:
+        """Ask for a reboot into one of ``expect``; returns at once."""
+
+    def await_boot(self, boot_id: str | None, seconds: float) -> Observation | None:
+        """Wait for an answer with another boot id; None when there is none within ``seconds``."""
+
+    def health(self, known_failed_units: Sequence[str], *, settle: bool = True) -> Health:
+        """Run the checks until the timeout is over; with ``settle`` they have to stay green for the settle time."""
+
+
+Journal = Callable[[str, Mapping[str, Any]], None]
+"""Records one event of this device: kind and data. Returns only when that is durable."""
