@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import fleet_text
 
@@ -31,6 +32,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return {**result, "changed": False, "fleet": rows}
 
 
+def _variant(variables: Mapping[str, Any]) -> str | None:
+    try:
+        variant = variables.get("bootc_variant")
+    except AnsibleError:  # one host's broken variable must not cost the table of all
+        return "?"
+    return None if variant is None else str(variant)
+
+
 def _row(host: str, variables: Mapping[str, Any], variable: str) -> dict[str, Any]:
     answer = variables.get(variable)
     answer = answer if isinstance(answer, Mapping) else {"unreachable": True}
@@ -38,7 +47,7 @@ def _row(host: str, variables: Mapping[str, Any], variable: str) -> dict[str, An
     status = status if isinstance(status, Mapping) else {}
     return {
         "host": host,
-        "variant": variables.get("bootc_variant"),
+        "variant": _variant(variables),
         "reachable": not answer.get("unreachable", False),
         "is_bootc": bool(status.get("is_bootc")),
         "backend": status.get("backend"),

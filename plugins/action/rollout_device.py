@@ -20,8 +20,10 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events im
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import may_still_start
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec, load_spec
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import DeviceClass
 
 _CONNECT_SECONDS = 5
+_LOCAL = "its connection is local: it is the machine that runs the playbook, and its reboot would end that"
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -78,5 +80,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         def may_start() -> bool:
             return not options["draining"] and may_still_start(ledger, options["position"], device.host, CLOCK.now())
 
+        if self._connection.transport == "local" and device.device_class is DeviceClass.UNTOUCHED:
+            journal("incompatible", {"reason": "local", "message": _LOCAL})
+            return
         target = load_target(options["target"])
         Update(port, journal, target, spec, CLOCK.now, options["deadline"], may_start).run(device)

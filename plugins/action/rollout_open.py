@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK, open_rollout, read_spec
@@ -55,7 +59,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             root,
             spec,
             candidates,
-            resolve_targets,
+            lambda asked: resolve_targets(_anchored(asked, Path(str(options["spec"])).parent)),
             dry_run=self._task.check_mode,
             deadline=deadline,
             accept_removed=options["accept_removed"],
@@ -87,20 +91,46 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "Mend it; `all` means everybody.",
                 "invalid_spec",
             ) from error
-        odd = [name for name in names if _PATTERN_CHARACTERS.search(name)]
+        odd = [name for name in names if _is_unclear(name, task_vars["groups"])]
         if odd:
             raise RolloutError(
-                f"The host name {odd[0]!r} reads as a pattern.",
-                "Rename it in the inventory, without spaces, commas and the characters * ? [ ] { } ! & ~.",
+                f"The host name {odd[0]!r} reads as a pattern or is the name of a group.",
+                "Rename it in the inventory, without spaces, commas, colons and the characters * ? [ ] { } ! & ~.",
                 "invalid_host",
             )
         labels = sorted({key for wave in spec.waves for key in wave.select})
-        hostvars = task_vars["hostvars"]
-        return [
-            Candidate(
-                name,
-                None if hostvars[name].get("bootc_variant") is None else str(hostvars[name]["bootc_variant"]),
-                {label: hostvars[name].get(label) for label in labels},
-            )
-            for name in names
-        ]
+        return [_candidate(name, task_vars["hostvars"][name], labels) for name in names]
+
+
+def _candidate(name: str, variables: Mapping[str, Any], labels: Sequence[str]) -> Candidate:
+    try:
+        variant = variables.get("bootc_variant")
+        values = {label: variables.get(label) for label in labels}
+    except AnsibleError as error:
+        raise RolloutError(
+            f"A variable of the host {name} cannot be read: {error}.",
+            "Mend bootc_variant, and what `select` of the waves names, in the inventory.",
+            "invalid_host",
+        ) from error
+    return Candidate(name, None if variant is None else str(variant), values)
+
+
+def _is_unclear(name: str, groups: Collection[str]) -> bool:
+    """Whether a play that is told to run on this host may run on others, or on none."""
+    if _PATTERN_CHARACTERS.search(name) or name in groups:
+        return True
+    if ":" not in name:
+        return False
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return True
+    return False
+
+
+def _anchored(spec: Spec, directory: Path) -> Spec:
+    """The spec with its files found from where it lies, as the release file is."""
+    if spec.registry.auth_file is None:
+        return spec
+    auth_file = str(directory / Path(spec.registry.auth_file).expanduser())
+    return replace(spec, registry=replace(spec.registry, auth_file=auth_file))

@@ -41,8 +41,12 @@ _MOST_REBOOTS = {
 
 # Good enough that about half of the fleets come to the end of their rollout; the others are held on the way.
 mostly_good = st.lists(st.sampled_from(("good",) * 40 + HABITS), min_size=1, max_size=14)
-awake = st.lists(
-    st.sampled_from(("good",) * 40 + tuple(habit for habit in HABITS if habit != "no_network")), min_size=1, max_size=12
+# Nothing about them changes by itself from one run to the next; the others are tried again.
+_TRIED_AGAIN = ("no_network", "never_reboots", "unfinalised")
+settled = st.lists(
+    st.sampled_from(("good",) * 40 + tuple(habit for habit in HABITS if habit not in _TRIED_AGAIN)),
+    min_size=1,
+    max_size=12,
 )
 budgets = st.sampled_from([0, 1, 2, "10%", "50%"])
 
@@ -156,7 +160,7 @@ def test_a_killed_controller_reaches_the_same_end(fleet_habits: list[str], kill_
 
 
 @_SETTINGS
-@given(awake)
+@given(settled)
 def test_running_again_with_no_news_touches_nothing(fleet_habits: list[str]) -> None:
     with _scratch() as root:
         fleet = _fleet(root, fleet_habits)

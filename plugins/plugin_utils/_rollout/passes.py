@@ -52,6 +52,7 @@ def clear_batch(ledger: Ledger, epoch: int, batch: Sequence[str], clock: Clock, 
     recorded = False
     while True:
         rollout, decisions, news = _settle(ledger, epoch, clock)
+        batch = [host for host in batch if host in rollout.devices]
         recorded = recorded or news
         go = tuple(host for host in batch if host in decisions.touch)
         held = rollout.phase is RolloutPhase.HELD

@@ -84,6 +84,24 @@ def test_a_host_without_a_variant_is_refused(small_fleet: SimulatedFleet) -> Non
     assert "mystery has no variable bootc_variant" in run.sentence()
 
 
+@pytest.mark.parametrize(
+    ("inventory", "cause"),
+    [
+        ("all: {hosts: {'kde:a1': {bootc_variant: kde}}}", "The host name 'kde:a1' reads as a pattern"),
+        ("all: {children: {kde-1: {hosts: {kde-2: }}}}", "'kde-1' reads as a pattern or is the name of a group"),
+        ("all: {hosts: {kde-1: {bootc_variant: '{{ nobody }}'}}}", "A variable of the host kde-1 cannot be read"),
+    ],
+    ids=["colon", "group", "variable"],
+)
+def test_a_host_that_cannot_be_told_apart_is_refused(small_fleet: SimulatedFleet, inventory: str, cause: str) -> None:
+    odd = small_fleet.root / "odd.yml"
+    odd.write_text(inventory + "\n")
+    run = small_fleet.roll_out(small_fleet.spec("v1.1.0"), "-i", str(odd))
+    assert run.rc == 2
+    assert cause in run.sentence()
+    assert small_fleet.events("to-v1.1.0") == []
+
+
 def test_an_unwritable_ledger_is_refused(small_fleet: SimulatedFleet) -> None:
     blocker = small_fleet.root / "file"
     blocker.write_text("", encoding="utf-8")

@@ -208,6 +208,22 @@ def test_rollback_goes_back_once_and_never_forward(fleet: SimulatedFleet) -> Non
     assert {host: fleet.booted(host) for host in fleet.hosts} == old
 
 
+def test_a_rollback_is_of_the_hosts_that_the_inventory_names_for_it(fleet: SimulatedFleet) -> None:
+    """A play's header does not see variables of groups by itself, and took everybody back."""
+    for number in (1, 2):
+        fleet.add(f"kde-{number}")
+    assert fleet.roll_out(fleet.spec("v1.1.0", waves=[])).rc == 0
+    named = fleet.root / "named.yml"
+    named.write_text("all: {vars: {bootc_rollback_hosts: kde-1, bootc_rollback_batch: 0}}\n")
+    run = fleet.run("rollback", "-i", str(named))
+    assert run.rc == 0, run.output
+    assert [fleet.boots(host) for host in ("kde-1", "kde-2")] == [3, 2]
+    named.write_text("all: {hosts: {kde-2: {bootc_rollback_hosts: kde-1}}}\n")
+    unclear = fleet.run("rollback", "-i", str(named))
+    assert unclear.rc == 2
+    assert "The inventory has bootc_rollback_hosts for some hosts only" in unclear.sentence()
+
+
 def test_a_rollback_passes_over_whoever_does_not_answer(fleet: SimulatedFleet) -> None:
     for number in range(1, 4):
         fleet.add(f"kde-{number}")
@@ -218,7 +234,8 @@ def test_a_rollback_passes_over_whoever_does_not_answer(fleet: SimulatedFleet) -
     fleet.simulate("kde-2", "fault", "bootc-missing")
     run = fleet.run("rollback", bootc_rollback_batch=1)
     assert run.rc == 2
-    assert "2 of 3 devices did not go back: kde-1, kde-2" in run.sentence()
+    assert "1 of 2 devices did not go back: kde-1." in run.sentence()
+    assert "Left alone, as they do not run bootc: kde-2." in run.sentence()
     assert fleet.booted("kde-3") == old
 
 
@@ -263,6 +280,26 @@ def test_a_device_does_not_start_after_another_of_its_batch_spent_the_budget(fle
     assert run.rc == 2
     assert sorted(fleet.states("to-v1.2.0").values()) == ["pending", "pending", "rolled_back"]
     assert sorted(fleet.boots(host) for host in fleet.hosts) == [1, 1, 3]
+
+
+def test_the_machine_that_runs_the_playbook_is_not_rebooted(fleet: SimulatedFleet) -> None:
+    fleet.add("kde-1")
+    spec = fleet.spec("v1.1.0", waves=[])
+    here = fleet.root / "here.yml"
+    here.write_text("all: {hosts: {desk: {ansible_connection: local, bootc_variant: kde}}}\n")
+    run = fleet.roll_out(spec, "-i", str(here))
+    assert run.rc == 0, run.output
+    assert fleet.states("to-v1.1.0") == {"desk": "incompatible", "kde-1": "succeeded"}
+    assert "its connection is local" in str(fleet.summary("to-v1.1.0")["devices"])
+
+
+def test_one_broken_variable_does_not_cost_the_table_of_all(fleet: SimulatedFleet) -> None:
+    fleet.add("kde-1")
+    fleet.add("kde-2")
+    fleet.hosts.update({"kde-1": 42, "kde-2": "{{ nobody_knows }}"})  # type: ignore[dict-item]
+    run = fleet.run("status")
+    assert run.rc == 0, run.output
+    assert "2 devices, 2 of them answered" in run.output
 
 
 def test_status_shows_who_runs_what_and_changes_nothing(fleet: SimulatedFleet) -> None:
