@@ -180,14 +180,23 @@ class RegistryClient:
             chosen = next(iter(digests.values()))
         if chosen is None:
             return Resolved(reference, top.digest, top.media_type, digests, None, None, top.annotations)
-        image = reference.with_digest(chosen)
-        manifest = self.get_manifest(image)
+        manifest = self._member(reference, chosen)
+        config = self.get_config(reference, manifest)
+        return Resolved(reference, top.digest, top.media_type, digests, manifest, config, top.annotations)
+
+    def image_manifests(self, resolved: Resolved) -> list[Manifest]:
+        """Return the manifest of every image that the reference stands for, those of all platforms of an index."""
+        known = {resolved.manifest.digest: resolved.manifest} if resolved.manifest is not None else {}
+        wanted = dict.fromkeys(resolved.platform_digests.values())
+        return [known.get(digest) or self._member(resolved.reference, digest) for digest in wanted]
+
+    def _member(self, reference: Reference, digest: str) -> Manifest:
+        manifest = self.get_manifest(reference.with_digest(digest))
         if manifest.is_index:
             raise RegistryError(
                 UNSUPPORTED, f"{reference} is an index of indexes.", "Publish one index that lists the images."
             )
-        config = self.get_config(image, manifest)
-        return Resolved(reference, top.digest, top.media_type, digests, manifest, config, top.annotations)
+        return manifest
 
     def list_tags(self, reference: Reference) -> list[str]:
         """Return every tag of the repository, sorted."""
