@@ -248,8 +248,8 @@ class RegistryClient:
         headers: Mapping[str, str] | None = None,
         data: bytes | None = None,
     ) -> Response:
-        url = f"{self._base(reference.registry)}/v2/{reference.repository}/{path}"
-        key = (reference.registry, f"repository:{reference.repository}:{scope}")
+        url = f"{self._base(reference.registry)}/v2/{reference.repository_there}/{path}"
+        key = (reference.registry, f"repository:{reference.repository_there}:{scope}")
 
         def send() -> Response:
             token = self._tokens.get(key)
@@ -262,7 +262,7 @@ class RegistryClient:
         # A challenge counts only when the registry itself sent it, not a host it redirected to.
         if response.status == 401 and response.url == url:
             challenges = parse_challenges(response.headers.get("WWW-Authenticate", ""))
-            lookup = find_credentials(self._auth_file, self._environ, reference.registry, reference.repository)
+            lookup = find_credentials(self._auth_file, self._environ, reference.registry, reference.repository_there)
             self._tokens[key] = self._authenticate(reference.registry, key[1], challenges, lookup, url)
             response = send()
             if response.status in (401, 403):

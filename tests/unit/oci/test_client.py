@@ -56,6 +56,15 @@ def test_resolves_an_image_to_its_digest_and_platform(registry, client):
     assert resolved.config["config"]["Labels"] == {"containers.bootc": "1"}
 
 
+def test_official_images_of_docker_hub_are_found(registry, client, monkeypatch):
+    expected = registry.image("v1")
+    for (method, path), replies in list(registry.replies.items()):
+        registry.replies[method, path.replace("/os/kde/", "/library/debian/")] = replies
+    monkeypatch.setattr(client, "_base", lambda _registry: f"http://{registry.address}")
+    resolved = client.resolve(Reference("docker.io", "debian", "v1"))
+    assert (resolved.digest, str(resolved.reference)) == (expected, "docker.io/debian:v1")
+
+
 def test_asks_for_every_type_at_once(registry, client):
     registry.image("v1")
     client.get_manifest(registry.reference())
