@@ -16,6 +16,8 @@ description:
     they share one digest, and signatures of it hold for all of them.
   - What is there is decided by content. A registry has the image when the configuration its manifest names is the local
     image's id.
+  - A registry that refuses to tell what it has, as some do of repositories that do not exist yet, is pushed to. If that
+    is refused as well, the failure has the RV(reason) V(auth).
   - After a push, the manifest is read back and its digest compared with what the engine reported.
 author:
   - skorionos.bootc contributors (@skorionos)
@@ -173,7 +175,7 @@ from ..module_utils._engine.errors import INVALID, NETWORK, NOT_FOUND, UNEXPECTE
 from ..module_utils._engine.run import run_command
 from ..module_utils._oci.client import RegistryClient
 from ..module_utils._oci.errors import NOT_FOUND as NOT_PUBLISHED
-from ..module_utils._oci.errors import RegistryError
+from ..module_utils._oci.errors import Refused, RegistryError
 from ..module_utils._oci.layers import download, total_size
 from ..module_utils._oci.manifest import Manifest
 from ..module_utils._oci.module import REGISTRY_ARGUMENTS, registry_client
@@ -186,13 +188,24 @@ _UNKNOWN = "(known after the push)"
 
 
 def published(client: RegistryClient, reference: Reference) -> Manifest | None:
-    """Return what the registry has at a tag, if anything."""
+    """Return what the registry has at a tag, if anything that it shows us."""
     try:
         return client.get_manifest(reference)
+    except Refused:
+        # Some registries say this of a repository that the push would create. Whether it may, the push will tell.
+        return None
     except RegistryError as error:
         if error.kind == NOT_PUBLISHED:
             return None
         raise
+
+
+def published_digest(client: RegistryClient, reference: Reference) -> str | None:
+    """Return the digest the registry has at a tag, if any that it shows us."""
+    try:
+        return client.head_manifest(reference)
+    except Refused:
+        return None
 
 
 def is_image(manifest: Manifest | None, image_id: str) -> bool:
@@ -252,12 +265,14 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         raise EngineError(
             NOT_FOUND, f"There is no image {params['name']} in local storage.", "Build it first, or correct the name."
         )
-    client = registry_client(params, retries=params["retries"])
+    # There are registries that create the repository for whoever asks for the right to push to it, so a prediction
+    # must not.
+    client = registry_client(params, for_push=not module.check_mode, retries=params["retries"])
     tags = list(dict.fromkeys([target.tag or "", *params["tags"]]))
     earlier = published(client, target)
     needs_push = not is_image(earlier, local.id)
     before = {target.tag or "": earlier.digest if earlier else None}
-    before.update({tag: client.head_manifest(target.with_tag(tag)) for tag in tags[1:]})
+    before.update({tag: published_digest(client, target.with_tag(tag)) for tag in tags[1:]})
 
     manifest = None if needs_push else earlier
     if needs_push and not module.check_mode:

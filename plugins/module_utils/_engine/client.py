@@ -228,7 +228,7 @@ def _with_algorithm(image_id: str) -> str:
 
 
 _PUSH_KINDS = (
-    (AUTH, r"unauthorized|authentication required|access denied|\bdenied\b|invalid username/password"),
+    (AUTH, r"unauthorized|authentication required|access denied|\bdenied\b|invalid username/password|403 Forbidden"),
     (
         NETWORK,
         r"connection refused|connection reset|no such host|no route to host|i/o timeout|TLS handshake timeout"

@@ -40,6 +40,8 @@ def build(argv: list[str]) -> None:
 def push(argv: list[str]) -> None:
     import urllib.request  # noqa: PLC0415 (slow, and only pushes need it)
 
+    if (STORE / "push-says").exists():
+        sys.exit((STORE / "push-says").read_text())
     if (STORE / "fail-pushes").exists():
         left = int((STORE / "fail-pushes").read_text())
         if left:

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import shutil
 import sys
 import threading
+import urllib.parse
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -47,8 +50,22 @@ def context(tmp_path):
     return folder
 
 
+@dataclass
+class Guard:
+    """How the registry treats who it does not know."""
+
+    denies_what_is_absent: bool = False
+    grants_push: bool = True
+    scopes: list[str] = field(default_factory=list)
+
+
 @pytest.fixture
-def registry():
+def guard():
+    return Guard()
+
+
+@pytest.fixture
+def registry(guard):
     """A registry that keeps what it is given."""
     kept: dict[str, tuple[str, bytes]] = {}
 
@@ -62,8 +79,24 @@ def registry():
             if self.command != "HEAD":
                 self.wfile.write(body)
 
+        def denied(self):
+            if not guard.denies_what_is_absent or self.path in kept or self.path == "/v2/":
+                return False
+            return not (guard.grants_push and "push" in self.headers.get("Authorization", ""))
+
         def do_GET(self):
-            if self.path in kept:
+            if self.path.startswith("/token"):
+                scope = urllib.parse.parse_qs(self.path.partition("?")[2])["scope"][0]
+                guard.scopes.append(scope)
+                self.answer(200, json.dumps({"token": scope}).encode())
+            elif self.denied():
+                self.send_response(401)
+                repository = self.path[len("/v2/") :].partition("/manifests/")[0]
+                realm = f'realm="http://{self.headers["Host"]}/token",scope="repository:{repository}:pull"'
+                self.send_header("WWW-Authenticate", f"Bearer {realm}")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+            elif self.path in kept:
                 media_type, body = kept[self.path]
                 self.answer(200, body, media_type)
             else:
@@ -258,6 +291,34 @@ def test_passing_trouble_of_a_push_is_waited_out(run, store, context, registry):
     assert run(image_push, **arguments, retries=1)["reason"] == "network"
     (store / "fail-pushes").write_text("2")
     assert run(image_push, **arguments, retries=2)["changed"] is True
+
+
+@pytest.fixture
+def denying(registry, guard, tmp_path):
+    """Arguments of a push to a registry that denies repositories that are not there, as Quay does."""
+    guard.denies_what_is_absent = True
+    path = tmp_path / "auth.json"
+    path.write_text(json.dumps({"auths": {registry: {"auth": base64.b64encode(b"ci:secret").decode()}}}))
+    return {"name": NAME, "image": f"{registry}/os/skorionos:kde", "tls_verify": False, "auth_file": str(path)}
+
+
+def test_the_first_push_to_a_registry_that_denies_absent_repositories(run, store, context, denying, guard):
+    run(image_build, name=NAME, context=str(context))
+    predicted = run(image_push, check=True, **denying, tags=["latest"])
+    assert (predicted["changed"], predicted["pushed"]) == (True, True)
+    assert all(scope.endswith(":pull") for scope in guard.scopes), "a prediction must not ask for the right to push"
+    done = run(image_push, **denying, tags=["latest"])
+    assert (done["changed"], set(done["tags"].values())) == (True, {done["digest"]})
+    assert run(image_push, **denying, tags=["latest"])["changed"] is False
+
+
+def test_a_push_that_is_refused_as_well_is_a_matter_of_rights(run, store, context, denying, guard):
+    guard.grants_push = False
+    (store / "push-says").write_text("Error: unauthorized: access to the requested resource is not authorized")
+    run(image_build, name=NAME, context=str(context))
+    result = run(image_push, **denying)
+    assert (result["failed"], result["reason"]) == (True, "auth")
+    assert len(calls(store, "push")) == 1
 
 
 @pytest.mark.parametrize(
