@@ -46,6 +46,7 @@ class LocalImage:
     digest: str | None
     """Digest of the local manifest. The registry's differs, because layers are compressed on their way there."""
     labels: Mapping[str, str]
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,10 @@ class Engine:
             )
         return tuple(int(part) for part in match.groups() if part is not None)
 
+    def can_recompress(self) -> bool:
+        """Tell whether a push can bring layers in another compression than the one the registry has them in."""
+        return self.version() >= _FORCE_COMPRESSION[self.program]
+
     def inspect(self, name: str) -> LocalImage | None:
         """Return the image of that name, or none when the storage has no such image."""
         if self.program == "podman":
@@ -136,7 +141,7 @@ class Engine:
 
     def push(self, push: Push, timeout: float) -> str:
         """Push the image to one tag; return the digest the registry knows it by."""
-        force = self.version() >= _FORCE_COMPRESSION[self.program]
+        force = self.can_recompress()
         with tempfile.TemporaryDirectory(prefix="bootc-push-") as folder:
             digest_file = Path(folder) / "digest"
             self._act(push_arguments(push, digest_file, force_compression=force), timeout, _push_kind)
@@ -214,13 +219,16 @@ def declares_parent(containerfile: bytes) -> bool:
 
 
 def _from_podman(document: Mapping[str, Any]) -> LocalImage:
-    labels = document.get("Labels") or {}
-    return LocalImage(_with_algorithm(document["Id"]), document.get("Digest") or None, labels)
+    labels, annotations = document.get("Labels") or {}, document.get("Annotations") or {}
+    return LocalImage(_with_algorithm(document["Id"]), document.get("Digest") or None, labels, annotations)
 
 
 def _from_buildah(document: Mapping[str, Any]) -> LocalImage:
     labels = ((document.get("OCIv1") or {}).get("config") or {}).get("Labels") or {}
-    return LocalImage(_with_algorithm(document["FromImageID"]), document.get("FromImageDigest") or None, labels)
+    annotations = document.get("ImageAnnotations") or {}
+    return LocalImage(
+        _with_algorithm(document["FromImageID"]), document.get("FromImageDigest") or None, labels, annotations
+    )
 
 
 def _with_algorithm(image_id: str) -> str:

@@ -144,15 +144,18 @@ def test_version(said, expected):
 
 
 def test_inspects_with_podman():
-    document = [{"Id": "ab", "Digest": "sha256:d", "Labels": {"x": "y"}}]
+    document = [{"Id": "ab", "Digest": "sha256:d", "Labels": {"x": "y"}, "Annotations": {"v": "1"}}]
     image = Engine(Script({"image inspect": ok(json.dumps(document))}), "podman").inspect("localhost/a:1")
     assert (image.id, image.digest, image.labels) == ("sha256:ab", "sha256:d", {"x": "y"})
+    assert image.annotations == {"v": "1"}
 
 
 def test_inspects_with_buildah():
     document = {"FromImageID": "ab", "FromImageDigest": "sha256:d", "OCIv1": {"config": {"Labels": None}}}
+    document["ImageAnnotations"] = {"v": "1"}
     image = Engine(Script({"inspect": ok(json.dumps(document))}), "buildah").inspect("localhost/a:1")
     assert (image.id, image.digest, image.labels) == ("sha256:ab", "sha256:d", {})
+    assert image.annotations == {"v": "1"}
 
 
 def test_absence_is_told_from_trouble_by_exit_code():

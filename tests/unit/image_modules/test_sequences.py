@@ -284,6 +284,47 @@ def test_another_image_at_the_tag_is_replaced(run, store, context, registry):
     assert second["update_size"] == 0
 
 
+def test_another_compression_is_pushed_as_predicted(run, store, context, registry):
+    run(image_build, name=NAME, context=str(context))
+    arguments = {"name": NAME, "image": f"{registry}/os/skorionos:kde", "tls_verify": False}
+    gzip = run(image_push, **arguments)
+    for compression in ("zstd", "zstd:chunked"):
+        for check in (True, False):
+            result = run(image_push, check=check, **arguments, compression=compression)
+            assert (result["changed"], result["pushed"]) == (True, True)
+            assert result["reason_for_push"] == ["1 of 1 layers are compressed otherwise."]
+        assert result["digest"] != gzip["digest"]
+        assert run(image_push, **arguments, compression=compression)["changed"] is False
+    assert run(image_push, **arguments, compression="zstd")["changed"] is False, "chunked layers are zstd"
+
+
+def test_an_engine_that_cannot_compress_anew_says_so_and_does_not_push_each_time(run, store, context, registry):
+    (store / "version").write_text("4.3.1")
+    run(image_build, name=NAME, context=str(context))
+    arguments = {"name": NAME, "image": f"{registry}/os/skorionos:kde", "tls_verify": False}
+    run(image_push, **arguments)
+    for check in (True, False):
+        result = run(image_push, check=check, **arguments, compression="zstd")
+        assert (result["changed"], result["pushed"]) == (False, False)
+        assert "Podman 4.7 or newer compresses them anew" in str(result["warnings"])
+
+
+def test_an_annotation_that_is_not_there_is_pushed_as_predicted(run, store, context, registry):
+    run(image_build, name=NAME, context=str(context))
+    arguments = {"name": NAME, "image": f"{registry}/os/skorionos:kde", "tls_verify": False}
+    run(image_push, **arguments)
+    # The same image id with other annotations, as an engine makes it of another build without its cache.
+    version = {"org.opencontainers.image.version": "2", "org.opencontainers.image.base.digest": "sha256:1"}
+    (annotations,) = store.glob("*.annotations")
+    annotations.write_text(json.dumps(version))
+    for check in (True, False):
+        result = run(image_push, check=check, **arguments)
+        assert (result["changed"], result["pushed"]) == (True, True)
+        assert result["reason_for_push"] == ["These annotations differ: org.opencontainers.image.version."]
+    annotations.write_text(json.dumps({**version, "org.opencontainers.image.base.digest": "sha256:2"}))
+    assert run(image_push, **arguments)["changed"] is False
+
+
 def test_passing_trouble_of_a_push_is_waited_out(run, store, context, registry):
     run(image_build, name=NAME, context=str(context))
     arguments = {"name": NAME, "image": f"{registry}/os/skorionos:kde", "tls_verify": False}
