@@ -368,6 +368,8 @@ def main() -> None:
         module.fail_json(msg=str(error), reason=error.kind)
     except ValueError as error:
         module.fail_json(msg=str(error), reason=INVALID)
+    if not module._diff:
+        result.pop("diff")
     module.exit_json(**result)
 
 

@@ -126,8 +126,9 @@ def registry(guard):
 
 @pytest.fixture
 def run(capsys):
-    def run_module(module, check=False, **arguments):
-        with patch_module_args({**arguments, "_ansible_check_mode": check}), pytest.raises(SystemExit):
+    def run_module(module, check=False, diff=True, **arguments):
+        special = {"_ansible_check_mode": check, "_ansible_diff": diff}
+        with patch_module_args({**arguments, **special}), pytest.raises(SystemExit):
             module.main()
         return json.loads(capsys.readouterr().out)
 
@@ -256,6 +257,11 @@ def test_push_is_predicted_done_and_then_left_alone(run, store, context, registr
     assert len(calls(store, "push")) == 1
     info = run(image_info, image=f"{target}:kde-latest", tls_verify=False)
     assert (info["exists"], info["digest"], info["config_digest"]) == (True, done["digest"], built["image_id"])
+
+
+def test_the_diff_comes_only_when_it_is_asked_for(run, store, context, registry):
+    assert "diff" not in run(image_build, diff=False, name=NAME, context=str(context))
+    assert "diff" not in run(image_push, diff=False, name=NAME, image=f"{registry}/os/kde:v1", tls_verify=False)
 
 
 def test_a_tag_alone_is_moved_without_a_push(run, store, context, registry):
