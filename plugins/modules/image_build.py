@@ -118,7 +118,10 @@ options:
     type: float
     default: 7200
 notes:
-  - Of file permissions, only whether a file is executable counts as input, as in git.
+  - The permissions of files and folders in the context count as inputs, with setuid, setgid and sticky bits, because
+    C(COPY) takes them into the image. A checkout under another umask has other permissions, hence leads to a build. Use
+    one umask wherever the same images are built.
+  - Times, owners and extended attributes of files do not count.
 seealso:
   - module: skorionos.bootc.image_push
   - plugin: skorionos.bootc.build_order
