@@ -122,8 +122,18 @@ def _context_records(context: Path, containerfile: Path) -> Iterator[Sequence[ob
     the engine makes these folders anew.
     """
     ignore_file = find_ignore_file(containerfile, context)
-    lines = ignore_file.read_text(encoding="utf-8").splitlines() if ignore_file else []
-    yield from _walk(context, "", IgnoreRules(lines))
+    yield from _walk(context, "", IgnoreRules(_read_lines(ignore_file) if ignore_file else []))
+
+
+def _read_lines(ignore_file: Path) -> list[str]:
+    try:
+        return ignore_file.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise EngineError(
+            INVALID, f"{ignore_file} cannot be read: {error.strerror}.", "Correct its permissions."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise EngineError(INVALID, f"The ignore file {ignore_file} is not UTF-8.", "Write it in UTF-8.") from error
 
 
 def _walk(folder: Path, prefix: str, rules: IgnoreRules) -> Iterator[Sequence[object]]:

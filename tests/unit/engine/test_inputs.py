@@ -189,6 +189,25 @@ def test_an_unreadable_containerfile_is_explained(tree):
         hash_inputs(make_inputs(tree))
 
 
+def test_an_ignore_file_that_is_no_text_is_named(tree):
+    ignore_file = tree / "context" / ".containerignore"
+    ignore_file.write_bytes(b"caf\xe9\n")
+    with pytest.raises(EngineError, match=rf"{ignore_file} is not UTF-8") as raised:
+        hash_inputs(make_inputs(tree))
+    assert raised.value.kind == "invalid"
+
+
+def test_an_ignore_file_that_cannot_be_read_is_named(tree, monkeypatch):
+    # Root may read everything, so no permissions would do.
+    def refuse(_path, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    (tree / "context" / ".containerignore").touch()
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(EngineError, match=r"\.containerignore cannot be read: Permission denied"):
+        hash_inputs(make_inputs(tree))
+
+
 @pytest.mark.parametrize(
     ("rules", "ignored", "kept"),
     [
