@@ -59,9 +59,17 @@ options:
       - The parent's image id or digest is part of the inputs, so a new parent leads to a new build. An image that is
         named only in the Containerfile is not looked at.
     type: str
+  parent_pending:
+    description:
+      - Says that an earlier task of the same run builds the O(parent). Only check mode looks at this, because there
+        that task did not build. The parent need not be there then, and the image is predicted to be built.
+      - Without it, a parent that is missing is a failure in check mode, too.
+    type: bool
+    default: false
   build_args:
     description:
       - Build arguments. They can be read in the image's history, so use O(secrets) for secrets.
+      - C(PARENT) is not among them when O(parent) is given, which sets it.
     type: dict
     default: {}
   labels:
@@ -179,7 +187,7 @@ digest:
 input_hash:
   description:
     - Hash over everything the image is made from, as kept in its label C(org.skorionos.bootc.input-hash).
-    - V(null) in check mode when the parent does not exist yet.
+    - V(null) in check mode with O(parent_pending).
   returned: success
   type: str
   sample: sha256:486ea46224d1bb4fb680f34f7c9ad96a8f24ec88be73ea8e5a6c65260e9cb8a7
@@ -231,6 +239,8 @@ from ..module_utils._engine.run import run_command
 from ..module_utils._oci.manifest import parse_platform
 from ..module_utils._oci.reference import parse_reference
 
+_UNKNOWN = "(known after the parent is built)"
+
 
 def parent_identity(engine: Engine, parent: str) -> str | None:
     """Return what the parent is now: the digest it is pinned to, or its image id; none when it is missing."""
@@ -249,10 +259,8 @@ def texts(values: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def reasons(params: Mapping[str, Any], existing: LocalImage | None, hashed: InputHash | None) -> list[str]:
+def reasons(params: Mapping[str, Any], existing: LocalImage | None, hashed: InputHash) -> list[str]:
     """Say why a build is needed; nothing when it is not."""
-    if hashed is None:
-        return [f"The parent {params['parent']} does not exist yet."]
     if existing is None:
         return [f"There is no image {params['name']} yet."]
     if existing.labels.get(HASH_LABEL) != hashed.value:
@@ -260,6 +268,21 @@ def reasons(params: Mapping[str, Any], existing: LocalImage | None, hashed: Inpu
             return [f"The image {params['name']} there is was not built by this module."]
         return [f"These inputs changed: {', '.join(changed_parts(existing.labels, hashed))}."]
     return ["The build was asked for with force."] if params["force"] else []
+
+
+def parent_of(module: AnsibleModule, engine: Engine) -> str | None:
+    """Return what the parent is, as an input; none without a parent, and for one that is yet to be built."""
+    parent: str | None = module.params["parent"]
+    if parent is None or (module.check_mode and module.params["parent_pending"]):
+        return None
+    identity = parent_identity(engine, parent)
+    if identity is None:
+        raise EngineError(
+            NOT_FOUND,
+            f"The parent {parent} is not in local storage.",
+            "Build it first, or name an image in a registry with its digest.",
+        )
+    return identity
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -270,14 +293,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     containerfile = Path(params["containerfile"]).resolve() if params["containerfile"] else context / "Containerfile"
     check_options(params, containerfile, context)
     timestamp = params["timestamp"] if params["timestamp"] >= 0 else None
-    identity = parent_identity(engine, params["parent"]) if params["parent"] else None
-    missing_parent = params["parent"] and identity is None
-    if missing_parent and not module.check_mode:
-        raise EngineError(
-            NOT_FOUND,
-            f"The parent {params['parent']} is not in local storage.",
-            "Build it first, or name an image in a registry with its digest.",
-        )
+    pending = bool(params["parent"] and params["parent_pending"] and module.check_mode)
     labels, annotations = texts(params["labels"]), texts(params["annotations"])
     inputs = BuildInputs(
         containerfile=containerfile,
@@ -290,15 +306,17 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         target=params["target"],
         network=params["network"],
         parent=params["parent"],
-        parent_identity=identity,
+        parent_identity=parent_of(module, engine),
         secret_ids=[secret["id"] for secret in params["secrets"]],
     )
-    hashed = None if missing_parent else hash_inputs(inputs)
+    hashed = hash_inputs(inputs)
+    if pending:
+        hashed = InputHash("", {**hashed.parts, "parent": _UNKNOWN})
     existing = engine.inspect(params["name"])
     why = reasons(params, existing, hashed)
     before = recorded_parts(existing.labels) if existing else {}
-    changed = (changed_parts(existing.labels, hashed) if existing else sorted(hashed.parts)) if hashed else ["parent"]
-    if why and hashed is not None and not module.check_mode:
+    changed = changed_parts(existing.labels if existing else {}, hashed)
+    if why and not module.check_mode:
         engine.build(
             Build(
                 name=params["name"],
@@ -327,17 +345,21 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         "image": params["name"],
         "image_id": existing.id if existing else None,
         "digest": existing.digest if existing else None,
-        "input_hash": hashed.value if hashed else None,
+        "input_hash": hashed.value or None,
         "changed_inputs": changed,
         "reason_for_build": why,
         "commands": engine.commands,
-        "diff": {"before": before, "after": dict(hashed.parts) if hashed else {}},
+        "diff": {"before": before, "after": dict(hashed.parts)},
     }
 
 
 def check_options(params: Mapping[str, Any], containerfile: Path, context: Path) -> None:
     """Refuse what the engine would only refuse late, or misunderstand."""
     parse_reference(params["name"])
+    if params["parent"] and "PARENT" in params["build_args"]:
+        raise EngineError(
+            INVALID, "build_args has PARENT, which the option parent sets.", "Give one of the two, best parent."
+        )
     if params["platform"]:
         parse_platform(params["platform"])
     if not context.is_dir():
@@ -359,6 +381,7 @@ def main() -> None:
             "containerfile": {"type": "path"},
             "context": {"type": "path", "required": True},
             "parent": {"type": "str"},
+            "parent_pending": {"type": "bool", "default": False},
             "build_args": {"type": "dict", "default": {}},
             "labels": {"type": "dict", "default": {}},
             "annotations": {"type": "dict", "default": {}},

@@ -186,17 +186,38 @@ def test_another_timestamp_leaves_the_cache_out_once(run, store, context):
 def test_a_new_parent_is_a_reason(run, store, context):
     parent = {"name": "localhost/skorionos/base:1", "context": str(context)}
     child = {"name": NAME, "context": str(context), "parent": parent["name"]}
-    missing = run(image_build, **child)
-    assert (missing["failed"], missing["reason"]) == (True, "not_found")
-    assert "Build it first" in missing["msg"]
-    predicted = run(image_build, check=True, **child)
-    assert (predicted["changed"], predicted["changed_inputs"], predicted["input_hash"]) == (True, ["parent"], None)
     run(image_build, **parent)
     assert run(image_build, **child)["changed"] is True
     assert run(image_build, **child)["changed"] is False
     run(image_build, **parent, labels={"new": "label"})
     assert run(image_build, **child)["reason_for_build"] == ["These inputs changed: parent."]
     assert f"PARENT={parent['name']}" in calls(store, "build")[-1]
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_parent_that_nothing_builds_fails_in_check_mode_too(run, store, context, check):
+    missing = run(image_build, check=check, name=NAME, context=str(context), parent="localhost/skorionos/base:1")
+    assert (missing["failed"], missing["reason"]) == (True, "not_found")
+    assert "Build it first" in missing["msg"]
+
+
+def test_a_parent_that_an_earlier_task_would_build_is_predicted(run, store, context):
+    parent = {"name": "localhost/skorionos/base:1", "context": str(context)}
+    child = {"name": NAME, "context": str(context), "parent": parent["name"], "parent_pending": True}
+    first = run(image_build, check=True, **child)
+    assert (first["changed"], first["input_hash"], first["image_id"]) == (True, None, None)
+    assert first["diff"]["before"] == {}
+    assert first["diff"]["after"]["parent"] == "(known after the parent is built)"
+    assert set(first["changed_inputs"]) == set(first["diff"]["after"]) > {"containerfile", "parent"}
+    assert run(image_build, **child)["reason"] == "not_found", "only check mode takes it for granted"
+    run(image_build, **parent)
+    built = run(image_build, **child)
+    rebuilt = run(image_build, check=True, **child)
+    assert (rebuilt["changed"], rebuilt["changed_inputs"]) == (True, ["parent"])
+    assert rebuilt["reason_for_build"] == ["These inputs changed: parent."]
+    same = {name: value for name, value in built["diff"]["after"].items() if name != "parent"}
+    assert rebuilt["diff"]["after"] == {**same, "parent": "(known after the parent is built)"}
+    assert run(image_build, **child)["changed"] is False
 
 
 def test_a_pinned_parent_need_not_be_there(run, store, context):
@@ -226,6 +247,7 @@ def test_a_failed_build_leaves_the_old_image(run, store, context):
         ({"secrets": [{"id": "x", "path": "/nonexistent"}]}, "has no file /nonexistent"),
         ({"secrets": [{"id": "x,src=/etc/shadow", "env": "Y"}]}, "has a comma"),
         ({"parent": "base"}, "names no registry"),
+        ({"parent": "localhost/base:1", "build_args": {"PARENT": "x"}}, "which the option parent sets"),
     ],
 )
 def test_wrong_options_are_explained(run, store, context, arguments, said):
