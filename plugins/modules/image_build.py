@@ -117,6 +117,18 @@ options:
       env:
         description: Environment variable of the module with the secret, set for instance by the task's C(environment).
         type: str
+  tls_verify:
+    description:
+      - Whether a registry that the O(parent) or another image is pulled from must speak TLS with a certificate that is
+        trusted.
+      - With V(true), a registry that the host's C(registries.conf) calls insecure may do without.
+    type: bool
+    default: true
+  auth_file:
+    description:
+      - File with the credentials for pulling, as C(podman login --authfile) writes it.
+      - When not given, the engine looks where C(podman login) leaves them.
+    type: path
   force:
     description: Build even when nothing changed, and without the engine's layer cache.
     type: bool
@@ -129,6 +141,9 @@ notes:
   - The permissions of files and folders in the context count as inputs, with setuid, setgid and sticky bits, because
     C(COPY) takes them into the image. A checkout under another umask has other permissions, hence leads to a build. Use
     one umask wherever the same images are built.
+  - A relative path starts at the folder in which the module runs. That is the folder of the playbook with a local
+    connection, and the home folder of the user who logs in with others. The role C(skorionos.bootc.image_variants)
+    starts at the folder in which C(ansible-playbook) was started instead.
   - Times, owners and extended attributes of files do not count.
 seealso:
   - module: skorionos.bootc.image_push
@@ -211,8 +226,9 @@ commands:
   sample: []
 reason:
   description:
-    - Kind of the failure, for decisions. V(engine_missing), V(not_found) for a missing parent, V(invalid) for wrong
-      options or files, V(build_failed), V(timeout), V(unexpected) for the rest.
+    - Kind of the failure, for decisions. V(engine_missing), V(not_found) for a missing parent, V(auth) and V(network)
+      when an image to start from could not be pulled, V(invalid) for wrong options or files, V(build_failed),
+      V(timeout), V(unexpected) for the rest.
   returned: failure
   type: str
   sample: build_failed
@@ -225,7 +241,7 @@ from typing import Any, Mapping
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._engine.client import Build, Engine, LocalImage, Secret, choose_engine, declares_parent
-from ..module_utils._engine.errors import INVALID, NOT_FOUND, EngineError
+from ..module_utils._engine.errors import AUTH, INVALID, NOT_FOUND, EngineError
 from ..module_utils._engine.ignore import find_ignore_file
 from ..module_utils._engine.inputs import (
     HASH_LABEL,
@@ -333,6 +349,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
                 target=params["target"],
                 network=params["network"],
                 secrets=[Secret(**secret) for secret in params["secrets"]],
+                tls_verify=params["tls_verify"],
+                auth_file=params["auth_file"],
                 use_cache=not (params["force"] or (before and "timestamp" in changed)),
             ),
             params["timeout"],
@@ -366,6 +384,10 @@ def check_options(params: Mapping[str, Any], containerfile: Path, context: Path)
         raise EngineError(INVALID, f"The context {context} is not a folder on this host.", "Correct the path.")
     if not containerfile.is_file():
         raise EngineError(INVALID, f"There is no Containerfile {containerfile} on this host.", "Correct the path.")
+    if params["auth_file"] and not Path(params["auth_file"]).is_file():
+        raise EngineError(
+            AUTH, f"The auth file {params['auth_file']} does not exist on this host.", "Create it with 'podman login'."
+        )
     for secret in params["secrets"]:
         if any("," in (secret[key] or "") for key in ("id", "path", "env")):
             raise EngineError(INVALID, f"The secret '{secret['id']}' has a comma, which engines read as a separator.")
@@ -403,6 +425,8 @@ def main() -> None:
                 "required_one_of": [("path", "env")],
             },
             "engine": {"type": "str", "choices": ["auto", "podman", "buildah"], "default": "auto"},
+            "tls_verify": {"type": "bool", "default": True},
+            "auth_file": {"type": "path"},
             "force": {"type": "bool", "default": False},
             "timeout": {"type": "float", "default": 7200},
         },

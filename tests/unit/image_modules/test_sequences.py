@@ -225,6 +225,19 @@ def test_a_pinned_parent_need_not_be_there(run, store, context):
     assert run(image_build, name=NAME, context=str(context), parent=pinned)["changed"] is True
 
 
+def test_a_parent_in_a_registry_is_pulled_with_the_credentials_given(run, store, context, tmp_path):
+    pinned = "r.example.com/base@sha256:" + "0" * 64
+    arguments = {"name": NAME, "context": str(context), "parent": pinned}
+    auth_file = tmp_path / "auth.json"
+    missing = run(image_build, **arguments, auth_file=str(auth_file))
+    assert (missing["failed"], missing["reason"]) == (True, "auth")
+    auth_file.write_text("{}")
+    first = run(image_build, **arguments, auth_file=str(auth_file), tls_verify=False)
+    assert {"--authfile", str(auth_file), "--tls-verify=false"} <= set(calls(store, "build")[-1])
+    again = run(image_build, **arguments)
+    assert (again["changed"], again["input_hash"]) == (False, first["input_hash"]), "how it is pulled is no input"
+
+
 def test_a_failed_build_leaves_the_old_image(run, store, context):
     arguments = {"name": NAME, "context": str(context)}
     before = run(image_build, **arguments)
