@@ -46,6 +46,8 @@ def build(argv: list[str]) -> None:
 def push(argv: list[str]) -> None:
     import urllib.request  # noqa: PLC0415 (slow, and only pushes need it)
 
+    if (STORE / "refuse-push").exists() and (STORE / "refuse-push").read_text() in argv[-1]:
+        sys.exit("Error: writing manifest: denied")
     if (STORE / "push-says").exists():
         sys.exit((STORE / "push-says").read_text())
     if (STORE / "fail-pushes").exists():
