@@ -195,3 +195,31 @@ def test_check_mode_predicts_the_chain_and_fails_for_a_parent_nobody_builds(site
         assert refused.code == 2
         assert "The parent localhost/rotfs:1 is not in local storage" in refused.said
     assert site.calls("build") == []
+
+
+def inventory(site: Site, everybody: Any, builders: Any) -> str:
+    """Return an inventory whose group builders has one host, and that names build hosts for all and for the group."""
+    hosts = {"builder-1": {"ansible_connection": "local"}}
+    named = [{"bootc_build_hosts": hosts} if hosts else {} for hosts in (everybody, builders)]
+    document = {"all": {"vars": named[0], "children": {"builders": {"hosts": hosts, "vars": named[1]}}}}
+    path = site.folder / "hosts.yml"
+    path.write_text(yaml.safe_dump(document))
+    return str(path)
+
+
+def test_build_hosts_may_be_named_in_the_inventory(site: Site) -> None:
+    built = site.play("build", "-i", inventory(site, "builders", None))
+    assert "builder-1 : ok=" in built.said
+    assert len(site.calls("build")) == 3
+    assert "builder-1 : ok=" in site.play("publish", "-i", inventory(site, "builders", None)).said
+    assert len(site.calls("push")) == 2
+
+
+def test_build_hosts_that_only_some_hosts_have_are_not_ignored_silently(site: Site) -> None:
+    for playbook in ("build", "publish"):
+        refused = site.play(playbook, "-i", inventory(site, None, "builders"))
+        assert refused.code == 2
+        assert "Define it for the group all" in refused.said
+    built = site.play("build", "-i", inventory(site, None, "builders"), "-e", "bootc_build_hosts=builder-1")
+    assert "builder-1 : ok=" in built.said
+    assert built.code == 0
