@@ -23,6 +23,11 @@ extends_documentation_fragment:
   - skorionos.bootc._attributes.build
   - skorionos.bootc._engine
 attributes:
+  action_group:
+    description: Use V(group/skorionos.bootc.images) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - skorionos.bootc.images
   check_mode:
     support: full
   diff_mode:
