@@ -23,6 +23,11 @@ extends_documentation_fragment:
   - skorionos.bootc._attributes.build
   - skorionos.bootc._engine
 attributes:
+  action_group:
+    description: Use V(group/skorionos.bootc.images) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - skorionos.bootc.images
   check_mode:
     support: full
   diff_mode:
@@ -59,9 +64,17 @@ options:
       - The parent's image id or digest is part of the inputs, so a new parent leads to a new build. An image that is
         named only in the Containerfile is not looked at.
     type: str
+  parent_pending:
+    description:
+      - Says that an earlier task of the same run builds the O(parent). Only check mode looks at this, because there
+        that task did not build. The parent need not be there then, and the image is predicted to be built.
+      - Without it, a parent that is missing is a failure in check mode, too.
+    type: bool
+    default: false
   build_args:
     description:
       - Build arguments. They can be read in the image's history, so use O(secrets) for secrets.
+      - C(PARENT) is not among them when O(parent) is given, which sets it.
     type: dict
     default: {}
   labels:
@@ -109,6 +122,18 @@ options:
       env:
         description: Environment variable of the module with the secret, set for instance by the task's C(environment).
         type: str
+  tls_verify:
+    description:
+      - Whether a registry that the O(parent) or another image is pulled from must speak TLS with a certificate that is
+        trusted.
+      - With V(true), a registry that the host's C(registries.conf) calls insecure may do without.
+    type: bool
+    default: true
+  auth_file:
+    description:
+      - File with the credentials for pulling, as C(podman login --authfile) writes it.
+      - When not given, the engine looks where C(podman login) leaves them.
+    type: path
   force:
     description: Build even when nothing changed, and without the engine's layer cache.
     type: bool
@@ -118,7 +143,13 @@ options:
     type: float
     default: 7200
 notes:
-  - Of file permissions, only whether a file is executable counts as input, as in git.
+  - The permissions of files and folders in the context count as inputs, with setuid, setgid and sticky bits, because
+    C(COPY) takes them into the image. A checkout under another umask has other permissions, hence leads to a build. Use
+    one umask wherever the same images are built.
+  - A relative path starts at the folder in which the module runs. That is the folder of the playbook with a local
+    connection, and the home folder of the user who logs in with others. The role C(skorionos.bootc.image_variants)
+    starts at the folder in which C(ansible-playbook) was started instead.
+  - Times, owners and extended attributes of files do not count.
 seealso:
   - module: skorionos.bootc.image_push
   - plugin: skorionos.bootc.build_order
@@ -176,7 +207,7 @@ digest:
 input_hash:
   description:
     - Hash over everything the image is made from, as kept in its label C(org.skorionos.bootc.input-hash).
-    - V(null) in check mode when the parent does not exist yet.
+    - V(null) in check mode with O(parent_pending).
   returned: success
   type: str
   sample: sha256:486ea46224d1bb4fb680f34f7c9ad96a8f24ec88be73ea8e5a6c65260e9cb8a7
@@ -200,8 +231,9 @@ commands:
   sample: []
 reason:
   description:
-    - Kind of the failure, for decisions. V(engine_missing), V(not_found) for a missing parent, V(invalid) for wrong
-      options or files, V(build_failed), V(timeout), V(unexpected) for the rest.
+    - Kind of the failure, for decisions. V(engine_missing), V(not_found) for a missing parent, V(auth) and V(network)
+      when an image to start from could not be pulled, V(invalid) for wrong options or files, V(build_failed),
+      V(timeout), V(unexpected) for the rest.
   returned: failure
   type: str
   sample: build_failed
@@ -214,7 +246,7 @@ from typing import Any, Mapping
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._engine.client import Build, Engine, LocalImage, Secret, choose_engine, declares_parent
-from ..module_utils._engine.errors import INVALID, NOT_FOUND, EngineError
+from ..module_utils._engine.errors import AUTH, INVALID, NOT_FOUND, EngineError
 from ..module_utils._engine.ignore import find_ignore_file
 from ..module_utils._engine.inputs import (
     HASH_LABEL,
@@ -227,6 +259,8 @@ from ..module_utils._engine.inputs import (
 from ..module_utils._engine.run import run_command
 from ..module_utils._oci.manifest import parse_platform
 from ..module_utils._oci.reference import parse_reference
+
+_UNKNOWN = "(known after the parent is built)"
 
 
 def parent_identity(engine: Engine, parent: str) -> str | None:
@@ -246,10 +280,8 @@ def texts(values: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def reasons(params: Mapping[str, Any], existing: LocalImage | None, hashed: InputHash | None) -> list[str]:
+def reasons(params: Mapping[str, Any], existing: LocalImage | None, hashed: InputHash) -> list[str]:
     """Say why a build is needed; nothing when it is not."""
-    if hashed is None:
-        return [f"The parent {params['parent']} does not exist yet."]
     if existing is None:
         return [f"There is no image {params['name']} yet."]
     if existing.labels.get(HASH_LABEL) != hashed.value:
@@ -257,6 +289,21 @@ def reasons(params: Mapping[str, Any], existing: LocalImage | None, hashed: Inpu
             return [f"The image {params['name']} there is was not built by this module."]
         return [f"These inputs changed: {', '.join(changed_parts(existing.labels, hashed))}."]
     return ["The build was asked for with force."] if params["force"] else []
+
+
+def parent_of(module: AnsibleModule, engine: Engine) -> str | None:
+    """Return what the parent is, as an input; none without a parent, and for one that is yet to be built."""
+    parent: str | None = module.params["parent"]
+    if parent is None or (module.check_mode and module.params["parent_pending"]):
+        return None
+    identity = parent_identity(engine, parent)
+    if identity is None:
+        raise EngineError(
+            NOT_FOUND,
+            f"The parent {parent} is not in local storage.",
+            "Build it first, or name an image in a registry with its digest.",
+        )
+    return identity
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -267,14 +314,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     containerfile = Path(params["containerfile"]).resolve() if params["containerfile"] else context / "Containerfile"
     check_options(params, containerfile, context)
     timestamp = params["timestamp"] if params["timestamp"] >= 0 else None
-    identity = parent_identity(engine, params["parent"]) if params["parent"] else None
-    missing_parent = params["parent"] and identity is None
-    if missing_parent and not module.check_mode:
-        raise EngineError(
-            NOT_FOUND,
-            f"The parent {params['parent']} is not in local storage.",
-            "Build it first, or name an image in a registry with its digest.",
-        )
+    pending = bool(params["parent"] and params["parent_pending"] and module.check_mode)
     labels, annotations = texts(params["labels"]), texts(params["annotations"])
     inputs = BuildInputs(
         containerfile=containerfile,
@@ -287,15 +327,17 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         target=params["target"],
         network=params["network"],
         parent=params["parent"],
-        parent_identity=identity,
+        parent_identity=parent_of(module, engine),
         secret_ids=[secret["id"] for secret in params["secrets"]],
     )
-    hashed = None if missing_parent else hash_inputs(inputs)
+    hashed = hash_inputs(inputs)
+    if pending:
+        hashed = InputHash("", {**hashed.parts, "parent": _UNKNOWN})
     existing = engine.inspect(params["name"])
     why = reasons(params, existing, hashed)
     before = recorded_parts(existing.labels) if existing else {}
-    changed = (changed_parts(existing.labels, hashed) if existing else sorted(hashed.parts)) if hashed else ["parent"]
-    if why and hashed is not None and not module.check_mode:
+    changed = changed_parts(existing.labels if existing else {}, hashed)
+    if why and not module.check_mode:
         engine.build(
             Build(
                 name=params["name"],
@@ -312,6 +354,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
                 target=params["target"],
                 network=params["network"],
                 secrets=[Secret(**secret) for secret in params["secrets"]],
+                tls_verify=params["tls_verify"],
+                auth_file=params["auth_file"],
                 use_cache=not (params["force"] or (before and "timestamp" in changed)),
             ),
             params["timeout"],
@@ -324,23 +368,31 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         "image": params["name"],
         "image_id": existing.id if existing else None,
         "digest": existing.digest if existing else None,
-        "input_hash": hashed.value if hashed else None,
+        "input_hash": hashed.value or None,
         "changed_inputs": changed,
         "reason_for_build": why,
         "commands": engine.commands,
-        "diff": {"before": before, "after": dict(hashed.parts) if hashed else {}},
+        "diff": {"before": before, "after": dict(hashed.parts)},
     }
 
 
 def check_options(params: Mapping[str, Any], containerfile: Path, context: Path) -> None:
     """Refuse what the engine would only refuse late, or misunderstand."""
     parse_reference(params["name"])
+    if params["parent"] and "PARENT" in params["build_args"]:
+        raise EngineError(
+            INVALID, "build_args has PARENT, which the option parent sets.", "Give one of the two, best parent."
+        )
     if params["platform"]:
         parse_platform(params["platform"])
     if not context.is_dir():
         raise EngineError(INVALID, f"The context {context} is not a folder on this host.", "Correct the path.")
     if not containerfile.is_file():
         raise EngineError(INVALID, f"There is no Containerfile {containerfile} on this host.", "Correct the path.")
+    if params["auth_file"] and not Path(params["auth_file"]).is_file():
+        raise EngineError(
+            AUTH, f"The auth file {params['auth_file']} does not exist on this host.", "Create it with 'podman login'."
+        )
     for secret in params["secrets"]:
         if any("," in (secret[key] or "") for key in ("id", "path", "env")):
             raise EngineError(INVALID, f"The secret '{secret['id']}' has a comma, which engines read as a separator.")
@@ -356,6 +408,7 @@ def main() -> None:
             "containerfile": {"type": "path"},
             "context": {"type": "path", "required": True},
             "parent": {"type": "str"},
+            "parent_pending": {"type": "bool", "default": False},
             "build_args": {"type": "dict", "default": {}},
             "labels": {"type": "dict", "default": {}},
             "annotations": {"type": "dict", "default": {}},
@@ -377,6 +430,8 @@ def main() -> None:
                 "required_one_of": [("path", "env")],
             },
             "engine": {"type": "str", "choices": ["auto", "podman", "buildah"], "default": "auto"},
+            "tls_verify": {"type": "bool", "default": True},
+            "auth_file": {"type": "path"},
             "force": {"type": "bool", "default": False},
             "timeout": {"type": "float", "default": 7200},
         },
@@ -388,6 +443,8 @@ def main() -> None:
         module.fail_json(msg=str(error), reason=error.kind)
     except ValueError as error:
         module.fail_json(msg=str(error), reason=INVALID)
+    if not module._diff:
+        result.pop("diff")
     module.exit_json(**result)
 
 

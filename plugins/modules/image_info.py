@@ -20,6 +20,11 @@ extends_documentation_fragment:
   - skorionos.bootc._attributes.registry
   - skorionos.bootc._registry
 attributes:
+  action_group:
+    description: Use V(group/skorionos.bootc.images) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - skorionos.bootc.images
   check_mode:
     support: full
     details: Only reads.

@@ -15,7 +15,10 @@ description:
   - The image is transferred once. Further tags are the same manifest, byte by byte, put through the registry's API. So
     they share one digest, and signatures of it hold for all of them.
   - What is there is decided by content. A registry has the image when the configuration its manifest names is the local
-    image's id.
+    image's id, the manifest has the annotations of the local image, and the layers have the O(compression) asked for.
+    Of the annotations, those about the parent (C(org.opencontainers.image.base.*)) do not count.
+  - A registry that refuses to tell what it has, as some do of repositories that do not exist yet, is pushed to. If that
+    is refused as well, the failure has the RV(reason) V(auth).
   - After a push, the manifest is read back and its digest compared with what the engine reported.
 author:
   - skorionos.bootc contributors (@skorionos)
@@ -25,6 +28,11 @@ extends_documentation_fragment:
   - skorionos.bootc._engine
   - skorionos.bootc._registry
 attributes:
+  action_group:
+    description: Use V(group/skorionos.bootc.images) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - skorionos.bootc.images
   check_mode:
     support: full
     details: The digest of an image that would be pushed is not known before.
@@ -34,6 +42,7 @@ attributes:
   idempotent:
     support: partial
     details: Images in Docker's own format change when they are pushed, so they are pushed each time, with a warning.
+      C(changed) tells whether another digest is there than before.
 options:
   name:
     description: Full name of the image in local storage.
@@ -52,6 +61,8 @@ options:
     description:
       - Compression of the layers. Machines that update know layers by their compressed digest, so keep it the same from
         release to release.
+      - An image that the registry has in another compression is pushed again. That takes podman 4.7 or buildah 1.32.
+        Older ones cannot compress anew what the registry has. With these it is left as it is, with a warning.
     type: str
     choices: [gzip, zstd, "zstd:chunked"]
     default: gzip
@@ -107,6 +118,12 @@ pushed:
   returned: success
   type: bool
   sample: true
+reason_for_push:
+  description: Why it was or would be transferred, for people. Empty when it was not.
+  returned: success
+  type: list
+  elements: str
+  sample: ["There is nothing at registry.example.com/os/skorionos:kde-v1.0.0 yet."]
 tags:
   description: Digest of every tag asked for, as RV(digest).
   returned: success
@@ -168,12 +185,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ..module_utils._engine.client import Engine, Push, choose_engine
+from ..module_utils._engine.client import Engine, LocalImage, Push, choose_engine
 from ..module_utils._engine.errors import INVALID, NETWORK, NOT_FOUND, UNEXPECTED, EngineError
+from ..module_utils._engine.publication import is_image, other_annotations, other_compression
 from ..module_utils._engine.run import run_command
 from ..module_utils._oci.client import RegistryClient
 from ..module_utils._oci.errors import NOT_FOUND as NOT_PUBLISHED
-from ..module_utils._oci.errors import RegistryError
+from ..module_utils._oci.errors import Refused, RegistryError
 from ..module_utils._oci.layers import download, total_size
 from ..module_utils._oci.manifest import Manifest
 from ..module_utils._oci.module import REGISTRY_ARGUMENTS, registry_client
@@ -186,18 +204,39 @@ _UNKNOWN = "(known after the push)"
 
 
 def published(client: RegistryClient, reference: Reference) -> Manifest | None:
-    """Return what the registry has at a tag, if anything."""
+    """Return what the registry has at a tag, if anything that it shows us."""
     try:
         return client.get_manifest(reference)
+    except Refused:
+        # Some registries say this of a repository that the push would create. Whether it may, the push will tell.
+        return None
     except RegistryError as error:
         if error.kind == NOT_PUBLISHED:
             return None
         raise
 
 
-def is_image(manifest: Manifest | None, image_id: str) -> bool:
-    """Tell whether a manifest is that of the local image."""
-    return manifest is not None and not manifest.is_index and manifest.config.digest == image_id
+def published_digest(client: RegistryClient, reference: Reference) -> str | None:
+    """Return the digest the registry has at a tag, if any that it shows us."""
+    try:
+        return client.head_manifest(reference)
+    except Refused:
+        return None
+
+
+def reasons(there: Manifest | None, local: LocalImage, target: Reference, compressed_otherwise: int) -> list[str]:
+    """Say why a push is needed; nothing when it is not."""
+    if there is None:
+        return [f"There is nothing at {target} yet."]
+    if not is_image(there, local):
+        return [f"Another image is at {target}."]
+    why = []
+    annotations = other_annotations(there, local)
+    if annotations:
+        why.append(f"These annotations differ: {', '.join(annotations)}.")
+    if compressed_otherwise:
+        why.append(f"{compressed_otherwise} of {len(there.layers)} layers are compressed otherwise.")
+    return why
 
 
 def push(engine: Engine, wanted: Push, *, retries: int, timeout: float) -> str:
@@ -252,20 +291,26 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         raise EngineError(
             NOT_FOUND, f"There is no image {params['name']} in local storage.", "Build it first, or correct the name."
         )
-    client = registry_client(params, retries=params["retries"])
+    # There are registries that create the repository for whoever asks for the right to push to it, so a prediction
+    # must not.
+    client = registry_client(params, for_push=not module.check_mode, retries=params["retries"])
     tags = list(dict.fromkeys([target.tag or "", *params["tags"]]))
     earlier = published(client, target)
-    needs_push = not is_image(earlier, local.id)
+    otherwise = other_compression(earlier.layers, params["compression"]) if is_image(earlier, local) else []
+    can_recompress = not otherwise or engine.can_recompress()
+    why = reasons(earlier, local, target, len(otherwise) if can_recompress else 0)
+    needs_push = bool(why)
     before = {target.tag or "": earlier.digest if earlier else None}
-    before.update({tag: client.head_manifest(target.with_tag(tag)) for tag in tags[1:]})
+    before.update({tag: published_digest(client, target.with_tag(tag)) for tag in tags[1:]})
 
     manifest = None if needs_push else earlier
     if needs_push and not module.check_mode:
         wanted = Push(params["name"], str(target), params["tls_verify"], params["auth_file"], params["compression"])
         digest = push(engine, wanted, retries=params["retries"], timeout=params["timeout"])
         manifest = verified(client, target, digest)
-        if not is_image(manifest, local.id):
+        if not is_image(manifest, local) or other_annotations(manifest, local):
             module.warn(f"{params['name']} was changed on its way to the registry, so every run will push it again.")
+    if manifest is not None:
         warn_of_compression(module, manifest, params["compression"])
     after = dict.fromkeys(tags, manifest.digest if manifest else _UNKNOWN)
     if manifest is not None and not module.check_mode:
@@ -278,12 +323,13 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if manifest is not None and previous is not None and not previous.is_index:
         update_size = download(previous.layers, layers)
     return {
-        "changed": needs_push or before != after,
+        "changed": before != after,
         "image": str(target),
         "repository": target.name,
         "digest": manifest.digest if manifest else None,
         "image_id": local.id,
         "pushed": needs_push,
+        "reason_for_push": why,
         "tags": dict.fromkeys(tags, manifest.digest if manifest else None),
         "layers": [{"digest": x.digest, "size": x.size, "media_type": x.media_type} for x in layers],
         "size": total_size(layers) if manifest else None,
@@ -296,11 +342,10 @@ def run(module: AnsibleModule) -> dict[str, Any]:
 
 def warn_of_compression(module: AnsibleModule, manifest: Manifest, compression: str) -> None:
     """Old engines keep the compression a layer has in the registry, whatever they are asked for."""
-    suffix = "zstd" if compression.startswith("zstd") else "gzip"
-    others = [layer.media_type for layer in manifest.layers if not layer.media_type.endswith(suffix)]
+    others = other_compression(manifest.layers, compression)
     if others:
         module.warn(
-            f"{len(others)} of {len(manifest.layers)} layers are not compressed with {suffix}, because the engine "
+            f"{len(others)} of {len(manifest.layers)} layers are not compressed with {compression}, because the engine "
             "found them compressed otherwise in the registry. Podman 4.7 or newer compresses them anew."
         )
 
@@ -328,6 +373,8 @@ def main() -> None:
         module.fail_json(msg=str(error), reason=error.kind)
     except ValueError as error:
         module.fail_json(msg=str(error), reason=INVALID)
+    if not module._diff:
+        result.pop("diff")
     module.exit_json(**result)
 
 

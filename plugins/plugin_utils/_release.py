@@ -33,19 +33,22 @@ def resolve_targets(spec: Spec) -> dict[str, Target]:
 def _resolve(client: RegistryClient, variant: Variant) -> Target:
     try:
         resolved = client.resolve(parse_reference(f"{variant.image}@{variant.digest}"))
+        accepted = _accepted(client, resolved)
     except (RegistryError, InvalidReference) as error:
         raise RolloutError(
             f"Variant {variant.name}: {error}",
             "A rollout starts only when every image is there to be pulled; nothing was sent to any device.",
             getattr(error, "kind", "invalid_spec"),
         ) from error
-    return target_of(variant, _accepted(resolved), _size(resolved), _version(resolved.config))
+    return target_of(variant, accepted, _size(resolved), _version(resolved.config))
 
 
-def _accepted(resolved: Resolved) -> list[str]:
-    """Digests that a device may report for this image; bootc before 1.16.4 reports the configuration's on composefs."""
-    config = [resolved.manifest.config.digest] if resolved.manifest is not None else []
-    return [*resolved.digests, *config]
+def _accepted(client: RegistryClient, resolved: Resolved) -> list[str]:
+    """Digests that a device may report for this image.
+
+    Bootc before 1.16.4 reports the configuration's on composefs, and which platform a device has is not known here.
+    """
+    return [*resolved.digests, *(manifest.config.digest for manifest in client.image_manifests(resolved))]
 
 
 def _size(resolved: Resolved) -> int | None:

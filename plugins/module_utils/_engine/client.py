@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
-from .errors import AUTH, FAILED, MISSING, NETWORK, UNEXPECTED, EngineError
+from .errors import AUTH, FAILED, MISSING, NETWORK, NOT_FOUND, UNEXPECTED, EngineError
 from .run import Finished, Run
 
 ENGINES = ("podman", "buildah")
@@ -46,6 +46,7 @@ class LocalImage:
     digest: str | None
     """Digest of the local manifest. The registry's differs, because layers are compressed on their way there."""
     labels: Mapping[str, str]
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ class Build:
     network: str | None = None
     secrets: Sequence[Secret] = ()
     use_cache: bool = True
+    tls_verify: bool = True
+    auth_file: str | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,10 @@ class Engine:
             )
         return tuple(int(part) for part in match.groups() if part is not None)
 
+    def can_recompress(self) -> bool:
+        """Tell whether a push can bring layers in another compression than the one the registry has them in."""
+        return self.version() >= _FORCE_COMPRESSION[self.program]
+
     def inspect(self, name: str) -> LocalImage | None:
         """Return the image of that name, or none when the storage has no such image."""
         if self.program == "podman":
@@ -131,12 +138,12 @@ class Engine:
         with tempfile.TemporaryDirectory(prefix="bootc-build-") as folder:
             id_file = Path(folder) / "id"
             arguments = build_arguments(build, id_file)
-            self._act(arguments, timeout, lambda _stderr: FAILED)
+            self._act(arguments, timeout, _build_kind)
             return _with_algorithm(id_file.read_text(encoding="ascii").strip())
 
     def push(self, push: Push, timeout: float) -> str:
         """Push the image to one tag; return the digest the registry knows it by."""
-        force = self.version() >= _FORCE_COMPRESSION[self.program]
+        force = self.can_recompress()
         with tempfile.TemporaryDirectory(prefix="bootc-push-") as folder:
             digest_file = Path(folder) / "digest"
             self._act(push_arguments(push, digest_file, force_compression=force), timeout, _push_kind)
@@ -166,7 +173,7 @@ class Engine:
         command = " ".join(shlex.quote(part) for part in (self.program, *arguments))
         tail = _tail(answer.stderr) or _tail(answer.stdout) or "it said nothing"
         cause = f"{self.program} {arguments[0]} failed with exit code {answer.rc}: {tail}"
-        return EngineError(kind, cause, command=command)
+        return EngineError(kind, cause if cause.endswith(".") else f"{cause}.", _REMEDIES.get(kind, ""), command)
 
 
 def build_arguments(build: Build, id_file: Path) -> list[str]:
@@ -181,6 +188,11 @@ def build_arguments(build: Build, id_file: Path) -> list[str]:
         arguments += ["--timestamp", str(build.timestamp)]
     if not build.use_cache:
         arguments += ["--no-cache"]
+    # Left out when true, because naming it would overrule a registry that the host's registries.conf calls insecure.
+    if not build.tls_verify:
+        arguments += ["--tls-verify=false"]
+    if build.auth_file:
+        arguments += ["--authfile", build.auth_file]
     for flag, value in (("--platform", build.platform), ("--target", build.target), ("--network", build.network)):
         if value:
             arguments += [flag, value]
@@ -214,21 +226,24 @@ def declares_parent(containerfile: bytes) -> bool:
 
 
 def _from_podman(document: Mapping[str, Any]) -> LocalImage:
-    labels = document.get("Labels") or {}
-    return LocalImage(_with_algorithm(document["Id"]), document.get("Digest") or None, labels)
+    labels, annotations = document.get("Labels") or {}, document.get("Annotations") or {}
+    return LocalImage(_with_algorithm(document["Id"]), document.get("Digest") or None, labels, annotations)
 
 
 def _from_buildah(document: Mapping[str, Any]) -> LocalImage:
     labels = ((document.get("OCIv1") or {}).get("config") or {}).get("Labels") or {}
-    return LocalImage(_with_algorithm(document["FromImageID"]), document.get("FromImageDigest") or None, labels)
+    annotations = document.get("ImageAnnotations") or {}
+    return LocalImage(
+        _with_algorithm(document["FromImageID"]), document.get("FromImageDigest") or None, labels, annotations
+    )
 
 
 def _with_algorithm(image_id: str) -> str:
     return image_id if image_id.startswith("sha256:") else f"sha256:{image_id}"
 
 
-_PUSH_KINDS = (
-    (AUTH, r"unauthorized|authentication required|access denied|\bdenied\b|invalid username/password"),
+_TRANSFER_KINDS = (
+    (AUTH, r"unauthorized|authentication required|access denied|\bdenied\b|invalid username/password|403 Forbidden"),
     (
         NETWORK,
         r"connection refused|connection reset|no such host|no route to host|i/o timeout|TLS handshake timeout"
@@ -237,10 +252,37 @@ _PUSH_KINDS = (
 )
 
 
+_PULL_KINDS = (
+    *_TRANSFER_KINDS,
+    (NETWORK, r"HTTP response to HTTPS client|x509|pinging container registry"),
+    (NOT_FOUND, r"manifest unknown|name unknown|repository name not known|\bnot found\b"),
+)
+_REMEDIES = {
+    AUTH: "Log in with 'podman login', or name a file with credentials in auth_file.",
+    NETWORK: "Check the registry's name and port, the network, and whether tls_verify fits it.",
+    NOT_FOUND: "Check the repository and the digest of the parent.",
+}
+
+
 def _push_kind(stderr: str) -> str:
     """Name the kind of a failed push by what registries are known to say. Only retries rest on it."""
-    last = "\n".join(stderr.strip().splitlines()[-3:])
-    return next((kind for kind, pattern in _PUSH_KINDS if re.search(pattern, last, re.IGNORECASE)), UNEXPECTED)
+    return _kind_in(_TRANSFER_KINDS, "\n".join(stderr.strip().splitlines()[-3:])) or UNEXPECTED
+
+
+def _build_kind(stderr: str) -> str:
+    """Tell a build whose image to start from could not be pulled from one that failed by itself.
+
+    A step may fail over the network, too, but then the error names the step.
+    """
+    errors = [line for line in stderr.strip().splitlines() if line.lower().startswith("error")]
+    last = errors[-1] if errors else ""
+    if "docker://" not in last or "building at STEP" in last:
+        return FAILED
+    return _kind_in(_PULL_KINDS, last) or FAILED
+
+
+def _kind_in(table: Sequence[tuple[str, str]], said: str) -> str | None:
+    return next((kind for kind, pattern in table if re.search(pattern, said, re.IGNORECASE)), None)
 
 
 def _tail(text: str) -> str:

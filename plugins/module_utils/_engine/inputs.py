@@ -116,10 +116,24 @@ def _hash_file(path: Path) -> str:
 
 
 def _context_records(context: Path, containerfile: Path) -> Iterator[Sequence[object]]:
-    """Describe every file of the context that the engine would see, in a fixed order."""
+    """Describe every file of the context that the engine would see, in a fixed order.
+
+    Permissions count in full, because they reach the image. Those of the context itself and of ignored folders do not:
+    the engine makes these folders anew.
+    """
     ignore_file = find_ignore_file(containerfile, context)
-    lines = ignore_file.read_text(encoding="utf-8").splitlines() if ignore_file else []
-    yield from _walk(context, "", IgnoreRules(lines))
+    yield from _walk(context, "", IgnoreRules(_read_lines(ignore_file) if ignore_file else []))
+
+
+def _read_lines(ignore_file: Path) -> list[str]:
+    try:
+        return ignore_file.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise EngineError(
+            INVALID, f"{ignore_file} cannot be read: {error.strerror}.", "Correct its permissions."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise EngineError(INVALID, f"The ignore file {ignore_file} is not UTF-8.", "Write it in UTF-8.") from error
 
 
 def _walk(folder: Path, prefix: str, rules: IgnoreRules) -> Iterator[Sequence[object]]:
@@ -135,7 +149,7 @@ def _walk(folder: Path, prefix: str, rules: IgnoreRules) -> Iterator[Sequence[ob
         mode = entry.stat(follow_symlinks=False).st_mode
         if stat.S_ISDIR(mode):
             if not ignored:
-                yield "folder", path
+                yield "folder", path, stat.S_IMODE(mode)
             # Below an ignored folder, an exception may bring files back.
             if not ignored or rules.has_exceptions:
                 yield from _walk(Path(entry.path), path + "/", rules)
@@ -144,6 +158,6 @@ def _walk(folder: Path, prefix: str, rules: IgnoreRules) -> Iterator[Sequence[ob
         elif stat.S_ISLNK(mode):
             yield "link", path, os.readlink(entry.path)
         elif stat.S_ISREG(mode):
-            yield "file", path, mode & 0o111, _hash_file(Path(entry.path))
+            yield "file", path, stat.S_IMODE(mode), _hash_file(Path(entry.path))
         else:
             yield "special", path, stat.S_IFMT(mode)

@@ -26,6 +26,11 @@ def build_order(nodes: Sequence[Mapping[str, Any]], only: Sequence[str] | None =
     problems = _problems(nodes)
     if problems:
         raise InvalidVariants("The variants cannot be built. " + " ".join(problems))
+    if isinstance(only, (str, bytes)):
+        # Read letter by letter it would be many variants that do not exist.
+        raise InvalidVariants(
+            f"The wanted variants are the text {only!r}. Give a list of names, such as ['{nodes[0]['name']}']."
+        )
     by_name = {str(node["name"]): dict(node) for node in nodes}
     unknown = [name for name in only or () if name not in by_name]
     if unknown:

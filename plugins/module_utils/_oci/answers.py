@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from urllib.parse import urlsplit
 
-from .errors import AUTH, NETWORK, NOT_FOUND, UNEXPECTED, UNSUPPORTED, RegistryError
+from .errors import AUTH, NETWORK, NOT_FOUND, UNEXPECTED, UNSUPPORTED, Refused, RegistryError
 from .transport import Response
 
 _BY_STATUS = {
@@ -29,7 +29,8 @@ def answer_error(response: Response, what: str, verb: str) -> RegistryError:
     """Turn an answer nobody wanted into its kind, cause and remedy."""
     kind, remedy = _classify(response)
     host = urlsplit(response.url).netloc
-    return RegistryError(kind, f"Could not {verb} {what}: {host} answered {response.status}{said(response)}.", remedy)
+    cause = f"Could not {verb} {what}: {host} answered {response.status}{said(response)}."
+    return Refused(cause, remedy) if response.status in (401, 403) else RegistryError(kind, cause, remedy)
 
 
 def said(response: Response) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping
@@ -14,7 +15,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from .answers import answer_error, said
 from .auth import Challenge, Lookup, find_credentials, parse_challenges
-from .errors import AUTH, NETWORK, NOT_FOUND, UNEXPECTED, UNSUPPORTED, RegistryError
+from .errors import AUTH, NETWORK, NOT_FOUND, UNEXPECTED, UNSUPPORTED, Refused, RegistryError
 from .manifest import (
     MEDIA_TYPES,
     Manifest,
@@ -83,18 +84,25 @@ class RegistryClient:
         *,
         insecure: bool = False,
         auth_file: str | None = None,
+        for_push: bool = False,
         timeout: float = 30.0,
         retries: int = 3,
         sleep: Callable[[float], None] = time.sleep,
         now: Callable[[], float] = time.time,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        """With ``insecure``, certificates are not checked, and plain HTTP is spoken where there is no TLS."""
+        """Keep the settings.
+
+        With ``insecure``, certificates are not checked, and plain HTTP is spoken where there is no TLS. With
+        ``for_push``, reading asks for the right to push too: some registries tell only those who may create a
+        repository that it does not exist, and refuse everybody else.
+        """
         self._transport = Transport(
             session, verify=not insecure, timeout=timeout, retries=retries, sleep=sleep, now=now
         )
         self._insecure = insecure
         self._auth_file = auth_file
+        self._read_scope = _PUSH if for_push else _PULL
         self._now = now
         self._environ = os.environ if environ is None else environ
         self._schemes: dict[str, str] = {}
@@ -143,7 +151,7 @@ class RegistryClient:
             raise RegistryError(
                 UNSUPPORTED, f"{what} has {manifest.config.size} bytes; at most {_LARGEST_CONFIG} are read."
             )
-        response = self._request("GET", reference, f"blobs/{digest}", scope=_PULL, limit=_LARGEST_CONFIG)
+        response = self._request("GET", reference, f"blobs/{digest}", scope=self._read_scope, limit=_LARGEST_CONFIG)
         if response.status != 200:
             raise answer_error(response, what, "read")
         verify_digest(response.body, digest, what)
@@ -180,21 +188,30 @@ class RegistryClient:
             chosen = next(iter(digests.values()))
         if chosen is None:
             return Resolved(reference, top.digest, top.media_type, digests, None, None, top.annotations)
-        image = reference.with_digest(chosen)
-        manifest = self.get_manifest(image)
+        manifest = self._member(reference, chosen)
+        config = self.get_config(reference, manifest)
+        return Resolved(reference, top.digest, top.media_type, digests, manifest, config, top.annotations)
+
+    def image_manifests(self, resolved: Resolved) -> list[Manifest]:
+        """Return the manifest of every image that the reference stands for, those of all platforms of an index."""
+        known = {resolved.manifest.digest: resolved.manifest} if resolved.manifest is not None else {}
+        wanted = dict.fromkeys(resolved.platform_digests.values())
+        return [known.get(digest) or self._member(resolved.reference, digest) for digest in wanted]
+
+    def _member(self, reference: Reference, digest: str) -> Manifest:
+        manifest = self.get_manifest(reference.with_digest(digest))
         if manifest.is_index:
             raise RegistryError(
                 UNSUPPORTED, f"{reference} is an index of indexes.", "Publish one index that lists the images."
             )
-        config = self.get_config(image, manifest)
-        return Resolved(reference, top.digest, top.media_type, digests, manifest, config, top.annotations)
+        return manifest
 
     def list_tags(self, reference: Reference) -> list[str]:
         """Return every tag of the repository, sorted."""
         found: set[str] = set()
         path: str | None = "tags/list?n=1000"
         for _page in range(_MOST_TAG_PAGES):
-            response = self._request("GET", reference, path or "", scope=_PULL, limit=_LARGEST_TAG_PAGE)
+            response = self._request("GET", reference, path or "", scope=self._read_scope, limit=_LARGEST_TAG_PAGE)
             if response.status != 200:
                 raise answer_error(response, f"{reference.name}", "list the tags of")
             found.update(_tags_in(response.body, reference.name))
@@ -226,7 +243,9 @@ class RegistryClient:
 
     def _manifest_request(self, method: str, reference: Reference) -> Response:
         path = f"manifests/{reference.target}"
-        return self._request(method, reference, path, scope=_PULL, limit=_LARGEST_MANIFEST, headers={"Accept": _ACCEPT})
+        return self._request(
+            method, reference, path, scope=self._read_scope, limit=_LARGEST_MANIFEST, headers={"Accept": _ACCEPT}
+        )
 
     def _request(
         self,
@@ -239,8 +258,8 @@ class RegistryClient:
         headers: Mapping[str, str] | None = None,
         data: bytes | None = None,
     ) -> Response:
-        url = f"{self._base(reference.registry)}/v2/{reference.repository}/{path}"
-        key = (reference.registry, f"repository:{reference.repository}:{scope}")
+        url = f"{self._base(reference.registry)}/v2/{reference.repository_there}/{path}"
+        key = (reference.registry, f"repository:{reference.repository_there}:{scope}")
 
         def send() -> Response:
             token = self._tokens.get(key)
@@ -253,13 +272,16 @@ class RegistryClient:
         # A challenge counts only when the registry itself sent it, not a host it redirected to.
         if response.status == 401 and response.url == url:
             challenges = parse_challenges(response.headers.get("WWW-Authenticate", ""))
-            lookup = find_credentials(self._auth_file, self._environ, reference.registry, reference.repository)
+            lookup = find_credentials(self._auth_file, self._environ, reference.registry, reference.repository_there)
             self._tokens[key] = self._authenticate(reference.registry, key[1], challenges, lookup, url)
             response = send()
             if response.status in (401, 403):
-                raise RegistryError(
-                    AUTH, f"{reference.registry} refuses '{scope}' on {reference.name}{said(response)}.", lookup.note
+                cause = f"{reference.registry} refuses '{scope}' on {reference.name}{said(response)}."
+                # Only a token or a 403 say that the credentials themselves are good.
+                known = lookup.credentials and (
+                    response.status == 403 or self._tokens[key].header.startswith("Bearer ")
                 )
+                raise Refused(cause, lookup.note) if known else RegistryError(AUTH, cause, lookup.note)
         return response
 
     def _authenticate(
@@ -286,7 +308,11 @@ class RegistryClient:
                 f"{registry} sends us to {urlsplit(realm).netloc} for a token, without TLS.",
                 "Credentials are not sent in the clear; ask the registry's operator to correct its token address.",
             )
-        query = {"scope": challenge.parameters.get("scope") or scope}
+        asked = challenge.parameters.get("scope") or scope
+        if scope.endswith(f":{_PUSH}"):
+            # The challenge names what the request needs, which for reading is less than what was wanted.
+            asked = re.sub(rf":{_PULL}\Z", f":{_PUSH}", asked)
+        query = {"scope": asked}
         if challenge.parameters.get("service"):
             query["service"] = challenge.parameters["service"]
         credentials = lookup.credentials
@@ -319,8 +345,12 @@ class RegistryClient:
                 if credentials
                 else "us without credentials"
             )
-            raise RegistryError(
-                AUTH, f"{registry}: its token server {host} rejects {who}{said(response)}.", lookup.note
+            cause = f"{registry}: its token server {host} rejects {who}{said(response)}."
+            # 401 is about who we are. With 403 we are known, and the repository is the matter.
+            raise (
+                Refused(cause, lookup.note)
+                if credentials and response.status == 403
+                else RegistryError(AUTH, cause, lookup.note)
             )
         if response.status != 200:
             raise answer_error(response, f"a token from {host} for {registry}", "get")

@@ -23,5 +23,13 @@ class RegistryError(Exception):
         self.remedy = remedy
 
 
+class Refused(RegistryError):
+    """Rights that are missing in one repository, which some registries also claim of one that does not exist."""
+
+    def __init__(self, cause: str, remedy: str = "") -> None:
+        """Give it the kind it always has."""
+        super().__init__(AUTH, cause, remedy)
+
+
 class InvalidReference(ValueError):
     """A text that is no image reference."""

@@ -16,12 +16,15 @@ REGISTRY_ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-def registry_client(params: Mapping[str, Any], *, timeout: float = 30.0, retries: int = 3) -> RegistryClient:
+def registry_client(
+    params: Mapping[str, Any], *, for_push: bool = False, timeout: float = 30.0, retries: int = 3
+) -> RegistryClient:
     """Return the client that the options of :data:`REGISTRY_ARGUMENTS` describe."""
     return RegistryClient(
         new_session(),
         insecure=not params["tls_verify"],
         auth_file=params["auth_file"],
+        for_push=for_push,
         timeout=timeout,
         retries=retries,
     )

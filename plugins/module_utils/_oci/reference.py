@@ -15,6 +15,7 @@ _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _LONGEST_NAME = 255
+_DOCKER_HUB = "docker.io"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,12 @@ class Reference:
     def name(self) -> str:
         """The repository with its registry, without tag and digest."""
         return f"{self.registry}/{self.repository}"
+
+    @property
+    def repository_there(self) -> str:
+        """What the registry itself calls the repository. Docker Hub keeps names of one part below ``library``."""
+        official = self.registry == _DOCKER_HUB and "/" not in self.repository
+        return f"library/{self.repository}" if official else self.repository
 
     @property
     def target(self) -> str:

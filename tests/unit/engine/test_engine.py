@@ -97,6 +97,8 @@ def test_every_setting_of_a_build_reaches_the_engine():
         network="none",
         timestamp=None,
         use_cache=False,
+        tls_verify=False,
+        auth_file="/auth.json",
         secrets=[Secret("t", env="TOKEN"), Secret("k", path="/k")],
     )
     assert pairs(arguments, "--build-arg") == ["A=1 and more", "B=2"]
@@ -111,6 +113,8 @@ def test_every_setting_of_a_build_reaches_the_engine():
     ]
     assert "--timestamp" not in arguments
     assert "--no-cache" in arguments
+    assert "--tls-verify=false" in arguments
+    assert pairs(arguments, "--authfile") == ["/auth.json"]
     assert arguments[-1] == "/c"
 
 
@@ -144,15 +148,18 @@ def test_version(said, expected):
 
 
 def test_inspects_with_podman():
-    document = [{"Id": "ab", "Digest": "sha256:d", "Labels": {"x": "y"}}]
+    document = [{"Id": "ab", "Digest": "sha256:d", "Labels": {"x": "y"}, "Annotations": {"v": "1"}}]
     image = Engine(Script({"image inspect": ok(json.dumps(document))}), "podman").inspect("localhost/a:1")
     assert (image.id, image.digest, image.labels) == ("sha256:ab", "sha256:d", {"x": "y"})
+    assert image.annotations == {"v": "1"}
 
 
 def test_inspects_with_buildah():
     document = {"FromImageID": "ab", "FromImageDigest": "sha256:d", "OCIv1": {"config": {"Labels": None}}}
+    document["ImageAnnotations"] = {"v": "1"}
     image = Engine(Script({"inspect": ok(json.dumps(document))}), "buildah").inspect("localhost/a:1")
     assert (image.id, image.digest, image.labels) == ("sha256:ab", "sha256:d", {})
+    assert image.annotations == {"v": "1"}
 
 
 def test_absence_is_told_from_trouble_by_exit_code():
@@ -203,6 +210,31 @@ def test_a_failed_push_has_its_kind(said, kind):
     with pytest.raises(EngineError) as raised:
         engine.push(Push("localhost/a:1", "r.example.com/a:1"), 60)
     assert raised.value.kind == kind
+
+
+PULL = "Error: creating build container: initializing source docker://r.example.com/os@sha256:1: "
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        (PULL + "reading manifest sha256:1 in r.example.com/os: unauthorized: authentication required", "auth"),
+        (PULL + "reading manifest sha256:1 in r.example.com/os: denied", "auth"),
+        (PULL + "reading manifest sha256:1 in r.example.com/os: manifest unknown: manifest unknown", "not_found"),
+        (PULL + "pinging container registry r.example.com: dial tcp: lookup r.example.com: no such host", "network"),
+        (PULL + "pinging container registry r.example.com: http: server gave HTTP response to HTTPS client", "network"),
+        (PULL + "something new", "build_failed"),
+        ('Error: building at STEP "RUN skopeo copy docker://r/a dir:/a # denied": exit status 1', "build_failed"),
+        ("curl: connection refused\nError: exit status 7", "build_failed"),
+        ("", "build_failed"),
+    ],
+)
+def test_a_parent_that_cannot_be_pulled_is_told_from_a_failed_build(said, kind):
+    engine = Engine(Script({"build": Finished(125, "", said)}), "podman")
+    with pytest.raises(EngineError) as raised:
+        engine.build(Build("localhost/a:1", Path("/c/Containerfile"), Path("/c")), 60)
+    assert raised.value.kind == kind
+    assert ("podman login" in str(raised.value)) is (kind == "auth")
 
 
 def test_compression_is_forced_where_the_engine_can():

@@ -39,6 +39,13 @@ def make_inputs(root: Path, **changes) -> BuildInputs:
     return BuildInputs(**{**settings, **changes})
 
 
+@pytest.fixture(autouse=True)
+def umask():
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 def make_tree(root: Path) -> Path:
     (root / "context" / "etc" / "deep").mkdir(parents=True)
     (root / "Containerfile").write_text("FROM scratch\n")
@@ -56,7 +63,7 @@ def tree(tmp_path):
 def test_place_and_time_do_not_count(tree, tmp_path):
     other = make_tree(tmp_path / "elsewhere")
     os.utime(other / "context" / "etc" / "conf", (1, 1))
-    (other / "context" / "etc" / "conf").chmod(0o600)
+    (other / "context").chmod(0o700)
     assert hash_inputs(make_inputs(tree)) == hash_inputs(make_inputs(other))
 
 
@@ -79,6 +86,10 @@ def replace_link(context: Path) -> None:
     [
         lambda context: (context / "etc" / "conf").write_text("c"),
         lambda context: (context / "etc" / "conf").chmod(0o755),
+        lambda context: (context / "etc" / "conf").chmod(0o600),
+        lambda context: (context / "etc" / "conf").chmod(0o4644),
+        lambda context: (context / "etc").chmod(0o700),
+        lambda context: (context / "etc").chmod(0o1755),
         lambda context: (context / "new").touch(),
         lambda context: (context / "empty").mkdir(),
         lambda context: (context / "etc" / "deep" / "more").unlink(),
@@ -166,6 +177,7 @@ def test_exceptions_bring_back_what_is_below_an_ignored_folder(tree):
     (tree / "context" / ".containerignore").write_text("etc\n!etc/deep/more\n")
     before = hash_inputs(make_inputs(tree))
     (tree / "context" / "etc" / "conf").write_text("changed")
+    (tree / "context" / "etc").chmod(0o700)  # an ignored folder is made anew in the image
     assert hash_inputs(make_inputs(tree)) == before
     (tree / "context" / "etc" / "deep" / "more").write_text("changed")
     assert hash_inputs(make_inputs(tree)) != before
@@ -174,6 +186,25 @@ def test_exceptions_bring_back_what_is_below_an_ignored_folder(tree):
 def test_an_unreadable_containerfile_is_explained(tree):
     (tree / "Containerfile").unlink()
     with pytest.raises(EngineError, match=r"Containerfile cannot be read: No such file"):
+        hash_inputs(make_inputs(tree))
+
+
+def test_an_ignore_file_that_is_no_text_is_named(tree):
+    ignore_file = tree / "context" / ".containerignore"
+    ignore_file.write_bytes(b"caf\xe9\n")
+    with pytest.raises(EngineError, match=rf"{ignore_file} is not UTF-8") as raised:
+        hash_inputs(make_inputs(tree))
+    assert raised.value.kind == "invalid"
+
+
+def test_an_ignore_file_that_cannot_be_read_is_named(tree, monkeypatch):
+    # Root may read everything, so no permissions would do.
+    def refuse(_path, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    (tree / "context" / ".containerignore").touch()
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(EngineError, match=r"\.containerignore cannot be read: Permission denied"):
         hash_inputs(make_inputs(tree))
 
 

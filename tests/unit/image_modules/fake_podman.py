@@ -26,6 +26,10 @@ def image_file(name: str) -> Path:
     return STORE / name.replace("/", "_")
 
 
+def annotations_file(name: str) -> Path:
+    return STORE / (name.replace("/", "_") + ".annotations")
+
+
 def build(argv: list[str]) -> None:
     if (STORE / "fail").exists():
         sys.exit("Error: building at STEP RUN false: exit status 1")
@@ -34,12 +38,18 @@ def build(argv: list[str]) -> None:
         {"os": "linux", "architecture": "amd64", "created": "then", "config": {"Labels": labels}}
     ).encode()
     image_file(values(argv, "--tag")[0]).write_bytes(config)
+    annotations = dict(annotation.split("=", 1) for annotation in values(argv, "--annotation"))
+    annotations_file(values(argv, "--tag")[0]).write_text(json.dumps(annotations))
     Path(values(argv, "--iidfile")[0]).write_text(digest(config))
 
 
 def push(argv: list[str]) -> None:
     import urllib.request  # noqa: PLC0415 (slow, and only pushes need it)
 
+    if (STORE / "refuse-push").exists() and (STORE / "refuse-push").read_text() in argv[-1]:
+        sys.exit("Error: writing manifest: denied")
+    if (STORE / "push-says").exists():
+        sys.exit((STORE / "push-says").read_text())
     if (STORE / "fail-pushes").exists():
         left = int((STORE / "fail-pushes").read_text())
         if left:
@@ -48,11 +58,24 @@ def push(argv: list[str]) -> None:
     config = image_file(argv[-2]).read_bytes()
     host, _slash, rest = argv[-1][len("docker://") :].partition("/")
     repository, _colon, tag = rest.rpartition(":")
-    layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": digest(config[:9]), "size": 7}
+    compression = values(argv, "--compression-format")[0].partition(":")[0]
+    layer = {
+        "mediaType": f"application/vnd.oci.image.layer.v1.tar+{compression}",
+        "digest": digest(config[:9] + compression.encode()),
+        "size": 7,
+    }
+    if values(argv, "--compression-format") == ["zstd:chunked"]:
+        layer["annotations"] = {"io.github.containers.zstd-chunked.manifest-checksum": "sha256:0"}
     media_type = "application/vnd.oci.image.manifest.v1+json"
     descriptor = {"mediaType": "config", "digest": digest(config), "size": len(config)}
     manifest = json.dumps(
-        {"schemaVersion": 2, "mediaType": media_type, "config": descriptor, "layers": [layer]}
+        {
+            "schemaVersion": 2,
+            "mediaType": media_type,
+            "config": descriptor,
+            "layers": [layer],
+            "annotations": json.loads(annotations_file(argv[-2]).read_text()),
+        }
     ).encode()
     for path, body in ((f"blobs/{digest(config)}", config), (f"manifests/{tag}", manifest)):
         request = urllib.request.Request(f"http://{host}/v2/{repository}/{path}", data=body, method="PUT")
@@ -65,7 +88,8 @@ def main(argv: list[str]) -> None:
     with (STORE / "log").open("a") as log:
         log.write(json.dumps(argv) + "\n")
     if argv[0] == "--version":
-        print("podman version 5.4.2")
+        version = STORE / "version"
+        print("podman version", version.read_text() if version.exists() else "5.4.2")
     elif argv[0] == "build":
         build(argv)
     elif argv[0] == "push":
@@ -75,7 +99,9 @@ def main(argv: list[str]) -> None:
     elif argv[1] == "inspect":
         config = image_file(argv[-1]).read_bytes()
         labels = json.loads(config)["config"]["Labels"]
-        print(json.dumps([{"Id": digest(config)[7:], "Digest": digest(config + b" "), "Labels": labels}]))
+        annotations = json.loads(annotations_file(argv[-1]).read_text())
+        document = {"Id": digest(config)[7:], "Digest": digest(config + b" "), "Labels": labels}
+        print(json.dumps([{**document, "Annotations": annotations}]))
 
 
 main(sys.argv[1:])

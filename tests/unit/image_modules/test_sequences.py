@@ -5,18 +5,17 @@
 
 from __future__ import annotations
 
-import hashlib
+import base64
 import json
 import shutil
-import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci import transport
 from ansible_collections.skorionos.bootc.plugins.modules import image_build, image_info, image_push
+
+from .fakes import Guard, install_fake_podman, serve
 
 NAME = "localhost/skorionos/kde:1"
 
@@ -26,12 +25,7 @@ def store(tmp_path, monkeypatch):
     """A folder of images with a fake podman on PATH."""
     folder = tmp_path / "store"
     folder.mkdir()
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    script = Path(__file__).with_name("fake_podman.py")
-    program = programs / "podman"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -IS "{script}" "$@"\n')
-    program.chmod(0o755)
+    programs = install_fake_podman(tmp_path / "bin")
     monkeypatch.setenv("PATH", str(programs) + ":/usr/bin:/bin")
     monkeypatch.setenv("FAKE_PODMAN_STORE", str(folder))
     monkeypatch.setattr(image_push, "_FIRST_DELAY", 0.0)
@@ -48,44 +42,13 @@ def context(tmp_path):
 
 
 @pytest.fixture
-def registry():
-    """A registry that keeps what it is given."""
-    kept: dict[str, tuple[str, bytes]] = {}
+def guard():
+    return Guard()
 
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self, status, body=b"", media_type="application/json"):
-            self.send_response(status)
-            self.send_header("Content-Type", media_type)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Docker-Content-Digest", "sha256:" + hashlib.sha256(body).hexdigest())
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
 
-        def do_GET(self):
-            if self.path in kept:
-                media_type, body = kept[self.path]
-                self.answer(200, body, media_type)
-            else:
-                self.answer(404, b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}')
-
-        do_HEAD = do_GET
-
-        def do_PUT(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            folder = self.path.rpartition("/")[0]
-            for path in (self.path, f"{folder}/sha256:{hashlib.sha256(body).hexdigest()}"):
-                kept[path] = (self.headers["Content-Type"], body)
-            self.send_response(201)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_args):
-            """Keep the tests' output clean."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+@pytest.fixture
+def registry(guard):
+    server = serve(guard)
     yield f"127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     server.server_close()
@@ -93,8 +56,9 @@ def registry():
 
 @pytest.fixture
 def run(capsys):
-    def run_module(module, check=False, **arguments):
-        with patch_module_args({**arguments, "_ansible_check_mode": check}), pytest.raises(SystemExit):
+    def run_module(module, check=False, diff=True, **arguments):
+        special = {"_ansible_check_mode": check, "_ansible_diff": diff}
+        with patch_module_args({**arguments, **special}), pytest.raises(SystemExit):
             module.main()
         return json.loads(capsys.readouterr().out)
 
@@ -152,11 +116,6 @@ def test_another_timestamp_leaves_the_cache_out_once(run, store, context):
 def test_a_new_parent_is_a_reason(run, store, context):
     parent = {"name": "localhost/skorionos/base:1", "context": str(context)}
     child = {"name": NAME, "context": str(context), "parent": parent["name"]}
-    missing = run(image_build, **child)
-    assert (missing["failed"], missing["reason"]) == (True, "not_found")
-    assert "Build it first" in missing["msg"]
-    predicted = run(image_build, check=True, **child)
-    assert (predicted["changed"], predicted["changed_inputs"], predicted["input_hash"]) == (True, ["parent"], None)
     run(image_build, **parent)
     assert run(image_build, **child)["changed"] is True
     assert run(image_build, **child)["changed"] is False
@@ -165,9 +124,48 @@ def test_a_new_parent_is_a_reason(run, store, context):
     assert f"PARENT={parent['name']}" in calls(store, "build")[-1]
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_a_parent_that_nothing_builds_fails_in_check_mode_too(run, store, context, check):
+    missing = run(image_build, check=check, name=NAME, context=str(context), parent="localhost/skorionos/base:1")
+    assert (missing["failed"], missing["reason"]) == (True, "not_found")
+    assert "Build it first" in missing["msg"]
+
+
+def test_a_parent_that_an_earlier_task_would_build_is_predicted(run, store, context):
+    parent = {"name": "localhost/skorionos/base:1", "context": str(context)}
+    child = {"name": NAME, "context": str(context), "parent": parent["name"], "parent_pending": True}
+    first = run(image_build, check=True, **child)
+    assert (first["changed"], first["input_hash"], first["image_id"]) == (True, None, None)
+    assert first["diff"]["before"] == {}
+    assert first["diff"]["after"]["parent"] == "(known after the parent is built)"
+    assert set(first["changed_inputs"]) == set(first["diff"]["after"]) > {"containerfile", "parent"}
+    assert run(image_build, **child)["reason"] == "not_found", "only check mode takes it for granted"
+    run(image_build, **parent)
+    built = run(image_build, **child)
+    rebuilt = run(image_build, check=True, **child)
+    assert (rebuilt["changed"], rebuilt["changed_inputs"]) == (True, ["parent"])
+    assert rebuilt["reason_for_build"] == ["These inputs changed: parent."]
+    same = {name: value for name, value in built["diff"]["after"].items() if name != "parent"}
+    assert rebuilt["diff"]["after"] == {**same, "parent": "(known after the parent is built)"}
+    assert run(image_build, **child)["changed"] is False
+
+
 def test_a_pinned_parent_need_not_be_there(run, store, context):
     pinned = "r.example.com/base@sha256:" + "0" * 64
     assert run(image_build, name=NAME, context=str(context), parent=pinned)["changed"] is True
+
+
+def test_a_parent_in_a_registry_is_pulled_with_the_credentials_given(run, store, context, tmp_path):
+    pinned = "r.example.com/base@sha256:" + "0" * 64
+    arguments = {"name": NAME, "context": str(context), "parent": pinned}
+    auth_file = tmp_path / "auth.json"
+    missing = run(image_build, **arguments, auth_file=str(auth_file))
+    assert (missing["failed"], missing["reason"]) == (True, "auth")
+    auth_file.write_text("{}")
+    first = run(image_build, **arguments, auth_file=str(auth_file), tls_verify=False)
+    assert {"--authfile", str(auth_file), "--tls-verify=false"} <= set(calls(store, "build")[-1])
+    again = run(image_build, **arguments)
+    assert (again["changed"], again["input_hash"]) == (False, first["input_hash"]), "how it is pulled is no input"
 
 
 def test_a_failed_build_leaves_the_old_image(run, store, context):
@@ -192,6 +190,7 @@ def test_a_failed_build_leaves_the_old_image(run, store, context):
         ({"secrets": [{"id": "x", "path": "/nonexistent"}]}, "has no file /nonexistent"),
         ({"secrets": [{"id": "x,src=/etc/shadow", "env": "Y"}]}, "has a comma"),
         ({"parent": "base"}, "names no registry"),
+        ({"parent": "localhost/base:1", "build_args": {"PARENT": "x"}}, "which the option parent sets"),
     ],
 )
 def test_wrong_options_are_explained(run, store, context, arguments, said):
@@ -225,6 +224,11 @@ def test_push_is_predicted_done_and_then_left_alone(run, store, context, registr
     assert (info["exists"], info["digest"], info["config_digest"]) == (True, done["digest"], built["image_id"])
 
 
+def test_the_diff_comes_only_when_it_is_asked_for(run, store, context, registry):
+    assert "diff" not in run(image_build, diff=False, name=NAME, context=str(context))
+    assert "diff" not in run(image_push, diff=False, name=NAME, image=f"{registry}/os/kde:v1", tls_verify=False)
+
+
 def test_a_tag_alone_is_moved_without_a_push(run, store, context, registry):
     run(image_build, name=NAME, context=str(context))
     arguments = {"name": NAME, "image": f"{registry}/os/skorionos:kde-v1", "tls_verify": False}
@@ -251,6 +255,55 @@ def test_another_image_at_the_tag_is_replaced(run, store, context, registry):
     assert second["update_size"] == 0
 
 
+def test_another_compression_is_pushed_as_predicted(run, store, context, registry):
+    run(image_build, name=NAME, context=str(context))
+    arguments = {"name": NAME, "image": f"{registry}/os/skorionos:kde", "tls_verify": False}
+    gzip = run(image_push, **arguments)
+    for compression in ("zstd", "zstd:chunked"):
+        for check in (True, False):
+            result = run(image_push, check=check, **arguments, compression=compression)
+            assert (result["changed"], result["pushed"]) == (True, True)
+            assert result["reason_for_push"] == ["1 of 1 layers are compressed otherwise."]
+        assert result["digest"] != gzip["digest"]
+        assert run(image_push, **arguments, compression=compression)["changed"] is False
+    assert run(image_push, **arguments, compression="zstd")["changed"] is False, "chunked layers are zstd"
+
+
+@pytest.fixture
+def warned(monkeypatch):
+    """Texts of warnings. Where they end up depends on what else was imported into this process."""
+    texts = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda _module, text: texts.append(text))
+    return texts
+
+
+def test_an_engine_that_cannot_compress_anew_does_not_push_each_time(run, store, context, registry, warned):
+    (store / "version").write_text("4.3.1")
+    run(image_build, name=NAME, context=str(context))
+    arguments = {"name": NAME, "image": f"{registry}/os/skorionos:kde", "tls_verify": False}
+    run(image_push, **arguments)
+    for check in (True, False):
+        result = run(image_push, check=check, **arguments, compression="zstd")
+        assert (result["changed"], result["pushed"]) == (False, False)
+        assert "Podman 4.7 or newer compresses them anew" in warned.pop()
+
+
+def test_an_annotation_that_is_not_there_is_pushed_as_predicted(run, store, context, registry):
+    run(image_build, name=NAME, context=str(context))
+    arguments = {"name": NAME, "image": f"{registry}/os/skorionos:kde", "tls_verify": False}
+    run(image_push, **arguments)
+    # The same image id with other annotations, as an engine makes it of another build without its cache.
+    version = {"org.opencontainers.image.version": "2", "org.opencontainers.image.base.digest": "sha256:1"}
+    (annotations,) = store.glob("*.annotations")
+    annotations.write_text(json.dumps(version))
+    for check in (True, False):
+        result = run(image_push, check=check, **arguments)
+        assert (result["changed"], result["pushed"]) == (True, True)
+        assert result["reason_for_push"] == ["These annotations differ: org.opencontainers.image.version."]
+    annotations.write_text(json.dumps({**version, "org.opencontainers.image.base.digest": "sha256:2"}))
+    assert run(image_push, **arguments)["changed"] is False
+
+
 def test_passing_trouble_of_a_push_is_waited_out(run, store, context, registry):
     run(image_build, name=NAME, context=str(context))
     arguments = {"name": NAME, "image": f"{registry}/os/skorionos:kde", "tls_verify": False}
@@ -258,6 +311,34 @@ def test_passing_trouble_of_a_push_is_waited_out(run, store, context, registry):
     assert run(image_push, **arguments, retries=1)["reason"] == "network"
     (store / "fail-pushes").write_text("2")
     assert run(image_push, **arguments, retries=2)["changed"] is True
+
+
+@pytest.fixture
+def denying(registry, guard, tmp_path):
+    """Arguments of a push to a registry that denies repositories that are not there, as Quay does."""
+    guard.denies_what_is_absent = True
+    path = tmp_path / "auth.json"
+    path.write_text(json.dumps({"auths": {registry: {"auth": base64.b64encode(b"ci:secret").decode()}}}))
+    return {"name": NAME, "image": f"{registry}/os/skorionos:kde", "tls_verify": False, "auth_file": str(path)}
+
+
+def test_the_first_push_to_a_registry_that_denies_absent_repositories(run, store, context, denying, guard):
+    run(image_build, name=NAME, context=str(context))
+    predicted = run(image_push, check=True, **denying, tags=["latest"])
+    assert (predicted["changed"], predicted["pushed"]) == (True, True)
+    assert all(scope.endswith(":pull") for scope in guard.scopes), "a prediction must not ask for the right to push"
+    done = run(image_push, **denying, tags=["latest"])
+    assert (done["changed"], set(done["tags"].values())) == (True, {done["digest"]})
+    assert run(image_push, **denying, tags=["latest"])["changed"] is False
+
+
+def test_a_push_that_is_refused_as_well_is_a_matter_of_rights(run, store, context, denying, guard):
+    guard.grants_push = False
+    (store / "push-says").write_text("Error: unauthorized: access to the requested resource is not authorized")
+    run(image_build, name=NAME, context=str(context))
+    result = run(image_push, **denying)
+    assert (result["failed"], result["reason"]) == (True, "auth")
+    assert len(calls(store, "push")) == 1
 
 
 @pytest.mark.parametrize(

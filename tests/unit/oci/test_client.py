@@ -11,7 +11,7 @@ import json
 import time
 
 import pytest
-from ansible_collections.skorionos.bootc.plugins.module_utils._oci.errors import RegistryError
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.errors import Refused, RegistryError
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.manifest import parse_manifest, parse_platform
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.reference import Reference
 
@@ -54,6 +54,15 @@ def test_resolves_an_image_to_its_digest_and_platform(registry, client):
     assert resolved.annotations == {"a": "b"}
     assert resolved.digests == [expected]
     assert resolved.config["config"]["Labels"] == {"containers.bootc": "1"}
+
+
+def test_official_images_of_docker_hub_are_found(registry, client, monkeypatch):
+    expected = registry.image("v1")
+    for (method, path), replies in list(registry.replies.items()):
+        registry.replies[method, path.replace("/os/kde/", "/library/debian/")] = replies
+    monkeypatch.setattr(client, "_base", lambda _registry: f"http://{registry.address}")
+    resolved = client.resolve(Reference("docker.io", "debian", "v1"))
+    assert (resolved.digest, str(resolved.reference)) == (expected, "docker.io/debian:v1")
 
 
 def test_asks_for_every_type_at_once(registry, client):
@@ -270,6 +279,51 @@ def test_a_token_that_is_not_enough_fails_after_one_renewal(registry, client):
         client.get_manifest(registry.reference())
     assert raised.value.kind == "auth"
     assert len(registry.paths()) == 3
+
+
+def test_reading_before_a_push_asks_for_the_right_to_push(registry, make_client, tmp_path):
+    registry.image("v1")
+    guarded(registry, "/v2/os/kde/manifests/v1")
+    wider = TOKEN.replace("Apull&", "Apull%2Cpush&")
+    registry.on("GET", wider, Reply(body=encode({"token": "t1"})))
+    auth_file = write_auth(tmp_path / "auth.json", registry.address)
+    assert make_client(auth_file=auth_file, for_push=True).get_manifest(registry.reference())
+    assert registry.paths().count(wider) == 1
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_missing_rights_are_told_from_wrong_credentials(registry, make_client, tmp_path, status):
+    def reply(request):
+        if "authorization" in request.headers:
+            return error(status, "DENIED", "no", WWW_Authenticate='Basic realm="x"')
+        return challenge[0]
+
+    path = "/v2/os/kde/manifests/v1"
+    registry.on("GET", path, reply)
+    registry.on("GET", TOKEN, Reply(body=encode({"token": "t1"})))
+    client = make_client(auth_file=write_auth(tmp_path / "auth.json", registry.address))
+    challenge = [bearer(registry)]
+    with pytest.raises(Refused):
+        client.get_manifest(registry.reference())
+    registry.on("GET", TOKEN, error(403, "DENIED", "no"))
+    client = make_client(auth_file=write_auth(tmp_path / "auth.json", registry.address))
+    with pytest.raises(Refused):
+        client.get_manifest(registry.reference())
+    client = make_client(auth_file=write_auth(tmp_path / "auth.json", registry.address))
+    challenge = [error(401, "UNAUTHORIZED", "no", WWW_Authenticate='Basic realm="x"')]
+    with pytest.raises(RegistryError) as raised:
+        client.get_manifest(registry.reference())
+    assert raised.value.kind == "auth"
+    assert isinstance(raised.value, Refused) is (status == 403)
+
+
+def test_a_refusal_without_credentials_says_where_they_were_looked_for(registry, client):
+    registry.image("v1")
+    guarded(registry, "/v2/os/kde/manifests/v1", token="another")
+    registry.on("GET", TOKEN, Reply(body=encode({"token": "t1"})))
+    with pytest.raises(RegistryError, match="No credentials for") as raised:
+        client.get_manifest(registry.reference())
+    assert not isinstance(raised.value, Refused)
 
 
 def test_basic_credentials_come_from_the_most_specific_entry(registry, make_client, tmp_path):

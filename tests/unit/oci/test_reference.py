@@ -67,6 +67,21 @@ def test_the_digest_decides_what_is_asked_for():
     assert parse_reference("r.io/a").target == "latest"
 
 
+@pytest.mark.parametrize(
+    ("text", "there"),
+    [
+        ("docker.io/debian:12", "library/debian"),
+        ("docker.io/library/debian:12", "library/debian"),
+        ("docker.io/skorionos/kde", "skorionos/kde"),
+        ("registry.example.com/debian", "debian"),
+    ],
+)
+def test_docker_hub_is_asked_for_library_and_the_name_stays(text, there):
+    reference = parse_reference(text)
+    assert reference.repository_there == there
+    assert str(reference) == text
+
+
 def test_other_tag_or_digest():
     reference = parse_reference(f"r.io/a:t@{DIGEST}")
     assert str(reference.with_tag("x")) == "r.io/a:x"

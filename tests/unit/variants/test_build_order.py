@@ -83,3 +83,8 @@ def test_the_whole_tree_is_checked_whatever_is_wanted():
 def test_an_unknown_wish_is_named():
     with pytest.raises(InvalidVariants, match=r"no variant 'xfce'. Known are kde"):
         build_order([{"name": "kde"}], only=["xfce"])
+
+
+def test_names_in_one_text_are_not_read_letter_by_letter():
+    with pytest.raises(InvalidVariants, match=r"are the text 'kde,gnome'\. Give a list of names, such as \['kde'\]"):
+        build_order(TREE, only="kde,gnome")

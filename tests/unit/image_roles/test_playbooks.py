@@ -1,0 +1,225 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbooks build and publish with a fake engine and registry: what reaches these, and what is refused before."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.unit.image_modules.fakes import Guard, install_fake_podman, serve
+
+TREE: dict[str, Any] = {
+    "bootc_variants": [{"name": "base"}, {"name": "kde", "parent": "base"}, {"name": "gnome", "parent": "base"}],
+    "bootc_images_directory": "images",
+    "bootc_version": "1.0.0",
+    "bootc_tls_verify": False,
+}
+
+
+@dataclass
+class Run:
+    """One ended run of ansible-playbook."""
+
+    code: int
+    said: str
+
+    @property
+    def changed(self) -> int:
+        """Number of changed tasks over all hosts."""
+        return sum(map(int, re.findall(r" changed=(\d+) ", self.said)))
+
+
+class Site:
+    """A folder in which somebody types commands, with a fake podman and a fake registry."""
+
+    def __init__(self, folder: Path, collections_path: Path, registry: str, guard: Guard) -> None:
+        self.folder = folder / "typed-here"
+        self.store = folder / "store"
+        self.registry = registry
+        self.guard = guard
+        for node in ("base", "kde", "gnome"):
+            (self.folder / "images" / node).mkdir(parents=True)
+            (self.folder / "images" / node / "Containerfile").write_text("ARG PARENT\nFROM ${PARENT}\n")
+        self.store.mkdir()
+        (folder / "ansible.cfg").touch()  # an empty one, so that no other is found
+        self.environment = {
+            "PATH": f"{install_fake_podman(folder / 'bin')}:/usr/bin:/bin",
+            "HOME": str(folder),
+            "LC_ALL": "C.UTF-8",
+            "ANSIBLE_COLLECTIONS_PATH": str(collections_path),
+            "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
+            "ANSIBLE_PIPELINING": "1",
+            "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+            "FAKE_PODMAN_STORE": str(self.store),
+        }
+
+    def play(self, name: str, *arguments: str, **variables: Any) -> Run:
+        """Run a playbook of the collection by its name, with the tree and further variables as a file."""
+        given = {**TREE, "bootc_repository": f"{self.registry}/os", **variables}
+        (self.folder / "variables.yml").write_text(yaml.safe_dump(given))
+        program = str(Path(sys.executable).with_name("ansible-playbook"))
+        ended = subprocess.run(
+            [program, f"skorionos.bootc.{name}", "-e", "@variables.yml", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Run(ended.returncode, " ".join((ended.stdout + ended.stderr).split()))
+
+    def calls(self, verb: str) -> list[list[str]]:
+        """Command lines of podman with this verb."""
+        log = self.store / "log"
+        lines = log.read_text().splitlines() if log.exists() else []
+        return [argv for argv in map(json.loads, lines) if argv[0] == verb]
+
+
+@pytest.fixture
+def site(tmp_path: Path, collections_path: Path) -> Iterator[Site]:
+    guard = Guard()
+    server = serve(guard)
+    yield Site(tmp_path, collections_path, f"127.0.0.1:{server.server_address[1]}", guard)
+    server.shutdown()
+    server.server_close()
+
+
+def value_after(argv: list[str], flag: str) -> str:
+    return argv[argv.index(flag) + 1]
+
+
+def test_a_release_is_built_and_published_once_with_the_moving_tags_last(site: Site) -> None:
+    built = site.play("build")
+    assert (built.code, len(site.calls("build"))) == (0, 3), built.said
+    assert site.play("build").changed == 0
+    published = site.play("publish")
+    assert published.code == 0, published.said
+    assert site.guard.tags == [
+        *("os:kde-v1.0.0", "os:gnome-v1.0.0"),
+        *("os:kde-latest", "os:kde-stable", "os:gnome-latest", "os:gnome-stable"),
+    ]
+    release = json.loads((site.folder / "releases" / "v1.0.0.json").read_text())
+    assert [variant["name"] for variant in release["variants"]] == ["kde", "gnome"]
+    assert all(variant["digest"].startswith("sha256:") for variant in release["variants"])
+    assert site.play("publish").changed == 0
+    assert len(site.calls("push")) == 2
+
+
+def test_no_moving_tag_moves_when_a_later_variant_fails(site: Site) -> None:
+    site.play("build")
+    (site.store / "refuse-push").write_text("gnome")
+    assert site.play("publish").code == 2
+    assert site.guard.tags == ["os:kde-v1.0.0"]
+    assert not (site.folder / "releases").exists()
+
+
+def test_tags_without_a_version_alone_are_published_as_well(site: Site) -> None:
+    site.play("build")
+    assert site.play("publish", bootc_tags="{variant}-edge, {variant}-nightly").code == 0
+    assert site.guard.tags == ["os:kde-edge", "os:kde-nightly", "os:gnome-edge", "os:gnome-nightly"]
+
+
+@pytest.mark.parametrize("tags", [["v{version}", "{variant}-latest"], ["{variant}-v{version}", "latest"], "latest"])
+def test_two_variants_in_one_place_are_refused_before_anything(site: Site, tags: Any) -> None:
+    refused = site.play("publish", bootc_tags=tags)
+    assert refused.code == 2
+    assert re.search(rf"More than one variant would be published as {site.registry}/os:(v1\.0\.0|latest)", refused.said)
+    assert "Put {variant} into bootc_repository" in refused.said
+    assert site.calls("image") == []
+
+
+def test_names_in_one_text_are_a_list(site: Site) -> None:
+    site.play("build", "-e", "bootc_only=kde")
+    assert len(site.calls("build")) == 2
+    site.play("build", "-e", "bootc_only=kde,gnome")
+    assert len(site.calls("build")) == 3
+    site.play("publish", "-e", "bootc_only=gnome,kde", "-e", "bootc_tags={variant}-{version},{variant}")
+    assert site.guard.tags == ["os:gnome-1.0.0", "os:kde-1.0.0", "os:gnome", "os:kde"]
+
+
+@pytest.mark.parametrize("playbook", ["build", "publish"])
+def test_a_version_that_yaml_reads_as_a_number_is_refused(site: Site, playbook: str) -> None:
+    refused = site.play(playbook, bootc_version=1.10)
+    assert refused.code == 2
+    assert "The version 1.1 is not a text" in refused.said
+    assert "Put it in quotes" in refused.said
+    assert site.calls("image") == []
+
+
+def test_a_version_with_an_end_of_line_is_refused(site: Site) -> None:
+    assert "cannot be part of a tag" in site.play("build", bootc_version="1.0.0\n").said
+
+
+def test_relative_paths_start_where_the_command_was_typed(site: Site) -> None:
+    for name in ("auth.json", "token"):
+        (site.folder / name).write_text("{}")
+    secrets = [{"id": "token", "path": "token"}, {"id": "home", "path": "~/token"}, {"id": "env", "env": "HOME"}]
+    (site.folder.parent / "token").touch()
+    assert site.play("build", bootc_auth_file="auth.json", bootc_build_secrets=secrets).code == 0
+    build = site.calls("build")[-1]
+    assert value_after(build, "--authfile") == str(site.folder / "auth.json")
+    assert value_after(build, "--file") == str(site.folder / "images" / "gnome" / "Containerfile")
+    assert [argument for argument in build if argument.startswith("id=")] == [
+        f"id=token,src={site.folder}/token",
+        f"id=home,src={site.folder.parent}/token",
+        "id=env,env=HOME",
+    ]
+    assert site.play("publish", bootc_auth_file="auth.json").code == 0
+    assert value_after(site.calls("push")[-1], "--authfile") == str(site.folder / "auth.json")
+
+
+def test_the_home_folder_of_the_build_host_is_not_below_where_the_command_was_typed(site: Site) -> None:
+    (site.folder / "images").rename(site.folder.parent / "elsewhere")
+    assert site.play("build", bootc_images_directory="~/elsewhere").code == 0
+    assert value_after(site.calls("build")[0], "--file") == f"{site.folder.parent}/elsewhere/base/Containerfile"
+
+
+def test_check_mode_predicts_the_chain_and_fails_for_a_parent_nobody_builds(site: Site) -> None:
+    predicted = site.play("build", "--check", "--diff")
+    assert (predicted.code, predicted.changed) == (0, 3), predicted.said
+    assert "(known after the parent is built)" in predicted.said
+    misspelt = [{"name": "base", "base": "localhost/rotfs:1"}, {"name": "kde", "parent": "base"}]
+    for check in ([], ["--check"]):
+        refused = site.play("build", *check, bootc_variants=misspelt)
+        assert refused.code == 2
+        assert "The parent localhost/rotfs:1 is not in local storage" in refused.said
+    assert site.calls("build") == []
+
+
+def inventory(site: Site, everybody: Any, builders: Any) -> str:
+    """Return an inventory whose group builders has one host, and that names build hosts for all and for the group."""
+    hosts = {"builder-1": {"ansible_connection": "local"}}
+    named = [{"bootc_build_hosts": hosts} if hosts else {} for hosts in (everybody, builders)]
+    document = {"all": {"vars": named[0], "children": {"builders": {"hosts": hosts, "vars": named[1]}}}}
+    path = site.folder / "hosts.yml"
+    path.write_text(yaml.safe_dump(document))
+    return str(path)
+
+
+def test_build_hosts_may_be_named_in_the_inventory(site: Site) -> None:
+    built = site.play("build", "-i", inventory(site, "builders", None))
+    assert "builder-1 : ok=" in built.said
+    assert len(site.calls("build")) == 3
+    assert "builder-1 : ok=" in site.play("publish", "-i", inventory(site, "builders", None)).said
+    assert len(site.calls("push")) == 2
+
+
+def test_build_hosts_that_only_some_hosts_have_are_not_ignored_silently(site: Site) -> None:
+    for playbook in ("build", "publish"):
+        refused = site.play(playbook, "-i", inventory(site, None, "builders"))
+        assert refused.code == 2
+        assert "Define it for the group all" in refused.said
+    built = site.play("build", "-i", inventory(site, None, "builders"), "-e", "bootc_build_hosts=builder-1")
+    assert "builder-1 : ok=" in built.said
+    assert built.code == 0
