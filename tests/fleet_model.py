@@ -215,6 +215,10 @@ class MortalLedger(Ledger):
         self._kill_before = kill_before
         self._appends = 0
 
+    def spare(self) -> None:
+        """Nobody is killed any more."""
+        self._kill_at = None
+
     def append(self, events: Sequence[Event], epoch: int) -> None:
         self._appends += bool(events)
         now = bool(events) and self._appends == self._kill_at
@@ -230,7 +234,7 @@ class Fleet:
     """Devices, their ledger and a clock; ``run`` is what one run of the playbook does."""
 
     devices: dict[str, FakeDevice]
-    ledger: Ledger
+    ledger: MortalLedger
     time: FakeTime
     on_event: Callable[[Rollout], None] | None = None
 

@@ -146,6 +146,7 @@ def test_a_killed_controller_reaches_the_same_end(fleet_habits: list[str], kill_
                 killed.run()
             except Killed:
                 continue
+        killed.ledger.spare()
         for fleet in (calm, killed):  # long enough for whoever is silent to be lost
             fleet.time.sleep(86400)
             fleet.run()
