@@ -137,6 +137,7 @@ def checks() -> list[Check]:
             timeout_seconds=1200,
         ),
         Check("report in a browser", "unit", _pytest(BROWSER_TESTS), (command("chromium", "chromium"),)),
+        Check("oldest Python of devices", "unit", [PYTHON, "tests/checks/oldest_python.py"]),
         Check("tarball", "integration", [PYTHON, "tests/checks/tarball.py"]),
         Check("integration", "integration", _pytest("tests/integration"), timeout_seconds=1800),
         Check("ansible-test sanity", "sanity", [PYTHON, "tests/checks/sanity.py"], (git,), 1500),

@@ -3,15 +3,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Build the collection, install the tarball where nothing else is, and run the demonstration from there.
 
-Nothing of the checkout takes part in the last step: directory and home are empty, and no configuration is read.
+Nothing of the checkout takes part in the last step: directory and home are empty, and no configuration is read. It is
+done with the oldest ansible-core that pyproject.toml allows, where the Python of this environment can run that; all
+other checks use the newest.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
+import venv
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -29,6 +33,7 @@ SHIPPED = (
     "plugins/modules/bootc_status.py",
     "simulator/__main__.py",
 )
+NEWEST_PYTHON_OF_OLDEST_CORE = (3, 14)
 NOT_SHIPPED = (".git", ".ci", ".venv", ".ansible", "tests", "molecule", "rollouts", "releases")
 
 
@@ -38,13 +43,33 @@ def run(*command: str, cwd: Path, **environment: str) -> None:
     subprocess.run(command, cwd=cwd, env={**kept, **environment}, check=True)
 
 
+def oldest_core() -> str:
+    """The lower bound of the dependency on ansible-core."""
+    project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    (bound,) = re.findall(r'"ansible-core>=([0-9.]+)', project)
+    return str(bound)
+
+
+def user_environment(root: Path) -> str:
+    """A virtual environment with nothing but what a user installs; returns its folder of programs."""
+    place = root / "venv"
+    venv.create(place, with_pip=True)
+    core = f"ansible-core=={oldest_core()}.*" if sys.version_info < NEWEST_PYTHON_OF_OLDEST_CORE else "ansible-core"
+    command = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", core, "requests", "jsonschema"]
+    print("+", " ".join(command[1:]), flush=True)
+    subprocess.run(command, check=True)
+    return str(place / "bin")
+
+
 def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bootc-tarball-") as directory:
         root = Path(directory).resolve()
         home, work, collections = root / "home", root / "work", root / "collections"
         for path in (home, work, collections):
             path.mkdir()
-        common = {"HOME": str(home), "ANSIBLE_COLLECTIONS_PATH": str(collections)}
+        programs = os.pathsep.join([user_environment(root), os.environ.get("PATH", os.defpath)])
+        common = {"HOME": str(home), "ANSIBLE_COLLECTIONS_PATH": str(collections), "PATH": programs}
+        run("ansible", "--version", cwd=work, **common)
         run("ansible-galaxy", "collection", "build", "--output-path", str(root), cwd=REPOSITORY, **common)
         (tarball,) = root.glob("skorionos-bootc-*.tar.gz")
         print(f"{tarball.name}: {tarball.stat().st_size} bytes", flush=True)
