@@ -105,6 +105,25 @@ def _device_root(tmp_path, monkeypatch):
         ("error: dial tcp 127.0.0.1:5000: connect: connection refused", "network"),
         ("error: something never seen before", "unexpected"),
         ("", "unexpected"),
+        ("error: Running image docker://quay.io/a is rejected by policy.", "signature"),
+        ("error: Signature for identity quay.io/a:1 is not accepted", "signature"),
+        ("error: reading manifest x in docker.io/a: toomanyrequests: You have reached your pull rate limit", "network"),
+        ("error: denied: too many requests", "network"),
+        ("error: Requesting bearer token: invalid status code from registry 502 (Bad Gateway)", "network"),
+        ("error: pinging container registry quay.io: StatusCode: 504, <html>", "network"),
+        ("error: received unexpected HTTP status: 500 Internal Server Error", "network"),
+        ("error: received unexpected HTTP status: 429", "network"),
+        ("error: reading manifest x in ghcr.io/a: denied: denied", "auth"),
+        ("error: Requesting bearer token: invalid status code from registry 403 (Forbidden)", "auth"),
+        ("error: pinging container registry quay.io: invalid status code from registry 404 (Not Found)", "not_found"),
+        ('error: no image found in image index for architecture "arm64", variant "", OS "linux"', "incompatible"),
+        ("error: Upgrading: No image source specified", "incompatible"),
+        ("error: Staging: No boot entries!", "incompatible"),
+        ("error: The UKI has the wrong composefs= parameter (is 'a', should be 'b')", "incompatible"),
+        ("error: Initializing storage: opendir(boot): Operation not permitted", "unexpected"),
+        ('error: exec: "skopeo": executable file not found in $PATH', "unexpected"),
+        ('time="t" level=fatal msg="Error parsing image name: manifest unknown"', "not_found"),
+        ("\x1b[31mERROR\x1b[0m Upgrading: connection refused", "network"),
     ],
 )
 def test_reasons(stderr, kind):
@@ -113,8 +132,31 @@ def test_reasons(stderr, kind):
     assert kind in KINDS
 
 
-def test_usage_errors_mean_an_old_bootc():
-    assert classify("error: unexpected argument '--x' found\n\nUsage: bootc upgrade", 2)[0] == "unsupported_version"
+@pytest.mark.parametrize(
+    ("stderr", "kind"),
+    [
+        (
+            "Getting image source signatures\nCopying blob sha256:429\nerror: something never seen before\n",
+            "unexpected",
+        ),
+        ("warning: access denied for a mirror\nerror: writing: No space left on device\n", "no_space"),
+        ('time="t" level=warning msg="manifest unknown"\ntime="t" level=fatal msg="no such host"\n', "network"),
+        ("Trying to pull quay.io/a\nError: unauthorized\nerror: Pulling: Subprocess failed\n", "auth"),
+        ("manifest unknown\nthread 'main' panicked at src/lib.rs:1\n", "unexpected"),
+    ],
+)
+def test_what_is_not_the_error_does_not_name_the_reason(stderr, kind):
+    assert classify(stderr, 1)[0] == kind
+
+
+@pytest.mark.parametrize("cause", ["unexpected argument '--x' found", "invalid value 'x' for '--transport'"])
+def test_usage_errors_mean_an_old_bootc(cause):
+    assert classify(f"error: {cause}", 2)[0] == "unsupported_version"
+    assert classify(f"error: {cause}\n\nUsage: bootc upgrade", 2)[0] == "unsupported_version"
+
+
+def test_an_image_that_is_not_there_is_no_usage_error():
+    assert classify('time="t" level=fatal msg="manifest unknown"', 2)[0] == "not_found"
 
 
 def test_a_failure_names_cause_command_and_remedy():
@@ -184,6 +226,17 @@ def test_resolving_an_index_finds_the_manifest_of_the_device(tmp_path):
     auth = tmp_path / "etc/ostree/auth.json"
     assert script.ran == [f"skopeo inspect --raw --no-tags --authfile {auth} docker://quay.io/a:1"]
     assert subject.resolve(parse_reference("quay.io/a:1"), "s390x").platform_digest is None
+
+
+def test_of_several_members_of_an_index_the_one_without_variant_is_taken():
+    def member(letter, **more):
+        return {"digest": "sha256:" + letter * 64, "platform": {"os": "linux", "architecture": "amd64", **more}}
+
+    for members in ([member("3", variant="v3"), member("1")], [member("1"), member("3", variant="v3")]):
+        subject, _script = client({"skopeo": json.dumps({"manifests": members})})
+        assert subject.resolve(parse_reference("quay.io/a:1"), "amd64").platform_digest == "sha256:" + "1" * 64
+    subject, _script = client({"skopeo": json.dumps({"manifests": [member("3", variant="v3")]})})
+    assert subject.resolve(parse_reference("quay.io/a:1"), "amd64").platform_digest == "sha256:" + "3" * 64
 
 
 def test_resolving_the_configuration_asks_for_the_member_of_the_index():
