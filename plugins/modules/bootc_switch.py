@@ -15,6 +15,9 @@ description:
     alone, whatever the name it knows it by.
   - If the host already runs the wanted content while something else is staged, or a rollback is queued, that is taken
     back.
+  - On the composefs backend one content is deployed only once, whatever its digest. If bootc finds the wanted content
+    in the deployment that boots next anyway, nothing changes, and RV(same_content) says so. If it finds it in another
+    deployment, the module fails with RV(reason=already_deployed) and says how to boot that one.
 extends_documentation_fragment:
   - skorionos.bootc._attributes
   - skorionos.bootc._attributes.device
@@ -60,7 +63,9 @@ options:
   accept_digests:
     description:
       - Digests that count as the wanted content, usually that of a multi-architecture index and those of its members.
-        With this the device itself needs to ask the registry nothing before it decides.
+        With this the device asks the registry nothing before it decides, unless O(image) is a tag that it would have to
+        fetch.
+      - If the tag does not hold any of them, nothing is touched and the module fails with RV(reason=not_found).
     type: list
     elements: str
     default: []
@@ -109,6 +114,13 @@ commands:
   type: list
   elements: list
   sample: [["bootc", "switch", "--quiet", "ghcr.io/acme/deck:testing"]]
+same_content:
+  description: Set if bootc finds the wanted content the same as that of a deployment the host has under another digest,
+    and which boots next. V(booted) or V(staged), the deployment in question, else V(none). That deployment keeps its
+    name and digest.
+  returned: success
+  type: str
+  sample: booted
 notes:
   description: What is worth knowing about the decision, in sentences.
   returned: success
@@ -179,7 +191,8 @@ def main() -> None:
             retain=options["retain"],
             accept_digests=tuple(options["accept_digests"]),
         )
-        return change_result(carry_out(client, wish, options["timeout"], check_mode=module.check_mode))
+        outcome = carry_out(client, wish, options["timeout"], check_mode=module.check_mode)
+        return dict(change_result(outcome), same_content=outcome.same_content)
 
     run_device_module(module, work)
 

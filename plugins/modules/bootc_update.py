@@ -48,6 +48,8 @@ notes:
   - Needs root.
   - On the composefs backend content that is already in the rollback deployment cannot be staged again; then the module
     fails with RV(reason=already_deployed) instead of silently doing nothing as bootc does.
+  - An image that was published again under a new digest with the same content is no update to bootc. Nothing changes
+    then, and RV(notes) says so.
 seealso:
   - module: skorionos.bootc.bootc_switch
   - module: skorionos.bootc.bootc_apply

@@ -18,7 +18,7 @@ from typing import Any, Callable, ContextManager, Iterator, Sequence
 
 from .._device.command import CommandMissing, CommandTimeout, CommandUnusable, Completed, Run, run_command
 from .._device.root import device_path
-from .errors import BootcError
+from .errors import AlreadyDeployed, BootcError
 from .reference import Reference, pinned
 from .status import Status, parse_status, parse_version
 
@@ -38,6 +38,8 @@ _ROOT_REMEDY = "Run the task as root: become=true"
 
 _NETWORK_REMEDY = "Check that the device reaches the registry, then run again"
 _SPACE_REMEDY = "Free space on the device; 'bootc status' shows what it keeps"
+
+_SAME_CONTENT = r"same fs-verity digest(?: as the existing some\((?P<slot>booted|staged|rollback)\))?"
 
 # Kind, remedy and the words of a lower-case message, in the order in which they are tried. They only name the reason of
 # a failure that its exit code has established already. What one device itself lacks comes first, then what the registry
@@ -67,7 +69,7 @@ _SYMPTOMS: tuple[tuple[str, str, str], ...] = (
         r"wrong composefs= parameter",
     ),
     ("incompatible", "Resolve the conflicting entries below /etc, then run again", r"merge conflicts found in etc"),
-    ("already_deployed", "Use skorionos.bootc.bootc_rollback if it is the previous image", r"same fs-verity digest"),
+    ("already_deployed", "Use skorionos.bootc.bootc_rollback if it is the previous image", _SAME_CONTENT),
     ("no_rollback", "Name the image to go to with skorionos.bootc.bootc_switch", r"no rollback available"),
     ("no_space", _SPACE_REMEDY, r"insufficient free space|no space left on device"),
     (
@@ -284,7 +286,11 @@ def _failure(argv: Sequence[str], done: Completed) -> BootcError:
     lines = _error_lines(_ANSI.sub("", done.err))
     cause = lines[-1] if lines else ""
     how = f"{argv[0]} was ended by signal {-done.rc}" if done.rc < 0 else f"{argv[0]} failed with exit code {done.rc}"
-    return BootcError(kind, f"{how}: {cause}" if cause else how, remedy, command=argv, detail=done.err)
+    message = f"{how}: {cause}" if cause else how
+    same_content = re.search(_SAME_CONTENT, "\n".join(lines).lower())
+    if same_content is not None:
+        return AlreadyDeployed(same_content.group("slot"), message, command=argv, detail=done.err)
+    return BootcError(kind, message, remedy, command=argv, detail=done.err)
 
 
 def _no_answer(argv: Sequence[str], exc: CommandTimeout) -> BootcError:

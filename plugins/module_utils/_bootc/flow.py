@@ -7,14 +7,28 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, replace
-from typing import Callable
+from typing import Any, Callable
 
 from .._device.markers import RollbackMark, read_rollbacks, remember_rollback
 from .client import Client, Resolution, machine_architecture
-from .errors import BootcError
+from .errors import AlreadyDeployed, BootcError
 from .reference import Reference, check_digest, check_image, parse_reference
 from .status import Status
-from .transitions import ROLLBACK, Desired, Rollback, Switch, Transition, Update, mismatch, plan
+from .transitions import (
+    ROLLBACK,
+    Desired,
+    Rollback,
+    Switch,
+    Transition,
+    Update,
+    elsewhere,
+    fetches,
+    found_in,
+    found_nothing_new,
+    mismatch,
+    plan,
+    same_content_note,
+)
 
 LOCK_WAIT_SECONDS = 60.0
 STATUS_SECONDS = 60.0
@@ -24,13 +38,17 @@ Prepare = Callable[[Status, Transition], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a wish."""
+    """What became of a wish.
+
+    ``same_content`` names the deployment that has the wanted content under another digest, and boots next.
+    """
 
     before: Status
     after: Status
     transition: Transition
     changed: bool
     notes: tuple[str, ...]
+    same_content: str | None = None
 
     @property
     def commands(self) -> list[list[str]]:
@@ -59,42 +77,95 @@ def carry_out(
             return Outcome(before, transition.predicted, transition, transition.changed, notes)
         if prepare is not None:
             prepare(before, transition)
-        return _run(client, before, transition, notes, deadline)
+        return _Change(client, before, desired, transition, notes, deadline).run()
 
 
-def _run(client: Client, before: Status, transition: Transition, notes: tuple[str, ...], deadline: float) -> Outcome:
-    ended_late = None
-    for command in transition.commands:
-        try:
-            client.execute(command, deadline - client.clock())
-        except BootcError as exc:
-            if exc.kind != "timeout" or command is not transition.commands[-1]:
-                raise _with_states(exc, client, before, transition) from exc
-            ended_late = exc
-    after = client.status(STATUS_SECONDS)
-    difference = mismatch(transition, before, after)
-    if ended_late is not None:
-        # Some releases stage an image and then never end: what counts is what is staged.
-        if difference is not None or after == before:
-            raise _with_states(ended_late, client, before, transition)
-        notes += ("bootc did not end in time although it had done its work, and was stopped",)
-    if difference is not None:
-        raise BootcError(
+@dataclass(frozen=True)
+class _Change:
+    """Commands that are being run, and what is made of the state they leave."""
+
+    client: Client
+    before: Status
+    desired: Desired
+    transition: Transition
+    notes: tuple[str, ...]
+    deadline: float
+
+    def run(self) -> Outcome:
+        ended_late = refused = None
+        for command in self.transition.commands:
+            try:
+                self.client.execute(command, self.deadline - self.client.clock())
+            except AlreadyDeployed as exc:
+                refused = exc
+            except BootcError as exc:
+                if exc.kind != "timeout" or command is not self.transition.commands[-1]:
+                    raise self._failed(exc) from exc
+                ended_late = exc
+        after = self.client.status(STATUS_SECONDS)
+        if refused is not None:
+            return self._already_there(refused, after)
+        return self._judge(after, ended_late)
+
+    def _judge(self, after: Status, ended_late: BootcError | None) -> Outcome:
+        difference = mismatch(self.transition, self.before, after)
+        if ended_late is not None:
+            # Some releases stage an image and then never end: what counts is what is staged.
+            if difference is not None or after == self.before:
+                raise self._failed(ended_late)
+            return self._done(after, "bootc did not end in time although it had done its work, and was stopped")
+        if difference is None:
+            return self._done(after)
+        if found_nothing_new(self.transition, self.before, after):
+            return self._nothing_new(after)
+        raise self._error(
             "unexpected",
             f"bootc reported success, but {difference}",
             "Compare 'predicted' and 'bootc' in this result; run again if the image was published meanwhile",
-            command=transition.commands[-1],
-            data={"bootc": after.as_dict(), "predicted": transition.predicted.as_dict(), "before": before.as_dict()},
+            after,
         )
-    return Outcome(before, after, transition, after != before, notes)
 
+    def _already_there(self, refused: AlreadyDeployed, after: Status) -> Outcome:
+        """The host has the content under another digest. Where that boots next, nobody can want more."""
+        slot = refused.slot
+        if slot in ("booted", "staged") and slot == after.next_boot:
+            return self._done(after, same_content_note(slot), slot)
+        refused.remedy = elsewhere(slot, after)
+        refused.data.update(self._states(after))
+        raise refused
 
-def _with_states(error: BootcError, client: Client, before: Status, transition: Transition) -> BootcError:
-    """Add the state the host is in now, so that nobody has to log in to find out."""
-    error.data.update(before=before.as_dict(), predicted=transition.predicted.as_dict())
-    with contextlib.suppress(BootcError):
-        error.data["bootc"] = client.status(STATUS_SECONDS).as_dict()
-    return error
+    def _nothing_new(self, after: Status) -> Outcome:
+        """Newer content was announced under a new digest, but bootc has this content already."""
+        slot = found_in(after)
+        if isinstance(self.desired, Update):
+            note = "bootc finds the newest content the same as what the host has already, and staged nothing"
+            return self._done(after, note, slot)
+        if slot is not None and slot == after.next_boot:
+            return self._done(after, same_content_note(slot), slot)
+        raise self._error(
+            "already_deployed",
+            "bootc finds this content the same as that of a deployment it has, which does not boot next",
+            elsewhere(slot, after),
+            after,
+        )
+
+    def _done(self, after: Status, note: str = "", same_content: str | None = None) -> Outcome:
+        notes = (*self.notes, note) if note else self.notes
+        return Outcome(self.before, after, self.transition, after != self.before, notes, same_content)
+
+    def _error(self, kind: str, message: str, remedy: str, after: Status) -> BootcError:
+        return BootcError(kind, message, remedy, command=self.transition.commands[-1], data=self._states(after))
+
+    def _failed(self, error: BootcError) -> BootcError:
+        """Add the state the host is in now, so that nobody has to log in to find out."""
+        error.data.update(self._states(None))
+        with contextlib.suppress(BootcError):
+            error.data["bootc"] = self.client.status(STATUS_SECONDS).as_dict()
+        return error
+
+    def _states(self, after: Status | None) -> dict[str, Any]:
+        states = {"before": self.before.as_dict(), "predicted": self.transition.predicted.as_dict()}
+        return states if after is None else {**states, "bootc": after.as_dict()}
 
 
 def wish_to_switch(
@@ -123,9 +194,13 @@ def wish_to_switch(
         if resolution is None:
             # A host never reports the digest of an index, which the given one may be.
             return replace(wish, digest=None), remark
-        if wish.accept and not wish.accept & resolution.digests:
+        if reference.digest is None and wish.accept and not wish.accept & resolution.digests:
             # The tag moved away from what is wanted; its new content must not become acceptable by that.
-            return replace(wish, digest=None), f"{reference.name} holds {resolution.digest} now"
+            raise BootcError(
+                "not_found",
+                f"{reference.name} holds {resolution.digest} now, which is none of the accepted digests",
+                f"Name the wanted content itself, as {reference.repository}@sha256:..., or accept what the tag holds",
+            )
         return (
             replace(
                 wish,
@@ -143,9 +218,20 @@ def _needs_resolution(status: Status, wish: Switch, reference: Reference) -> boo
     if not wish.accept:
         spec = status.spec_image
         return spec is None or (spec.image, spec.transport) != (wish.image, wish.transport)
+    if reference.digest is None:
+        # What the tag holds may have moved away from what is accepted. bootc would fetch it all the same.
+        return _would_fetch(status, wish)
     if any(slot.digest in wish.accept for slot in status.slots()):
         return False
-    return status.reports_config_digests or (reference.digest is not None and len(wish.accept) == 1)
+    # The digest may be that of an index, which a host never reports.
+    return status.reports_config_digests or len(wish.accept) == 1
+
+
+def _would_fetch(status: Status, wish: Switch) -> bool:
+    try:
+        return any(fetches(command) for command in plan(status, wish).commands)
+    except BootcError:
+        return False
 
 
 def wish_to_update(client: Client, park: bool) -> Callable[[Status], tuple[Update, str]]:

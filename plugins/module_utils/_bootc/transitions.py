@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Tuple, Union
 
 from .errors import BootcError
+from .reference import parse_reference, pinned
 from .status import COMPOSEFS, OSTREE, ImageSpec, Slot, Status
 
 Command = Tuple[str, ...]
@@ -124,7 +125,7 @@ def not_bootc() -> BootcError:
 def mismatch(transition: Transition, before: Status, after: Status) -> str | None:
     """Why what is there now is not what was predicted, or None when it is."""
     predicted = transition.predicted
-    if transition.uncertain and (after.staged, after.next_boot) == (before.staged, before.next_boot):
+    if transition.uncertain and found_nothing_new(transition, before, after):
         return None
     if after.next_boot != predicted.next_boot:
         return f"{after.next_boot} boots next instead of {predicted.next_boot}"
@@ -143,6 +144,58 @@ def _staged_mismatch(transition: Transition, staged: Slot, predicted: Slot) -> s
     if not transition.accept and staged.image != predicted.image:
         return f"{staged.image} is staged instead of {predicted.image}"
     return None
+
+
+def fetches(command: Command) -> bool:
+    """Whether the command gets what the registry has."""
+    return command in (UPGRADE, PARK) or command[:2] == ("bootc", "switch")
+
+
+def found_nothing_new(transition: Transition, before: Status, after: Status) -> bool:
+    """Whether an upgrade left the host as it found it: bootc takes content under another digest for what it has."""
+    if transition.commands[-1] not in (UPGRADE, PARK):
+        return False
+    idle = _before_upgrade(transition, before)
+    return (after.staged, after.next_boot) == (idle.staged, idle.next_boot)
+
+
+def _before_upgrade(transition: Transition, before: Status) -> Status:
+    """The state in which the upgrade, which is the last command, finds the host."""
+    return before if len(transition.commands) == 1 else before.without_staged()
+
+
+def found_in(status: Status) -> str | None:
+    """The slot that must have the content of which an upgrade found nothing new, where only one comes into question."""
+    only_booted = status.backend == OSTREE or (status.rollback is None and not status.others)
+    return "booted" if status.staged is None and only_booted else None
+
+
+def same_content_note(slot: str) -> str:
+    """What to say when the host has the wanted content under another digest, and boots it next."""
+    return f"bootc finds this content the same as that of the {slot} deployment, which keeps its name and digest"
+
+
+def elsewhere(slot: str | None, status: Status) -> str:
+    """How to have content boot next that bootc will not deploy because this slot has it."""
+    holder = {"booted": status.booted, "staged": status.staged, "rollback": status.rollback}.get(slot or "")
+    if holder is None:
+        return "Look at 'bootc status' on the device, and name the deployment that has it by its own digest"
+    if slot == status.next_boot:
+        return "It boots next already: reboot with skorionos.bootc.bootc_apply"
+    if slot == "rollback":
+        return "Use skorionos.bootc.bootc_rollback to go there"
+    verb = "stay on it" if slot == "booted" else "arm it"
+    return f"Use skorionos.bootc.bootc_switch with image={_pinned(holder)} to {verb}"
+
+
+def _pinned(slot: Slot) -> str:
+    """A name by which exactly this deployment is meant."""
+    if slot.image is None or slot.digest is None or slot.transport != "registry":
+        return slot.image or "its name"
+    try:
+        return pinned(parse_reference(slot.image).repository, slot.digest)
+    except BootcError:
+        return slot.image
 
 
 def after_reboot(status: Status) -> Status:

@@ -256,19 +256,32 @@ def test_old_composefs_hosts_are_understood_by_their_config_digests():
     assert (outcome.changed, script.changes) == (False, [])
 
 
-def test_a_moved_tag_does_not_become_acceptable():
-    subject, script = client({"bootc status": document(), "skopeo": MANIFEST, "bootc upgrade": ""})
+@pytest.mark.parametrize("check_mode", [True, False])
+@pytest.mark.parametrize("tag", ["stable", "testing"])
+def test_a_tag_that_moved_away_from_the_accepted_content_is_not_fetched(tag, check_mode):
+    subject, script = client({"bootc status": document(), "skopeo": MANIFEST})
+    with pytest.raises(BootcError, match=MANIFEST_DIGEST) as caught:
+        switch(subject, f"quay.io/acme/kiosk:{tag}", accept_digests=(NEW,), check_mode=check_mode)
+    assert (caught.value.kind, script.changes) == ("not_found", [])
+
+
+def test_a_tag_that_could_not_be_looked_up_is_judged_by_what_it_staged():
+    answers = {"skopeo": Completed(1, b"", b"no such host"), "bootc switch": ""}
+    staged = document(digest=MANIFEST_DIGEST, image="quay.io/acme/kiosk:testing")
+    subject, _script = client({**answers, "bootc status": [document(), staged]})
     with pytest.raises(BootcError) as caught:
-        switch(subject, "quay.io/acme/kiosk:stable", accept_digests=(NEW,))
+        switch(subject, accept_digests=(NEW,))
     assert caught.value.kind == "unexpected"
-    assert script.changes == ["bootc upgrade --quiet"]
 
 
 def test_accepted_digests_spare_the_device_the_registry():
-    subject, script = client({"bootc status": [document(), document(digest=NEW)], "bootc upgrade": ""})
-    outcome = switch(subject, "quay.io/acme/kiosk:stable", accept_digests=(NEW, "sha256:" + "6" * 64))
-    assert outcome.changed
-    assert not any(line.startswith("skopeo") for line in script.ran)
+    image = "quay.io/acme/kiosk@" + NEW
+    subject, script = client({"bootc status": [document(), document(digest=NEW, image=image)], "bootc switch": ""})
+    assert switch(subject, image, accept_digests=("sha256:" + "6" * 64,)).changed
+    staged = document(digest=NEW)
+    subject_there, script_there = client({"bootc status": staged})
+    assert not switch(subject_there, "quay.io/acme/kiosk:stable", accept_digests=(NEW,)).changed
+    assert not any(line.startswith("skopeo") for line in script.ran + script_there.ran)
 
 
 def test_check_mode_takes_no_lock_and_changes_nothing():
@@ -314,12 +327,101 @@ def test_a_failure_after_staging_stays_a_failure():
 
 
 def test_success_without_effect_is_unexpected():
-    subject, _script = client({"bootc status": document(), "skopeo": MANIFEST, "bootc upgrade": ""})
+    subject, _script = client({"bootc status": document(), "skopeo": MANIFEST, "bootc switch": ""})
     with pytest.raises(BootcError) as caught:
-        carry_out(subject, wish_to_update(subject, park=False), 60)
+        switch(subject)
     assert caught.value.kind == "unexpected"
     assert caught.value.data["predicted"]["next_boot"] == "staged"
     assert caught.value.data["bootc"]["next_boot"] == "booted"
+
+
+def same_verity(slot):
+    text = f"error: Switching: Target image has the same fs-verity digest as the existing {slot} deployment."
+    return Completed(1, b"", text.encode())
+
+
+DECK = "ghcr.io/acme/deck@" + MANIFEST_DIGEST
+
+
+def composefs(name="composefs-rollback", **changes):
+    host = json.loads((DATA / f"{name}.json").read_text())
+    host["status"].update(changes)
+    return json.dumps(host)
+
+
+@pytest.mark.parametrize(
+    ("name", "slot", "next_boot"),
+    [("composefs-rollback", "booted", "booted"), ("composefs-sdboot-staged", "staged", "staged")],
+)
+def test_content_that_boots_next_under_another_digest_is_no_failure(name, slot, next_boot):
+    answers = {
+        "bootc status": composefs(name),
+        "skopeo": MANIFEST,
+        "bootc switch": same_verity(f"Some({slot.title()})"),
+    }
+    subject, _script = client(answers)
+    outcome = switch(subject, DECK)
+    assert (outcome.changed, outcome.same_content, outcome.after.next_boot) == (False, slot, next_boot)
+    assert f"that of the {slot} deployment" in outcome.notes[-1]
+
+
+@pytest.mark.parametrize(
+    ("status", "slot", "remedy"),
+    [
+        (
+            composefs("composefs-sdboot-staged"),
+            "Some(Booted)",
+            r"bootc_switch with image=ghcr.io/acme/deck@sha256:\w+ to stay",
+        ),
+        (composefs(), "Some(Rollback)", "bootc_rollback to go there"),
+        (composefs(rollbackQueued=True), "Some(Rollback)", "boots next already"),
+        (composefs(rollbackQueued=True), "Some(Booted)", "to stay on it"),
+        (composefs(), "None", "bootc status"),
+    ],
+)
+def test_content_of_a_deployment_that_does_not_boot_next_is_already_deployed(status, slot, remedy):
+    subject, _script = client({"bootc status": status, "skopeo": MANIFEST, "bootc switch": same_verity(slot)})
+    with pytest.raises(BootcError, match=remedy) as caught:
+        switch(subject, DECK)
+    assert caught.value.kind == "already_deployed"
+    assert caught.value.data["bootc"]["booted"]["digest"]
+
+
+def test_a_parked_deployment_with_the_wanted_content_can_be_armed():
+    parked = json.loads(composefs("composefs-sdboot-staged"))
+    parked["status"]["staged"]["downloadOnly"] = True
+    answers = {"bootc status": json.dumps(parked), "skopeo": MANIFEST, "bootc switch": same_verity("Some(Staged)")}
+    with pytest.raises(BootcError, match="to arm it"):
+        switch(client(answers)[0], DECK)
+
+
+@pytest.mark.parametrize("upgrade", ["", same_verity("Some(Booted)")])
+@pytest.mark.parametrize("park", [True, False])
+@pytest.mark.parametrize("name", ["composefs-rollback", "ostree-booted-only"])
+def test_an_update_to_the_same_content_under_a_new_digest_is_none(name, park, upgrade):
+    subject, script = client({"bootc status": document(name), "skopeo": MANIFEST, "bootc upgrade": upgrade})
+    outcome = carry_out(subject, wish_to_update(subject, park=park), 60)
+    assert (outcome.changed, len(script.changes)) == (False, 1)
+    assert "same" in outcome.notes[-1]
+
+
+def test_an_update_to_the_content_of_the_rollback_deployment_stays_an_error():
+    answers = {"bootc status": composefs(), "skopeo": MANIFEST, "bootc upgrade": same_verity("Some(Rollback)")}
+    subject, _script = client(answers)
+    with pytest.raises(BootcError) as caught:
+        carry_out(subject, wish_to_update(subject, park=False), 60)
+    assert caught.value.kind == "already_deployed"
+
+
+def test_a_switch_by_upgrade_that_finds_nothing_is_satisfied_only_where_the_booted_deployment_must_have_it():
+    options = {"accept_digests": (MANIFEST_DIGEST,)}
+    subject, _script = client({"bootc status": document(), "skopeo": MANIFEST, "bootc upgrade": ""})
+    outcome = switch(subject, "quay.io/acme/kiosk:stable", **options)
+    assert (outcome.changed, outcome.same_content) == (False, "booted")
+    subject, _script = client({"bootc status": composefs(), "skopeo": MANIFEST, "bootc upgrade": ""})
+    with pytest.raises(BootcError) as caught:
+        switch(subject, "ghcr.io/acme/deck:stable", **options)
+    assert caught.value.kind == "already_deployed"
 
 
 def test_update_without_lookup_accepts_that_there_is_nothing_new():
@@ -348,9 +450,8 @@ def test_the_config_digest_of_a_moved_tag_does_not_become_acceptable():
     host = json.loads(document("composefs-rollback"))
     host["status"]["booted"]["image"]["imageDigest"] = "sha256:" + "c" * 64
     subject, _script = client({"bootc --version": "bootc 1.16.3", "bootc status": json.dumps(host), "skopeo": MANIFEST})
-    outcome = switch(subject, "ghcr.io/acme/deck:stable", accept_digests=(NEW,), check_mode=True)
-    assert outcome.commands == [["bootc", "upgrade", "--quiet"]]
-    assert MANIFEST_DIGEST in outcome.notes[-1]
+    with pytest.raises(BootcError, match=MANIFEST_DIGEST):
+        switch(subject, "ghcr.io/acme/deck:stable", accept_digests=(NEW,), check_mode=True)
 
 
 @pytest.mark.parametrize("writable", [True, False])
