@@ -14,7 +14,8 @@ description:
   - Content decides. Where a digest is given or can be looked up, a host that already boots this content next is left
     alone, whatever the name it knows it by.
   - If the host already runs the wanted content while something else is staged, or a rollback is queued, that is taken
-    back.
+    back. The device remembers from which rollback deployment, so that M(skorionos.bootc.bootc_rollback) does not go
+    there later.
   - On the composefs backend one content is deployed only once, whatever its digest. If bootc finds the wanted content
     in the deployment that boots next anyway, nothing changes, and RV(same_content) says so. If it finds it in another
     deployment, the module fails with RV(reason=already_deployed) and says how to boot that one.
@@ -191,7 +192,7 @@ def main() -> None:
             retain=options["retain"],
             accept_digests=tuple(options["accept_digests"]),
         )
-        outcome = carry_out(client, wish, options["timeout"], check_mode=module.check_mode)
+        outcome = carry_out(client, wish, options["timeout"], check_mode=module.check_mode, warn=module.warn)
         return dict(change_result(outcome), same_content=outcome.same_content)
 
     run_device_module(module, work)

@@ -40,6 +40,13 @@ options:
     choices:
       - staged
       - downloaded
+  repeat:
+    description:
+      - Fetch the newest content even if the device was taken back from it with M(skorionos.bootc.bootc_rollback). By
+        default it is left where it was taken, and RV(notes) says so.
+      - While what the tracked image holds cannot be looked up, it may be that content.
+    type: bool
+    default: false
   timeout:
     description: Seconds the whole change may take, download included.
     type: int
@@ -117,15 +124,19 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "default": "staged", "choices": ["staged", "downloaded"]},
+            "repeat": {"type": "bool", "default": False},
             "timeout": timeout_option(1800),
         },
         supports_check_mode=True,
     )
+    options = module.params
     client = Client()
 
     def work() -> dict[str, Any]:
-        wish = wish_to_update(client, park=module.params["state"] == "downloaded")
-        return change_result(carry_out(client, wish, module.params["timeout"], check_mode=module.check_mode))
+        wish = wish_to_update(client, options["state"] == "downloaded", options["repeat"])
+        return change_result(
+            carry_out(client, wish, options["timeout"], check_mode=module.check_mode, warn=module.warn)
+        )
 
     run_device_module(module, work)
 

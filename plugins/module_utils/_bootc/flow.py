@@ -9,7 +9,7 @@ import contextlib
 from dataclasses import dataclass, replace
 from typing import Any, Callable
 
-from .._device.markers import RollbackMark, read_rollbacks, remember_rollback
+from .._device.markers import RollbackMark, forget_rollbacks, read_rollbacks, remember_rollback
 from .client import Client, Resolution, machine_architecture
 from .errors import AlreadyDeployed, BootcError
 from .reference import Reference, check_digest, check_image, parse_reference
@@ -17,23 +17,25 @@ from .status import Status
 from .transitions import (
     ROLLBACK,
     Desired,
+    History,
     Rollback,
     Switch,
     Transition,
     Update,
-    elsewhere,
     fetches,
     found_in,
     found_nothing_new,
+    how_to_boot,
     mismatch,
     plan,
+    queued_here,
     same_content_note,
 )
 
 LOCK_WAIT_SECONDS = 60.0
 STATUS_SECONDS = 60.0
 
-Prepare = Callable[[Status, Transition], None]
+Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,12 @@ def carry_out(
     make_desired: Callable[[Status], tuple[Desired, str]],
     timeout: float,
     check_mode: bool = False,
-    prepare: Prepare | None = None,
+    warn: Warn = lambda _text: None,
 ) -> Outcome:
     """Bring the host into the wanted state, or only predict it.
 
-    ``make_desired`` turns the current state into the wish, with a note about what it could not find out. ``prepare``
-    is called right before the first command.
+    ``make_desired`` turns the current state into the wish, with a note about what it could not find out. ``warn`` is
+    told what does not keep the host from getting there.
     """
     deadline = client.clock() + timeout
     with contextlib.nullcontext() if check_mode else client.lock(min(LOCK_WAIT_SECONDS, timeout)):
@@ -75,9 +77,51 @@ def carry_out(
         notes = tuple(note for note in (transition.note, remark) if note)
         if check_mode or not transition.commands:
             return Outcome(before, transition.predicted, transition, transition.changed, notes)
-        if prepare is not None:
-            prepare(before, transition)
-        return _Change(client, before, desired, transition, notes, deadline).run()
+        # Before the command: afterwards may be too late, and a rollback that never happens does no harm.
+        _remember(lambda: _remember_rollback(before, transition), warn)
+        outcome = _Change(client, before, desired, transition, notes, deadline).run()
+        _remember(lambda: _forget_what_is_left_behind(outcome.after), warn)
+        return outcome
+
+
+def _remember(change: Callable[[], None], warn: Warn) -> None:
+    try:
+        change()
+    except OSError as exc:
+        # A full disk must not keep a device on a bad image.
+        warn(
+            f"The decision could not be remembered on the device ({exc}). A later rollback may take it to an image "
+            "that was left on purpose."
+        )
+
+
+def _remember_rollback(before: Status, transition: Transition) -> None:
+    booted, rollback = before.booted, before.rollback
+    if ROLLBACK not in transition.commands or booted is None or rollback is None:
+        return
+    if booted.digest is None or rollback.digest is None:
+        return
+    if transition.predicted.next_boot == "rollback":
+        remember_rollback(RollbackMark.now(booted.digest, rollback.digest))
+    elif queued_here(before, _history()):
+        # Somebody changed their mind: that rollback never happened.
+        forget_rollbacks(booted.digest, rollback.digest, only_last=True)
+    else:
+        # To stay is to have come back from where the boot loader fell back from.
+        remember_rollback(RollbackMark.now(rollback.digest, booted.digest))
+
+
+def _forget_what_is_left_behind(after: Status) -> None:
+    """A device that is taken forward on purpose is no longer one that came back from there."""
+    booted, staged = after.booted, after.staged
+    if after.next_boot != "staged" or booted is None or staged is None:
+        return
+    if booted.digest is not None and staged.digest is not None:
+        forget_rollbacks(booted.digest, staged.digest)
+
+
+def _history() -> History:
+    return tuple((mark.left, mark.returned_to) for mark in read_rollbacks())
 
 
 @dataclass(frozen=True)
@@ -130,7 +174,7 @@ class _Change:
         slot = refused.slot
         if slot in ("booted", "staged") and slot == after.next_boot:
             return self._done(after, same_content_note(slot), slot)
-        refused.remedy = elsewhere(slot, after)
+        refused.remedy = how_to_boot(slot, after)
         refused.data.update(self._states(after))
         raise refused
 
@@ -145,7 +189,7 @@ class _Change:
         raise self._error(
             "already_deployed",
             "bootc finds this content the same as that of a deployment it has, which does not boot next",
-            elsewhere(slot, after),
+            how_to_boot(slot, after),
             after,
         )
 
@@ -234,17 +278,18 @@ def _would_fetch(status: Status, wish: Switch) -> bool:
         return False
 
 
-def wish_to_update(client: Client, park: bool) -> Callable[[Status], tuple[Update, str]]:
+def wish_to_update(client: Client, park: bool, repeat: bool = False) -> Callable[[Status], tuple[Update, str]]:
     """Find out what the tracked image holds now."""
 
     def make(status: Status) -> tuple[Update, str]:
+        wish = Update(park, repeat=repeat, history=_history())
         spec = status.spec_image
         if spec is None or spec.transport != "registry" or "@" in spec.image:
-            return Update(park), ""
+            return wish, ""
         resolution, remark = _resolve(client, parse_reference(spec.image), status)
         if resolution is None:
-            return Update(park), remark
-        return Update(park, resolution.digests, _reported_digest(resolution, status)), ""
+            return wish, remark
+        return replace(wish, accept=resolution.digests, digest=_reported_digest(resolution, status)), ""
 
     return make
 
@@ -270,25 +315,6 @@ def wish_to_roll_back(discard_staged: bool, repeat: bool) -> Callable[[Status], 
     """Take along what the device remembers."""
 
     def make(_status: Status) -> tuple[Rollback, str]:
-        history = tuple((mark.left, mark.returned_to) for mark in read_rollbacks())
-        return Rollback(discard_staged, repeat, history), ""
+        return Rollback(discard_staged, repeat, _history()), ""
 
     return make
-
-
-def remember_before_rollback(warn: Callable[[str], None]) -> Prepare:
-    """Remember a rollback before it is queued; afterwards may be too late, and one that never happens does no harm."""
-
-    def prepare(before: Status, transition: Transition) -> None:
-        booted, rollback = before.booted, before.rollback
-        if ROLLBACK not in transition.commands or booted is None or rollback is None:
-            return
-        if booted.digest is None or rollback.digest is None:
-            return
-        try:
-            remember_rollback(RollbackMark.now(booted.digest, rollback.digest))
-        except OSError as exc:
-            # A full disk must not keep a device on a bad image.
-            warn(f"The rollback could not be remembered on the device ({exc}). Running again after it may undo it.")
-
-    return prepare

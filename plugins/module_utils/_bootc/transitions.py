@@ -23,6 +23,9 @@ UNDEPLOY_STAGED: Command = ("ostree", "admin", "undeploy", "0")
 
 CONTAINER_POLICY = "containerPolicy"
 
+# The rollbacks a host remembers, newest last, as pairs (digest left, digest returned to).
+History = Tuple[Tuple[str, str], ...]
+
 
 @dataclass(frozen=True)
 class Switch:
@@ -46,24 +49,24 @@ class Switch:
 class Update:
     """The newest content of the tracked image is staged, or with ``park`` at least downloaded.
 
-    ``accept`` and ``digest`` as for Switch: what the tracked reference resolves to now.
+    ``accept`` and ``digest`` as for Switch: what the tracked reference resolves to now. Content the host was taken back
+    from is not staged again, unless ``repeat`` is set.
     """
 
     park: bool = False
     accept: frozenset[str] = frozenset()
     digest: str | None = None
+    repeat: bool = False
+    history: History = ()
 
 
 @dataclass(frozen=True)
 class Rollback:
-    """The rollback deployment boots next, unless the host already came back from it.
-
-    ``history`` are the rollbacks this host remembers, newest last, as pairs (digest left, digest returned to).
-    """
+    """The rollback deployment boots next, unless the host already came back from it."""
 
     discard_staged: bool = False
     repeat: bool = False
-    history: tuple[tuple[str, str], ...] = ()
+    history: History = ()
 
 
 Desired = Union[Switch, Update, Rollback]
@@ -74,7 +77,8 @@ class Transition:
     """How to get there.
 
     ``accept`` are the digests the staged slot may have afterwards, empty when any will do. ``uncertain`` says that the
-    content could not be known beforehand, so that even "nothing new" would be a valid outcome.
+    content could not be known beforehand, so that even "nothing new" would be a valid outcome. ``queued_elsewhere``
+    says that the rollback deployment boots next for a reason that is not known here.
     """
 
     commands: tuple[Command, ...]
@@ -84,6 +88,7 @@ class Transition:
     accept: frozenset[str] = frozenset()
     uncertain: bool = False
     already_rolled_back: bool = False
+    queued_elsewhere: bool = False
 
     @property
     def changed(self) -> bool:
@@ -175,7 +180,7 @@ def same_content_note(slot: str) -> str:
     return f"bootc finds this content the same as that of the {slot} deployment, which keeps its name and digest"
 
 
-def elsewhere(slot: str | None, status: Status) -> str:
+def how_to_boot(slot: str | None, status: Status) -> str:
     """How to have content boot next that bootc will not deploy because this slot has it."""
     holder = {"booted": status.booted, "staged": status.staged, "rollback": status.rollback}.get(slot or "")
     if holder is None:
@@ -360,10 +365,9 @@ def _plan_update(status: Status, desired: Update) -> Transition:
         )
     staged = status.staged
     if "@" in spec.image:
-        note = f"The host tracks {spec.image}, a digest, which has no newer content"
-        if staged is not None and staged.download_only and not desired.park:
-            return _arm(status, staged, frozenset(), note)
-        return Transition((), status, note=note)
+        return _update_of_a_digest(status, spec, desired)
+    if _taken_back(status, desired):
+        return Transition((), status, note=_taken_back_note(status, spec, desired))
     if staged is not None and staged.digest is not None and staged.digest in desired.accept:
         return _update_staged(status, staged, desired)
     if status.booted is not None and status.booted.digest is not None and status.booted.digest in desired.accept:
@@ -373,6 +377,34 @@ def _plan_update(status: Status, desired: Update) -> Transition:
     if status.backend == COMPOSEFS:
         _refuse_redeployment(status, desired.accept)
     return _fetch_update(status, spec, desired)
+
+
+def _update_of_a_digest(status: Status, spec: ImageSpec, desired: Update) -> Transition:
+    note = f"The host tracks {spec.image}, a digest, which has no newer content"
+    if status.staged is not None and status.download_only and not desired.park:
+        return _arm(status, status.staged, frozenset(), note)
+    return Transition((), status, note=note)
+
+
+def _taken_back(status: Status, desired: Update) -> bool:
+    """Whether the newest content is, or may be, what the host was taken back from. ostree would stage it again."""
+    here = status.booted.digest if status.booted else None
+    if desired.repeat or here is None or here in desired.accept:
+        return False
+    candidates = desired.accept or {left for left, _returned_to in desired.history}
+    return any(_came_back(digest, here, desired.history) for digest in candidates)
+
+
+def _taken_back_note(status: Status, spec: ImageSpec, desired: Update) -> str:
+    if not desired.accept:
+        return (
+            f"This host was taken back from other content, which {spec.image} may still hold, as it could not be "
+            "looked up: nothing is fetched without repeat=true"
+        )
+    note = f"This host was taken back from the newest content of {spec.image}"
+    if status.next_boot == "staged" and status.staged is not None and status.staged.digest in desired.accept:
+        return f"{note}, but somebody has staged that again"
+    return f"{note}, which is not staged again without repeat=true"
 
 
 def _update_staged(status: Status, staged: Slot, desired: Update) -> Transition:
@@ -440,8 +472,10 @@ def _plan_rollback(status: Status, desired: Rollback) -> Transition:
             "There is no deployment to roll back to" if rollback is None else "The rollback deployment is no image",
             "Name the image to go to with skorionos.bootc.bootc_switch",
         )
+    elsewhere = status.rollback_queued and not queued_here(status, desired.history)
+    queued_note = _queued_elsewhere_note(booted) if elsewhere else "The rollback is already queued"
     if status.next_boot == "rollback":
-        return Transition((), status, note="The rollback is already queued")
+        return Transition((), status, note=queued_note, queued_elsewhere=elsewhere)
     if staged is not None and not desired.discard_staged:
         raise BootcError(
             "no_rollback",
@@ -452,13 +486,14 @@ def _plan_rollback(status: Status, desired: Rollback) -> Transition:
     if came_back or status.rollback_queued:
         # The boot order is already right. Another rollback would turn it round.
         commands: tuple[Command, ...] = (_drop_staged(status),) if staged is not None else ()
-        note = f"This host already came back from {_describe(rollback)}" if came_back else ""
+        came_back = came_back and not status.rollback_queued
         return Transition(
             commands,
             status.without_staged() if staged is not None else status,
-            note=note,
+            note=f"This host already came back from {_describe(rollback)}" if came_back else queued_note,
             discards=("staged",) if staged is not None else (),
             already_rolled_back=came_back,
+            queued_elsewhere=elsewhere,
         )
     _require_two_entries(status)
     commands = (ROLLBACK,)
@@ -473,12 +508,28 @@ def _plan_rollback(status: Status, desired: Rollback) -> Transition:
     )
 
 
-def _came_back(left: str | None, here: str | None, history: tuple[tuple[str, str], ...]) -> bool:
+def _came_back(left: str | None, here: str | None, history: History) -> bool:
     """Whether the last rollback between these two went from the one to the other."""
     for mark in reversed(history):
         if mark in ((left, here), (here, left)):
             return mark == (left, here)
     return False
+
+
+def queued_here(status: Status, history: History) -> bool:
+    """Whether this host remembers that the rollback that is queued was asked for; without digests it cannot know."""
+    booted, rollback = status.booted, status.rollback
+    if booted is None or rollback is None or booted.digest is None or rollback.digest is None:
+        return True
+    return _came_back(booted.digest, rollback.digest, history)
+
+
+def _queued_elsewhere_note(booted: Slot) -> str:
+    return (
+        "The rollback deployment boots next, but nobody asked for that here: either somebody queued it by hand, or the "
+        "boot loader fell back from it and the next boot goes forward again. To stay on what runs, use "
+        f"skorionos.bootc.bootc_switch with image={_pinned(booted)}"
+    )
 
 
 # -- shared ------------------------------------------------------------------------------------------------------------

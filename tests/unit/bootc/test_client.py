@@ -15,7 +15,6 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client impo
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.errors import KINDS, BootcError
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.flow import (
     carry_out,
-    remember_before_rollback,
     wish_to_roll_back,
     wish_to_switch,
     wish_to_update,
@@ -462,8 +461,7 @@ def test_a_rollback_is_remembered_before_it_is_queued_or_somebody_is_warned(tmp_
     queued["status"]["rollbackQueued"] = True
     subject, script = client({"bootc status": [document("ostree-rollback"), json.dumps(queued)], "bootc rollback": ""})
     warnings = []
-    prepare = remember_before_rollback(warnings.append)
-    outcome = carry_out(subject, wish_to_roll_back(False, False), 60, prepare=prepare)
+    outcome = carry_out(subject, wish_to_roll_back(False, False), 60, warn=warnings.append)
     assert (outcome.changed, script.changes) == (True, ["bootc rollback"])
     assert [("could not be remembered" in warning) for warning in warnings] == ([] if writable else [True])
     assert (tmp_path / "var/lib/skorionos.bootc/rollbacks.json").exists() is writable

@@ -293,6 +293,62 @@ def test_rollback_does_not_go_forward_again(backend):
     assert check(before, Rollback(history=forth_and_back), [], "booted").already_rolled_back is True
 
 
+@pytest.mark.parametrize("backend", BOTH)
+@pytest.mark.parametrize(
+    ("history", "elsewhere"),
+    [
+        ((), True),
+        ((("b", "r"),), False),
+        ((("r", "b"),), True),
+        ((("b", "r"), ("r", "b")), True),
+        ((("r", "b"), ("b", "r")), False),
+        ((("x", "r"),), True),
+    ],
+)
+def test_a_queued_rollback_that_nobody_asked_for_is_told_apart(backend, history, elsewhere):
+    marks = tuple((digest(left), digest(returned_to)) for left, returned_to in history)
+    queued = state("b", None, "r", backend=backend, queued=True)
+    transition = check(queued, Rollback(history=marks), [], "rollback")
+    assert (transition.queued_elsewhere, transition.already_rolled_back) == (elsewhere, False)
+    assert (f"bootc_switch with image={REPOSITORY}@{digest('b')}" in transition.note) is elsewhere
+    behind = state("b", "s", "r", backend=backend, queued=True)
+    uncovered = check(behind, Rollback(discard_staged=True, history=marks), [DROP[backend]], "rollback")
+    assert uncovered.queued_elsewhere is elsewhere
+
+
+def test_a_rollback_of_contents_without_digest_is_not_taken_for_that_of_others():
+    queued = state("b", None, "r", queued=True)
+    nameless = replace(queued, booted=replace(queued.booted, digest=None))
+    assert check(nameless, Rollback(), [], "rollback").queued_elsewhere is False
+
+
+@pytest.mark.parametrize("backend", BOTH)
+@pytest.mark.parametrize("park", [True, False])
+@pytest.mark.parametrize("staged", [None, "n", "s"])
+def test_update_does_not_fetch_what_the_host_was_taken_back_from(backend, park, staged):
+    back = ((digest("n"), digest("b")),)
+    wish = Update(park, frozenset([digest("n"), digest("i")]), digest("n"), history=back)
+    before = state("b", staged, "r", backend=backend, parked=True)
+    transition = check(before, wish, [], "booted")
+    assert "taken back" in transition.note
+    forward = (*back, (digest("b"), digest("n")))
+    assert commands(plan(before, replace(wish, repeat=True))) == commands(plan(before, replace(wish, history=forward)))
+    assert commands(plan(state("b", None, "r", backend=backend), replace(wish, repeat=True)))
+
+
+def test_update_leaves_what_somebody_staged_again_and_says_so():
+    wish = Update(accept=frozenset([digest("s")]), digest=digest("s"), history=((digest("s"), digest("b")),))
+    assert "somebody has staged" in check(state("b", "s", "r"), wish, [], "staged").note
+
+
+def test_update_without_lookup_fetches_nothing_where_it_may_be_what_the_host_was_taken_back_from():
+    before = state("b", None, "r")
+    wish = Update(history=((digest("r"), digest("b")),))
+    assert "taken back" in check(before, wish, [], "booted").note
+    assert commands(plan(before, replace(wish, repeat=True))) == [UPGRADE]
+    assert commands(plan(before, replace(wish, history=((digest("r"), digest("x")),)))) == [UPGRADE]
+
+
 def test_rollback_needs_something_to_go_back_to():
     assert refused(state("b"), Rollback()) == "no_rollback"
     assert refused(replace(state("b"), rollback=Slot(deployment="x.0")), Rollback()) == "no_rollback"

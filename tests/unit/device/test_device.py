@@ -102,6 +102,18 @@ def test_rollbacks_are_remembered_newest_last(root):
     assert [path.name for path in (root / "var/lib/skorionos.bootc").iterdir()] == ["rollbacks.json"]
 
 
+def test_what_is_remembered_about_two_digests_can_be_forgotten(root):
+    marks = [markers.RollbackMark(*pair, at) for pair, at in ((("b", "a"), "1"), (("c", "a"), "2"), (("a", "b"), "3"))]
+    markers.forget_rollbacks("a", "b")
+    assert not (root / "var").exists()
+    for mark in marks:
+        markers.remember_rollback(mark)
+    markers.forget_rollbacks("b", "a", only_last=True)
+    assert markers.read_rollbacks() == (marks[0], marks[1])
+    markers.forget_rollbacks("a", "b")
+    assert markers.read_rollbacks() == (marks[1],)
+
+
 @pytest.mark.parametrize("text", ["", "{", "{}", '[{"from": 1}]', "[1]"])
 def test_a_memory_that_makes_no_sense_is_none(root, text):
     path = root / "var/lib/skorionos.bootc/rollbacks.json"
