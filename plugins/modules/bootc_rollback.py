@@ -95,7 +95,7 @@ queued_elsewhere:
   type: bool
 commands:
   description: The commands that were run, in check mode those that would be.
-  returned: success
+  returned: success, and failure while or after running a command
   type: list
   elements: list
   sample: [["bootc", "rollback"]]

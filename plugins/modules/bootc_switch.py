@@ -13,6 +13,9 @@ description:
   - Stages an image, so that the next orderly reboot boots it. Never reboots by itself.
   - Content decides. Where a digest is given or can be looked up, a host that already boots this content next is left
     alone, whatever the name it knows it by.
+  - A tag is also a name to track. On the ostree backend a host that knows the content of the tag by another name gets
+    it staged once more under the new name. On the composefs backend bootc cannot do that, and the host keeps tracking
+    the old name, as RV(notes) says.
   - If the host already runs the wanted content while something else is staged, or a rollback is queued, that is taken
     back. The device remembers from which rollback deployment, so that M(skorionos.bootc.bootc_rollback) does not go
     there later.
@@ -55,6 +58,7 @@ options:
     description:
       - Demand a valid signature beyond the policy of the host, now and at every update. Hosts on the composefs backend
         apply only their policy and do not keep this demand.
+      - V(false) demands nothing for a new image, and leaves the demand as it is for the image that is tracked already.
     type: bool
     default: false
   retain:
@@ -111,7 +115,7 @@ boot_id:
   type: str
 commands:
   description: The commands that were run, in check mode those that would be.
-  returned: success
+  returned: success, and failure while or after running a command
   type: list
   elements: list
   sample: [["bootc", "switch", "--quiet", "ghcr.io/acme/deck:testing"]]

@@ -33,7 +33,7 @@ options:
         Something else that is armed although the newest content already runs is dropped.
       - V(downloaded) makes sure the newest content is on the device without booting it (parked). A reboot drops it, but
         its content stays cached. Newest content that is armed already stays armed, since arming it was a decision of
-        its own.
+        its own. So does anything armed while it cannot be looked up what is newest.
       - V(downloaded) needs bootc 1.12.0 on the ostree backend and 1.13.0 on the composefs backend.
     type: str
     default: staged
@@ -84,7 +84,7 @@ boot_id:
   type: str
 commands:
   description: The commands that were run, in check mode those that would be.
-  returned: success
+  returned: success, and failure while or after running a command
   type: list
   elements: list
   sample: [["bootc", "upgrade", "--quiet"]]

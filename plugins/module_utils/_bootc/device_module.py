@@ -39,7 +39,7 @@ def change_result(outcome: Outcome) -> dict[str, Any]:
     return {
         "changed": outcome.changed,
         "bootc": outcome.after.as_dict(),
-        "commands": outcome.commands,
+        "commands": [list(command) for command in outcome.commands],
         "notes": list(outcome.notes),
         "diff": {"before": outcome.before.as_dict(), "after": outcome.after.as_dict()},
     }

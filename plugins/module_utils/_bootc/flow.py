@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Callable
 
 from .._device.markers import RollbackMark, forget_rollbacks, read_rollbacks, remember_rollback
@@ -16,6 +16,7 @@ from .reference import Reference, check_digest, check_image, parse_reference
 from .status import Status
 from .transitions import (
     ROLLBACK,
+    Command,
     Desired,
     History,
     Rollback,
@@ -48,13 +49,10 @@ class Outcome:
     before: Status
     after: Status
     transition: Transition
+    commands: tuple[Command, ...]
     changed: bool
     notes: tuple[str, ...]
     same_content: str | None = None
-
-    @property
-    def commands(self) -> list[list[str]]:
-        return [list(command) for command in self.transition.commands]
 
 
 def carry_out(
@@ -76,7 +74,7 @@ def carry_out(
         transition = plan(before, desired)
         notes = tuple(note for note in (transition.note, remark) if note)
         if check_mode or not transition.commands:
-            return Outcome(before, transition.predicted, transition, transition.changed, notes)
+            return Outcome(before, transition.predicted, transition, transition.commands, transition.changed, notes)
         # Before the command: afterwards may be too late, and a rollback that never happens does no harm.
         _remember(lambda: _remember_rollback(before, transition), warn)
         outcome = _Change(client, before, desired, transition, notes, deadline).run()
@@ -124,7 +122,7 @@ def _history() -> History:
     return tuple((mark.left, mark.returned_to) for mark in read_rollbacks())
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Change:
     """Commands that are being run, and what is made of the state they leave."""
 
@@ -134,22 +132,41 @@ class _Change:
     transition: Transition
     notes: tuple[str, ...]
     deadline: float
+    ran: list[Command] = field(default_factory=list)
 
     def run(self) -> Outcome:
-        ended_late = refused = None
+        end = None
         for command in self.transition.commands:
             try:
-                self.client.execute(command, self.deadline - self.client.clock())
-            except AlreadyDeployed as exc:
-                refused = exc
+                self._execute(command)
             except BootcError as exc:
-                if exc.kind != "timeout" or command is not self.transition.commands[-1]:
+                was_last = len(self.ran) == len(self.transition.commands)
+                if not was_last or not (exc.kind == "timeout" or isinstance(exc, AlreadyDeployed)):
                     raise self._failed(exc) from exc
-                ended_late = exc
-        after = self.client.status(STATUS_SECONDS)
-        if refused is not None:
-            return self._already_there(refused, after)
-        return self._judge(after, ended_late)
+                end = exc
+        after = self._look_again()
+        if isinstance(end, AlreadyDeployed):
+            return self._already_there(end, after)
+        return self._judge(after, end)
+
+    def _execute(self, command: Command) -> None:
+        remaining = self.deadline - self.client.clock()
+        if remaining <= 0:
+            raise BootcError(
+                "timeout",
+                f"No time was left for {' '.join(command)}, which was not started",
+                "Raise the timeout, in which everything the task does on the device has to end",
+            )
+        self.ran.append(command)
+        self.client.execute(command, remaining)
+
+    def _look_again(self) -> Status:
+        try:
+            return self.client.status(STATUS_SECONDS)
+        except BootcError as exc:
+            exc.message = f"The commands were run, but what became of them could not be read: {exc.message}"
+            exc.data.update(self._states(None))
+            raise
 
     def _judge(self, after: Status, ended_late: BootcError | None) -> Outcome:
         difference = mismatch(self.transition, self.before, after)
@@ -195,10 +212,11 @@ class _Change:
 
     def _done(self, after: Status, note: str = "", same_content: str | None = None) -> Outcome:
         notes = (*self.notes, note) if note else self.notes
-        return Outcome(self.before, after, self.transition, after != self.before, notes, same_content)
+        changed = after != self.before
+        return Outcome(self.before, after, self.transition, tuple(self.ran), changed, notes, same_content)
 
     def _error(self, kind: str, message: str, remedy: str, after: Status) -> BootcError:
-        return BootcError(kind, message, remedy, command=self.transition.commands[-1], data=self._states(after))
+        return BootcError(kind, message, remedy, command=self.ran[-1], data=self._states(after))
 
     def _failed(self, error: BootcError) -> BootcError:
         """Add the state the host is in now, so that nobody has to log in to find out."""
@@ -208,7 +226,11 @@ class _Change:
         return error
 
     def _states(self, after: Status | None) -> dict[str, Any]:
-        states = {"before": self.before.as_dict(), "predicted": self.transition.predicted.as_dict()}
+        states: dict[str, Any] = {
+            "before": self.before.as_dict(),
+            "predicted": self.transition.predicted.as_dict(),
+            "commands": [list(command) for command in self.ran],
+        }
         return states if after is None else {**states, "bootc": after.as_dict()}
 
 

@@ -23,6 +23,11 @@ UNDEPLOY_STAGED: Command = ("ostree", "admin", "undeploy", "0")
 
 CONTAINER_POLICY = "containerPolicy"
 
+_PARKED_IN_THE_WAY = "What is parked is dropped first: bootc would not arm it, should it be the newest content"
+
+# Older releases on composefs leave a stale boot entry behind when they roll back with something staged.
+_ROLLBACK_DROPS_STAGED_SINCE = (1, 16, 0)
+
 # The rollbacks a host remembers, newest last, as pairs (digest left, digest returned to).
 History = Tuple[Tuple[str, str], ...]
 
@@ -31,7 +36,8 @@ History = Tuple[Tuple[str, str], ...]
 class Switch:
     """This image boots next.
 
-    ``image`` is what bootc is told. ``accept`` holds every digest that counts as the wanted content; empty means that
+    ``image`` is what bootc is told. Without ``enforce_signature`` a demand for a signature stays as it is for the image
+    that is tracked already. ``accept`` holds every digest that counts as the wanted content; empty means that
     the content is not known and the name decides. ``digest`` is what the host will report, where that is known.
     ``by_name`` says that the content was only looked up for a tag, so that on ostree the name to track counts too.
     """
@@ -228,12 +234,7 @@ def after_reboot(status: Status) -> Status:
 
 
 def _plan_switch(status: Status, desired: Switch) -> Transition:
-    wanted = ImageSpec(
-        desired.image,
-        desired.transport,
-        # composefs hosts do not keep the demand for a signature
-        CONTAINER_POLICY if desired.enforce_signature and status.backend != COMPOSEFS else None,
-    )
+    wanted = _wanted_spec(status, desired)
     tag_only = "@" not in desired.image and (desired.by_name or not desired.accept)
     if tag_only and _current_spec(status) == wanted:
         return _keep_tracking(status, wanted)
@@ -246,6 +247,17 @@ def _plan_switch(status: Status, desired: Switch) -> Transition:
     if status.backend == COMPOSEFS:
         _refuse_redeployment(status, desired.accept)
     return _stage(status, desired, wanted)
+
+
+def _wanted_spec(status: Status, desired: Switch) -> ImageSpec:
+    wanted = ImageSpec(desired.image, desired.transport)
+    if status.backend == COMPOSEFS:  # such hosts do not keep the demand for a signature
+        return wanted
+    if desired.enforce_signature:
+        return replace(wanted, signature=CONTAINER_POLICY)
+    spec = status.spec_image
+    tracked = spec is not None and (spec.image, spec.transport) == (wanted.image, wanted.transport)
+    return spec if spec is not None and tracked else wanted
 
 
 def _current_spec(status: Status) -> ImageSpec | None:
@@ -266,7 +278,7 @@ def _keep_tracking(status: Status, wanted: ImageSpec) -> Transition:
 
 
 def _has_content(status: Status, slot: Slot, desired: Switch, wanted: ImageSpec) -> bool:
-    if status.backend == OSTREE and wanted.signature is not None and slot.signature != wanted.signature:
+    if status.backend == OSTREE and desired.enforce_signature and slot.signature != wanted.signature:
         return False
     if "@" in wanted.image and (slot.image, slot.transport) == (wanted.image, wanted.transport):
         return True
@@ -292,26 +304,36 @@ def _arm_wanted(status: Status, staged: Slot, accept: frozenset[str], note: str)
 def _stay_on_booted(status: Status, note: str) -> Transition:
     """Make the booted deployment the one that boots next."""
     commands: tuple[Command, ...] = ()
-    discards: tuple[str, ...] = ()
     notes = [note] if note else []
     predicted = status
-    if status.download_only:
-        notes.append("What is parked stays parked: it does not boot unless somebody arms it")
-    elif status.staged is not None:
+    if status.staged is not None and not status.download_only:
         commands += (_drop_staged(status),)
-        discards = ("staged",)
-        predicted = predicted.without_staged()
-        notes.append(f"The staged {_describe(status.staged)} is dropped")
+        predicted = status.without_staged()
+        notes.append(_dropped_note(status, status.staged))
     if predicted.next_boot == "rollback":
         _require_two_entries(status)
+        notes.append("The queued rollback is taken back")
+        if predicted.staged is not None:
+            if status.backend == COMPOSEFS and not status.at_least(*_ROLLBACK_DROPS_STAGED_SINCE):
+                commands += (_drop_staged(status),)
+            notes.append(_dropped_note(status, predicted.staged))
+            predicted = predicted.without_staged()
         # A second rollback reverts a queued one; nothing else does on both backends.
         commands += (ROLLBACK,)
-        if predicted.staged is not None:
-            discards = ("staged",)
-            predicted = predicted.without_staged()
         predicted = replace(predicted, rollback_queued=False)
-        notes.append("The queued rollback is taken back")
+    elif predicted.staged is not None:
+        notes.append("What is parked stays parked: it does not boot unless somebody arms it")
+    discards = ("staged",) if predicted.staged is None and status.staged is not None else ()
     return Transition(commands, predicted, note="; ".join(notes), discards=discards)
+
+
+def _dropped_note(status: Status, staged: Slot) -> str:
+    """What goes, and what the host tracks from then on: the name of a staged deployment goes with it."""
+    note = f"The {'parked' if staged.download_only else 'staged'} {_describe(staged)} is dropped"
+    booted = status.booted
+    if booted is None or booted.image is None or booted.spec == status.spec_image:
+        return note
+    return f"{note}, and {booted.image} is tracked again"
 
 
 def _stage(status: Status, desired: Switch, wanted: ImageSpec) -> Transition:
@@ -339,9 +361,9 @@ def _stage(status: Status, desired: Switch, wanted: ImageSpec) -> Transition:
             else "The digest is not known before it is staged"
         )
     commands: tuple[Command, ...] = (command,)
-    if status.download_only and status.backend == COMPOSEFS and command == UPGRADE:
-        # A plain upgrade never arms what is parked there.
+    if command == UPGRADE and _may_be_parked(status, desired.digest):
         commands = (_drop_staged(status), command)
+        notes.append(_PARKED_IN_THE_WAY)
     return Transition(
         commands,
         _with_staged(status, wanted, desired.digest, download_only=False),
@@ -427,7 +449,7 @@ def _update_is_booted(status: Status, desired: Update) -> Transition:
     return Transition(
         (_drop_staged(status),),
         status.without_staged(),
-        note=f"{note}; the staged {_describe(staged)} is dropped",
+        note=f"{note}; {_dropped_note(status, staged)}",
         discards=("staged",),
     )
 
@@ -439,23 +461,25 @@ def _arm(status: Status, staged: Slot, accept: frozenset[str], note: str) -> Tra
 
 def _fetch_update(status: Status, spec: ImageSpec, desired: Update) -> Transition:
     notes = []
+    staged, uncertain = status.staged, not desired.accept
     if desired.park:
+        if uncertain and staged is not None and not staged.download_only:
+            note = f"What {spec.image} holds now is not known: the armed {_describe(staged)} is left as it is"
+            return Transition((), status, note=note)
         _require_version(status, "downloading without arming", ostree=(1, 12, 0), composefs=(1, 13, 0))
-    uncertain = not desired.accept
     if uncertain:
         notes.append("What the tracked image holds now could not be determined beforehand")
     commands: tuple[Command, ...] = (PARK if desired.park else UPGRADE,)
-    if status.download_only and not desired.park and status.backend == COMPOSEFS:
-        # A plain upgrade never arms what is parked there.
+    if not desired.park and _may_be_parked(status, desired.digest):
         commands = (_drop_staged(status), *commands)
-        uncertain = False
-    elif status.staged is not None and not status.download_only and desired.park:
-        notes.append(f"The armed {_describe(status.staged)} is replaced by newer content that is only parked")
+        notes.append(_PARKED_IN_THE_WAY)
+    elif staged is not None and not staged.download_only and desired.park:
+        notes.append(f"The armed {_describe(staged)} is replaced by newer content that is only parked")
     return Transition(
         commands,
         _with_staged(status, spec, desired.digest, download_only=desired.park),
         note="; ".join(notes),
-        discards=("staged",) if status.staged is not None else (),
+        discards=("staged",) if staged is not None else (),
         accept=desired.accept,
         uncertain=uncertain,
     )
@@ -487,10 +511,11 @@ def _plan_rollback(status: Status, desired: Rollback) -> Transition:
         # The boot order is already right. Another rollback would turn it round.
         commands: tuple[Command, ...] = (_drop_staged(status),) if staged is not None else ()
         came_back = came_back and not status.rollback_queued
+        note = f"This host already came back from {_describe(rollback)}" if came_back else queued_note
         return Transition(
             commands,
             status.without_staged() if staged is not None else status,
-            note=f"This host already came back from {_describe(rollback)}" if came_back else queued_note,
+            note=note if staged is None else f"{note}; {_dropped_note(status, staged)}",
             discards=("staged",) if staged is not None else (),
             already_rolled_back=came_back,
             queued_elsewhere=elsewhere,
@@ -546,6 +571,14 @@ def _with_staged(status: Status, spec: ImageSpec, digest: str | None, download_o
         download_only=download_only,
     )
     return replace(status, staged=staged, spec_image=spec)
+
+
+def _may_be_parked(status: Status, digest: str | None) -> bool:
+    """Whether an upgrade may find what is parked, which on composefs it does not arm; other content replaces it."""
+    staged = status.staged
+    if status.backend != COMPOSEFS or staged is None or not staged.download_only:
+        return False
+    return digest is None or staged.digest is None
 
 
 def _accept_with(accept: frozenset[str], slot: Slot) -> frozenset[str]:

@@ -311,6 +311,44 @@ def test_a_command_that_hangs_without_result_is_a_timeout_with_states():
     assert caught.value.data["bootc"] == caught.value.data["before"]
 
 
+def test_a_change_whose_outcome_cannot_be_read_says_what_was_done():
+    answers = {"bootc status": [document(), CommandTimeout(["bootc"], 60)], "skopeo": MANIFEST, "bootc switch": ""}
+    with pytest.raises(BootcError, match="The commands were run") as caught:
+        switch(client(answers)[0])
+    result = caught.value.as_result()
+    assert result["reason"] == "busy"
+    assert result["commands"] == [["bootc", "switch", "--quiet", "quay.io/acme/kiosk:testing"]]
+    assert result["before"]["next_boot"] == "booted"
+    assert result["predicted"]["staged"]["digest"] == MANIFEST_DIGEST
+
+
+@pytest.mark.parametrize("parked", [True, False])
+def test_without_time_left_nothing_is_started(parked):
+    host = json.loads(document("composefs-sdboot-staged"))
+    host["status"]["staged"]["downloadOnly"] = parked
+    answers = {"bootc status": json.dumps(host), "skopeo": Completed(1, b"", b"no such host"), "bootc delete": ""}
+    subject, script = client(answers)
+    times = iter([0.0, *([1.0] if parked else []), 60.0])
+    subject.clock = lambda: next(times)
+    with pytest.raises(BootcError, match="not started") as caught:
+        carry_out(subject, wish_to_update(subject, park=False), 60)
+    assert caught.value.kind == "timeout"
+    assert script.changes == [" ".join(command) for command in caught.value.data["commands"]]
+    assert len(script.changes) == int(parked)
+
+
+def test_an_upgrade_that_finds_nothing_after_what_was_parked_was_dropped_is_no_failure():
+    parked = json.loads(document("composefs-sdboot-staged"))
+    parked["status"]["staged"]["downloadOnly"] = True
+    dropped = json.loads(json.dumps(parked))
+    dropped["status"]["staged"] = None
+    answers = {"bootc delete": "", "bootc upgrade": "", "skopeo": Completed(1, b"", b"no such host")}
+    subject, script = client({**answers, "bootc status": [json.dumps(parked), json.dumps(dropped)]})
+    outcome = carry_out(subject, wish_to_update(subject, park=False), 60)
+    assert (outcome.changed, len(script.changes)) == (True, 2)
+    assert any("dropped first" in note for note in outcome.notes)
+
+
 def test_a_failure_after_staging_stays_a_failure():
     staged = document(digest=MANIFEST_DIGEST, image="quay.io/acme/kiosk:testing")
     subject, _script = client(

@@ -125,8 +125,7 @@ def test_switch_of_a_tracked_tag_to_given_content_is_an_upgrade(backend):
     wish = Switch(TAG, accept=frozenset([digest("n")]), digest=digest("n"))
     check(state("b", backend=backend), wish, [UPGRADE], "staged")
     check(state("b", "s", backend=backend), wish, [UPGRADE], "staged")
-    drop = [DROP["composefs"]] if backend == "composefs" else []
-    check(state("b", "s", backend=backend, parked=True), wish, [*drop, UPGRADE], "staged")
+    check(state("b", "s", backend=backend, parked=True), wish, [UPGRADE], "staged")
 
 
 @pytest.mark.parametrize("backend", BOTH)
@@ -167,6 +166,40 @@ def test_enforcing_signatures_stages_the_same_content_again_on_ostree_only():
     check(state("b", backend="composefs"), wish, [], "booted")
 
 
+def test_a_switch_without_demand_leaves_the_demand_of_the_tracked_image():
+    signed = replace(state("b").booted, signature="containerPolicy")
+    before = replace(state("b"), booted=signed, spec_image=signed.spec)
+    check(before, Switch(TAG), [], "booted")
+    transition = check(before, Switch(TAG, accept=frozenset([digest("n")]), digest=digest("n")), [UPGRADE], "staged")
+    assert transition.predicted.staged.signature == "containerPolicy"
+    other = plan(before, Switch(f"{REPOSITORY}:other"))
+    assert (commands(other), other.predicted.staged.signature) == ([f"bootc switch --quiet {REPOSITORY}:other"], None)
+
+
+def test_dropping_a_staged_switch_says_which_name_is_tracked_again():
+    other = state("b", "s", images={"staged": f"{REPOSITORY}:other"})
+    assert f"{TAG} is tracked again" in check(other, pin("b"), [DROP["ostree"]], "booted").note
+    newest = Update(accept=frozenset([digest("b")]), digest=digest("b"))
+    assert f"{TAG} is tracked again" in check(other, newest, [DROP["ostree"]], "booted").note
+    queued = state("b", "s", "r", queued=True, images={"staged": f"{REPOSITORY}:other"})
+    back = check(queued, Rollback(discard_staged=True), [DROP["ostree"]], "rollback")
+    assert f"{TAG} is tracked again" in back.note
+    assert "tracked again" not in check(state("b", "s"), pin("b"), [DROP["ostree"]], "booted").note
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_what_is_parked_does_not_survive_a_rollback_that_is_taken_back(backend):
+    transition = check(state("b", "s", "r", backend=backend, parked=True, queued=True), pin("b"), [ROLLBACK], "booted")
+    assert "The parked" in transition.note and "is dropped" in transition.note
+    assert "stays parked" not in transition.note
+    assert transition.discards == ("staged",)
+
+
+def test_a_release_that_leaves_a_stale_entry_behind_has_it_dropped_before_the_rollback_is_taken_back():
+    before = state("b", "s", "r", backend="composefs", parked=True, queued=True, version="1.15.2")
+    check(before, pin("b"), [DROP["composefs"], ROLLBACK], "booted")
+
+
 def test_switch_leaves_local_modifications_behind_and_says_so():
     before = Status("1.16.9", "ostree", booted=Slot(incompatible=True, deployment="x.0"))
     transition = plan(before, pin("n"))
@@ -184,7 +217,7 @@ def test_switch_leaves_local_modifications_behind_and_says_so():
         ("s", False, False, "s", [], "staged"),
         ("s", True, False, "s", [ARM], "staged"),
         ("s", False, False, "n", [UPGRADE], "staged"),
-        ("s", True, False, "n", ["D?", UPGRADE], "staged"),
+        ("s", True, False, "n", [UPGRADE], "staged"),
         ("s", False, False, "b", ["D"], "booted"),
         ("s", True, False, "b", [], "booted"),
         (None, False, True, "r", [], "rollback"),
@@ -192,9 +225,8 @@ def test_switch_leaves_local_modifications_behind_and_says_so():
 )
 def test_update_staged(*, backend, staged, parked, queued, newest, expected, next_boot):
     before = state("b", staged, "r", backend=backend, parked=parked, queued=queued)
-    words = [word for word in expected if word != "D?" or backend == "composefs"]
     wish = Update(accept=frozenset([digest(newest)]), digest=digest(newest))
-    check(before, wish, [DROP[backend] if word.startswith("D") else word for word in words], next_boot)
+    check(before, wish, [DROP[backend] if word == "D" else word for word in expected], next_boot)
 
 
 @pytest.mark.parametrize("backend", BOTH)
@@ -244,6 +276,25 @@ def test_a_tracked_digest_has_no_update(backend):
     pinned_name = f"{REPOSITORY}@{digest('b')}"
     transition = check(state("b", backend=backend, images={"booted": pinned_name}), Update(), [], "booted")
     assert "a digest" in transition.note
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_what_is_parked_is_dropped_only_where_an_upgrade_may_find_it(backend):
+    drop = [DROP["composefs"]] if backend == "composefs" else []
+    parked = state("b", "s", "r", backend=backend, parked=True)
+    transition = plan(parked, Update())
+    assert commands(transition) == [*drop, UPGRADE]
+    assert ("dropped first" in transition.note) is bool(drop)
+    assert mismatch(transition, parked, parked.without_staged() if drop else parked) is None
+    unknown = plan(parked, Switch(TAG, accept=frozenset([digest("n"), digest("i")])))
+    assert commands(unknown) == [*drop, UPGRADE]
+    assert commands(plan(parked, Update(park=True))) == [PARK]
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_downloading_leaves_what_is_armed_while_the_newest_content_is_not_known(backend):
+    transition = check(state("b", "s", backend=backend), Update(park=True), [], "staged")
+    assert "not known" in transition.note
 
 
 def test_update_of_an_unknown_tag_may_turn_out_to_be_none():
