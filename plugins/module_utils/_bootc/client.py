@@ -220,6 +220,19 @@ class Client:
         if done.rc != 0:
             raise _failure(argv, done)
 
+    def ostree_deployments(self, timeout: float) -> list[dict[str, Any]] | None:
+        """What ostree itself lists, or None where it does not say which one is staged."""
+        try:
+            done = self.run(("ostree", "admin", "status", "--json"), timeout)
+            document = json.loads(done.stdout)
+        except (CommandUnusable, CommandTimeout, ValueError):
+            return None
+        entries = document.get("deployments") if isinstance(document, dict) else None
+        if done.rc != 0 or not isinstance(entries, list):
+            return None
+        known = [entry for entry in entries if isinstance(entry, dict)]
+        return known if any("staged" in entry for entry in known) else None
+
     def resolve(self, reference: Reference, architecture: str | None, config: bool = False) -> Resolution:
         """What the reference holds now; with ``config`` also the digest of the image configuration."""
         document, digest = self._manifest(reference.name)

@@ -16,6 +16,7 @@ from .reference import Reference, check_digest, check_image, parse_reference
 from .status import Status
 from .transitions import (
     ROLLBACK,
+    UNDEPLOY_STAGED,
     Command,
     Desired,
     History,
@@ -31,6 +32,7 @@ from .transitions import (
     plan,
     queued_here,
     same_content_note,
+    undeploy_staged,
 )
 
 LOCK_WAIT_SECONDS = 60.0
@@ -157,8 +159,26 @@ class _Change:
                 f"No time was left for {' '.join(command)}, which was not started",
                 "Raise the timeout, in which everything the task does on the device has to end",
             )
+        if command == UNDEPLOY_STAGED:
+            command = self._undeploy_staged(remaining)
         self.ran.append(command)
         self.client.execute(command, remaining)
+
+    def _undeploy_staged(self, remaining: float) -> Command:
+        """Deployments shift: where the staged one is gone, its index is that of another."""
+        staged, seconds = self.before.staged, min(STATUS_SECONDS, remaining)
+        listed = self.client.ostree_deployments(seconds)
+        if listed is not None:
+            command = undeploy_staged(listed, staged)
+        else:
+            command = UNDEPLOY_STAGED if self.client.status(seconds).staged == staged else None
+        if command is None:
+            raise BootcError(
+                "unexpected",
+                "What was staged is not staged any more, and nothing else was dropped in its place",
+                "Look for what else changes the device, such as an update timer, and run again",
+            )
+        return command
 
     def _look_again(self) -> Status:
         try:

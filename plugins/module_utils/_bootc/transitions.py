@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Tuple, Union
+from typing import Any, Mapping, Sequence, Tuple, Union
 
 from .errors import BootcError
 from .reference import parse_reference, pinned
@@ -18,7 +18,7 @@ UPGRADE: Command = ("bootc", "upgrade", "--quiet")
 ARM: Command = ("bootc", "upgrade", "--quiet", "--from-downloaded")
 PARK: Command = ("bootc", "upgrade", "--quiet", "--download-only")
 ROLLBACK: Command = ("bootc", "rollback")
-# ostree always lists a staged deployment first.
+# ostree always lists a staged deployment first; the index is looked up again right before it is used.
 UNDEPLOY_STAGED: Command = ("ostree", "admin", "undeploy", "0")
 
 CONTAINER_POLICY = "containerPolicy"
@@ -136,6 +136,8 @@ def not_bootc() -> BootcError:
 def mismatch(transition: Transition, before: Status, after: Status) -> str | None:
     """Why what is there now is not what was predicted, or None when it is."""
     predicted = transition.predicted
+    if _rollback_is_gone(predicted, after):
+        return "the rollback deployment is gone"
     if transition.uncertain and found_nothing_new(transition, before, after):
         return None
     if after.next_boot != predicted.next_boot:
@@ -147,6 +149,15 @@ def mismatch(transition: Transition, before: Status, after: Status) -> str | Non
     return _staged_mismatch(transition, after.staged, predicted.staged)
 
 
+def _rollback_is_gone(expected: Status, after: Status) -> bool:
+    rollback = expected.rollback
+    if rollback is None:
+        return False
+    if rollback.deployment is None:
+        return after.rollback is None
+    return all(slot.deployment != rollback.deployment for slot in after.slots())
+
+
 def _staged_mismatch(transition: Transition, staged: Slot, predicted: Slot) -> str | None:
     if staged.download_only != predicted.download_only:
         return "what is staged is parked" if staged.download_only else "what is staged is not parked"
@@ -154,6 +165,16 @@ def _staged_mismatch(transition: Transition, staged: Slot, predicted: Slot) -> s
         return f"{staged.digest} is staged, which is not the wanted content"
     if not transition.accept and staged.image != predicted.image:
         return f"{staged.image} is staged instead of {predicted.image}"
+    return None
+
+
+def undeploy_staged(deployments: Sequence[Mapping[str, Any]], staged: Slot | None) -> Command | None:
+    """How to drop what is staged by what ostree lists now, or None when that is not staged any more."""
+    for position, entry in enumerate(deployments):
+        identity = f"{entry.get('checksum')}.{entry.get('serial')}"
+        if entry.get("staged") is True and staged is not None and staged.deployment in (identity, None):
+            index = entry.get("index")
+            return (*UNDEPLOY_STAGED[:-1], str(index if type(index) is int else position))
     return None
 
 
@@ -167,7 +188,7 @@ def found_nothing_new(transition: Transition, before: Status, after: Status) -> 
     if transition.commands[-1] not in (UPGRADE, PARK):
         return False
     idle = _before_upgrade(transition, before)
-    return (after.staged, after.next_boot) == (idle.staged, idle.next_boot)
+    return (after.staged, after.next_boot) == (idle.staged, idle.next_boot) and not _rollback_is_gone(idle, after)
 
 
 def _before_upgrade(transition: Transition, before: Status) -> Status:

@@ -349,6 +349,41 @@ def test_an_upgrade_that_finds_nothing_after_what_was_parked_was_dropped_is_no_f
     assert any("dropped first" in note for note in outcome.notes)
 
 
+STAGED = {"staged": True, "checksum": "9c0abe51c6e6655d81de2d044d4fb194931f058c0426c67c7285d8f5657ed64a", "serial": 0}
+
+
+@pytest.mark.parametrize(
+    ("listed", "still_staged", "dropped"),
+    [
+        (json.dumps({"deployments": [{"staged": False, "index": 0}, {**STAGED, "index": 1}]}), False, "1"),
+        (json.dumps({"deployments": [{"staged": False, "index": 0}]}), True, None),
+        (json.dumps({"deployments": [{"index": 0}]}), True, "0"),
+        (Completed(1, b"", b"error: Unknown option --json"), True, "0"),
+        (CommandMissing("ostree is not there"), True, "0"),
+        ("* default abc.0", False, None),
+        ("[]", False, None),
+    ],
+)
+def test_dropping_what_is_staged_never_drops_something_else(listed, still_staged, dropped):
+    staged, gone = document("ostree-staged"), json.loads(document("ostree-staged"))
+    gone["status"]["staged"] = None
+    seen = [staged, *([staged] if still_staged else []), json.dumps(gone)]
+    if isinstance(listed, str) and '"staged"' in listed:
+        seen = [staged, json.dumps(gone)]
+    answers = {"bootc status": seen, "ostree admin status": listed, "ostree admin undeploy": ""}
+    subject, script = client(answers)
+    booted = json.loads(staged)["status"]["booted"]["image"]["imageDigest"]
+    image = f"quay.io/acme/kiosk@{booted}"
+    undeploys = lambda: [line for line in script.changes if "undeploy" in line]  # noqa: E731
+    if dropped is None:
+        with pytest.raises(BootcError, match="not staged any more"):
+            switch(subject, image)
+        assert undeploys() == []
+    else:
+        assert switch(subject, image).commands == (("ostree", "admin", "undeploy", dropped),)
+        assert undeploys() == [f"ostree admin undeploy {dropped}"]
+
+
 def test_a_failure_after_staging_stays_a_failure():
     staged = document(digest=MANIFEST_DIGEST, image="quay.io/acme/kiosk:testing")
     subject, _script = client(

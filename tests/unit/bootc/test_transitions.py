@@ -15,8 +15,10 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.transitions
     Switch,
     Update,
     after_reboot,
+    found_nothing_new,
     mismatch,
     plan,
+    undeploy_staged,
 )
 
 from .states import REPOSITORY, TAG, digest, state
@@ -432,6 +434,37 @@ def test_reality_that_differs(changes, said):
     before = state("b", None, "r")
     transition = plan(before, pin("n"))
     assert said in mismatch(transition, before, replace(transition.predicted, **changes))
+
+
+@pytest.mark.parametrize("wish", [pin("n"), Update(accept=frozenset([digest("n")]), digest=digest("n")), Update()])
+@pytest.mark.parametrize("deployment", ["r" * 64 + ".0", None])
+def test_a_rollback_deployment_that_vanished_is_noticed(wish, deployment):
+    before = state("b", None, "r")
+    before = replace(before, rollback=replace(before.rollback, deployment=deployment))
+    transition = plan(before, wish)
+    for after in (transition.predicted, before):
+        assert mismatch(transition, before, replace(after, rollback=None)) == "the rollback deployment is gone"
+        assert not found_nothing_new(transition, before, replace(after, rollback=None))
+    moved = replace(transition.predicted, others=(before.rollback,))
+    assert mismatch(transition, before, moved) is None
+
+
+@pytest.mark.parametrize(
+    ("listed", "command"),
+    [
+        ([{"staged": True, "checksum": "s" * 64, "serial": 0, "index": 0}], "ostree admin undeploy 0"),
+        (
+            [{"staged": False}, {"staged": True, "checksum": "s" * 64, "serial": 0, "index": 1}],
+            "ostree admin undeploy 1",
+        ),
+        ([{"staged": False}, {"staged": True, "checksum": "s" * 64, "serial": 0}], "ostree admin undeploy 1"),
+        ([{"staged": True, "checksum": "x" * 64, "serial": 0, "index": 0}], None),
+        ([{"staged": False, "checksum": "s" * 64, "serial": 0, "index": 0}], None),
+    ],
+)
+def test_what_is_dropped_is_what_was_staged(listed, command):
+    found = undeploy_staged(listed, state("b", "s").staged)
+    assert (" ".join(found) if found else None) == command
 
 
 def test_other_content_than_wanted_is_noticed():
