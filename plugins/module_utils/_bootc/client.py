@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Callable, ContextManager, Iterator, Sequence
 
-from .._device.command import CommandMissing, CommandTimeout, CommandUnusable, Completed, Run, run_command
+from .._device.command import CommandMissing, CommandTimeout, CommandUnusable, Completed, Run, Watch, run_command
 from .._device.root import device_path
 from .errors import AlreadyDeployed, BootcError
 from .reference import Reference, pinned
@@ -201,10 +201,10 @@ class Client:
             raise _failure(argv, done)
         return done
 
-    def execute(self, argv: Sequence[str], timeout: float) -> None:
+    def execute(self, argv: Sequence[str], timeout: float, watch: Watch | None = None) -> None:
         """Run a command that changes the host."""
         try:
-            done = self.run(argv, timeout)
+            done = self.run(argv, timeout) if watch is None else self.run(argv, timeout, watch=watch)
         except CommandUnusable as exc:
             raise BootcError(
                 "unexpected", str(exc), f"Install {argv[0]} on the device or fix its PATH", command=argv

@@ -9,6 +9,7 @@ import contextlib
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable
 
+from .._device.command import Watch
 from .._device.markers import RollbackMark, forget_rollbacks, read_rollbacks, remember_rollback
 from .client import Client, Resolution, machine_architecture
 from .errors import AlreadyDeployed, BootcError
@@ -37,6 +38,10 @@ from .transitions import (
 
 LOCK_WAIT_SECONDS = 60.0
 STATUS_SECONDS = 60.0
+# A bootc that may hang: how often to look after it, with how much patience, and how long it may go on after its work.
+WATCH_SECONDS = 15.0
+WATCH_STATUS_SECONDS = 10.0
+CLEAN_UP_SECONDS = 30.0
 
 Warn = Callable[[str], None]
 
@@ -162,7 +167,26 @@ class _Change:
         if command == UNDEPLOY_STAGED:
             command = self._undeploy_staged(remaining)
         self.ran.append(command)
-        self.client.execute(command, remaining)
+        may_hang = self.before.may_hang_after_staging and fetches(command)
+        self.client.execute(command, remaining, Watch(WATCH_SECONDS, self._long_done()) if may_hang else None)
+
+    def _long_done(self) -> Callable[[], bool]:
+        """Tell whether the command has done its work, and had time to clean up since."""
+        done_since: float | None = None
+
+        def long_done() -> bool:
+            nonlocal done_since
+            try:
+                now = self.client.status(WATCH_STATUS_SECONDS)
+            except BootcError:
+                return False
+            if now.staged in (None, self.before.staged) or mismatch(self.transition, self.before, now) is not None:
+                done_since = None
+                return False
+            done_since = self.client.clock() if done_since is None else done_since
+            return self.client.clock() - done_since >= CLEAN_UP_SECONDS
+
+        return long_done
 
     def _undeploy_staged(self, remaining: float) -> Command:
         """Deployments shift: where the staged one is gone, its index is that of another."""

@@ -20,6 +20,7 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.flow import
     wish_to_update,
 )
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.reference import parse_reference
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.transitions import Switch
 from ansible_collections.skorionos.bootc.plugins.module_utils._device.command import (
     CommandMissing,
     CommandTimeout,
@@ -37,10 +38,12 @@ class Script:
     def __init__(self, answers):
         self.answers = {"bootc --version": "bootc 1.16.9", **answers}
         self.ran = []
+        self.watched = None
 
-    def __call__(self, argv, timeout):
+    def __call__(self, argv, timeout, *, watch=None):
         line = " ".join(argv)
         self.ran.append(line)
+        self.watched = watch or self.watched
         prefix = max((key for key in self.answers if line.startswith(key)), key=len)
         answer = self.answers[prefix]
         if isinstance(answer, list):
@@ -382,6 +385,48 @@ def test_dropping_what_is_staged_never_drops_something_else(listed, still_staged
     else:
         assert switch(subject, image).commands == (("ostree", "admin", "undeploy", dropped),)
         assert undeploys() == [f"ostree admin undeploy {dropped}"]
+
+
+@pytest.mark.parametrize(
+    ("version", "name", "watched"),
+    [
+        ("1.16.7", "composefs-rollback", True),
+        ("1.16.8", "composefs-rollback", False),
+        ("1.16.7", "ostree-booted-only", False),
+    ],
+)
+def test_only_releases_that_may_hang_after_staging_are_looked_after(version, name, watched):
+    image = "ghcr.io/acme/deck:testing"
+    answers = {"bootc --version": f"bootc {version}", "skopeo": Completed(1, b"", b"no such host"), "bootc switch": ""}
+    subject, script = client({**answers, "bootc status": [document(name), document(name, digest=NEW, image=image)]})
+    assert switch(subject, image).changed
+    assert (script.watched is not None) is watched
+
+
+def test_a_command_that_has_done_its_work_is_given_time_to_clean_up_and_then_ended():
+    image, name = "ghcr.io/acme/deck:testing", "composefs-rollback"
+    staged, busy = document(name, digest=NEW, image=image), CommandTimeout(["bootc"], 10)
+    now, answers = [0.0], []
+
+    def run(argv, timeout, *, watch=None):
+        line = " ".join(argv)
+        if watch is None:
+            answer = "bootc 1.16.7" if "--version" in line else answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return Completed(0, answer.encode())
+        answers.extend([document(name), busy, staged, document(name), staged, busy, staged, staged, staged])
+        asked = []
+        for _look in range(8):
+            now[0] += watch.seconds
+            asked.append(watch.enough())
+        assert asked == [False] * 6 + [True, True]
+        raise CommandTimeout(argv, now[0])
+
+    subject = Client(run, no_lock, clock=lambda: now[0])
+    answers.append(document(name))
+    outcome = carry_out(subject, lambda _status: (Switch(image, accept=frozenset([NEW]), digest=NEW), ""), 1800)
+    assert (outcome.changed, "stopped" in outcome.notes[-1]) == (True, True)
 
 
 def test_a_failure_after_staging_stays_a_failure():

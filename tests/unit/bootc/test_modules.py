@@ -10,6 +10,7 @@ import json
 import time
 
 import pytest
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc import flow
 from ansible_collections.skorionos.bootc.plugins.modules import (
     bootc_apply,
     bootc_rollback,
@@ -125,6 +126,18 @@ def test_switch_that_never_ends_but_has_staged_succeeds(device, run_module):
     device.change(switch_hangs=True)
     result = run_module(bootc_switch.main, image=f"{REPOSITORY}:testing", timeout=3)
     assert result["changed"] is True
+    assert "stopped" in result["notes"][-1]
+
+
+@pytest.mark.parametrize("device", ["composefs-rollback"], indirect=True)
+def test_switch_that_hangs_after_staging_is_not_waited_out(device, run_module, monkeypatch):
+    monkeypatch.setattr(flow, "WATCH_SECONDS", 0.2)
+    monkeypatch.setattr(flow, "CLEAN_UP_SECONDS", 0.5)
+    device.publish(f"{REPOSITORY}:testing", "v2")
+    device.change(switch_hangs=True, version="1.16.7")
+    begin = time.monotonic()
+    result = run_module(bootc_switch.main, image=f"{REPOSITORY}:testing", timeout=120)
+    assert (result["changed"], time.monotonic() - begin < 30) == (True, True)
     assert "stopped" in result["notes"][-1]
 
 

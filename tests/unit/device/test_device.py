@@ -18,6 +18,7 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._device.command im
     CommandTimeout,
     CommandUnusable,
     Completed,
+    Watch,
     run_command,
 )
 from ansible_collections.skorionos.bootc.plugins.module_utils._device.reboot import RebootRefused, schedule_reboot
@@ -89,6 +90,23 @@ def test_a_limit_holds_for_the_children_too(tmp_path):
         time.sleep(0.05)
     else:
         assert time.monotonic() < deadline
+
+
+def test_a_command_that_is_watched_ends_when_there_is_enough(tmp_path):
+    looks = iter([False, False, True])
+    begin = time.monotonic()
+    with pytest.raises(CommandTimeout) as caught:
+        run_command(("sh", "-c", "echo early >&2; exec sleep 60"), 60, watch=Watch(0.1, lambda: next(looks)))
+    assert caught.value.stderr == b"early\n"
+    assert 0.3 <= caught.value.seconds <= time.monotonic() - begin < 20
+    assert next(looks, None) is None
+
+
+def test_a_command_that_is_watched_may_end_by_itself_or_run_out_of_time():
+    done = run_command(("sh", "-c", "echo a; sleep 0.3; echo b"), 60, watch=Watch(0.1, lambda: False))
+    assert done == Completed(0, b"a\nb\n", b"")
+    with pytest.raises(CommandTimeout, match=r"within 0\.3 s"):
+        run_command(("sleep", "60"), 0.3, watch=Watch(0.1, lambda: False))
 
 
 def test_rollbacks_are_remembered_newest_last(root):
