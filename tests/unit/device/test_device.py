@@ -11,7 +11,7 @@ import sys
 import time
 
 import pytest
-from ansible_collections.skorionos.bootc.plugins.module_utils._device import markers
+from ansible_collections.skorionos.bootc.plugins.module_utils._device import markers, reboot
 from ansible_collections.skorionos.bootc.plugins.module_utils._device.boot import boot_id, parse_units, soft_reboots
 from ansible_collections.skorionos.bootc.plugins.module_utils._device.command import (
     CommandMissing,
@@ -183,7 +183,8 @@ def test_a_reboot_comes_a_moment_later(root, monkeypatch):
     programs, asked = root / "bin", root / "asked"
     programs.mkdir()
     (programs / "systemctl").write_text(
-        f"#!{sys.executable}\nimport sys\nopen({str(asked)!r}, 'w').write(sys.argv[1])\n"
+        f"#!{sys.executable}\nimport os, sys\n"
+        f"open({str(asked)!r}, 'w').write(sys.argv[1] + os.environ['SYSTEMCTL_SKIP_AUTO_SOFT_REBOOT'])\n"
     )
     (programs / "systemctl").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
@@ -192,4 +193,20 @@ def test_a_reboot_comes_a_moment_later(root, monkeypatch):
     deadline = time.monotonic() + 10
     while not (asked.exists() and asked.read_text()) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert asked.read_text() == "reboot"
+    assert asked.read_text() == "reboot1"
+
+
+def test_a_reboot_by_timer_restarts_the_kernel_even_where_a_soft_reboot_is_prepared(monkeypatch, tmp_path):
+    monkeypatch.delenv("BOOTC_DEVICE_ROOT", raising=False)
+    monkeypatch.setattr(reboot, "device_path", lambda _path: tmp_path)
+    monkeypatch.setattr("shutil.which", lambda _name: "/usr/bin/systemctl")
+    asked = []
+
+    def run(argv, timeout):
+        asked.append(argv)
+        return Completed(0)
+
+    schedule_reboot(run)
+    assert asked[0][0] == "systemd-run"
+    assert asked[0][-2:] == ("systemctl", "reboot")
+    assert "--setenv=SYSTEMCTL_SKIP_AUTO_SOFT_REBOOT=1" in asked[0]
