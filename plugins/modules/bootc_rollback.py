@@ -113,7 +113,7 @@ predicted:
   returned: failure while or after running a command
   type: dict
 reason:
-  description: The kind of failure, see M(skorionos.bootc.bootc_switch).
+  description: The kind of failure. For its kinds and what else a failure returns see M(skorionos.bootc.bootc_switch).
   returned: failure
   type: str
   sample: no_rollback

@@ -78,6 +78,8 @@ options:
     description: Seconds the whole change may take, download included.
     type: int
     default: 1800
+requirements:
+  - skopeo on the device, which bootc needs as well
 notes:
   - Needs root.
 seealso:
@@ -146,6 +148,25 @@ reason:
   returned: failure
   type: str
   sample: already_deployed
+command:
+  description: The command that failed, or after which the state was not as expected.
+  returned: failure of a command
+  type: list
+  elements: str
+detail:
+  description: The end of what it wrote to stderr, at most 2000 characters.
+  returned: failure of a command that wrote something
+  type: str
+deployment:
+  description: The deployment that has the wanted content already, in the words of
+    RV(skorionos.bootc.bootc_status#module:bootc.booted.deployment).
+  returned: failure with RV(reason=already_deployed) that was found before anything was run
+  type: str
+deployments:
+  description: The deployments besides the running and the previous one, with which bootc cannot roll back.
+  returned: failure with RV(reason=no_rollback) for that cause
+  type: list
+  elements: str
 """
 
 from typing import Any

@@ -51,6 +51,8 @@ options:
     description: Seconds the whole change may take, download included.
     type: int
     default: 1800
+requirements:
+  - skopeo on the device, which bootc needs as well
 notes:
   - Needs root.
   - On the composefs backend content that is already in the rollback deployment cannot be staged again; then the module
@@ -102,7 +104,7 @@ predicted:
   returned: failure while or after running a command
   type: dict
 reason:
-  description: The kind of failure, see M(skorionos.bootc.bootc_switch).
+  description: The kind of failure. For its kinds and what else a failure returns see M(skorionos.bootc.bootc_switch).
   returned: failure
   type: str
   sample: network

@@ -11,8 +11,8 @@ from .._process import OwnSession
 from .command import CommandTimeout, CommandUnusable, Run
 from .root import device_path, is_simulated
 
-# Where another root is mounted at /run/nextroot, systemctl would restart the user space only. That keeps the boot id,
-# applies nothing that is staged for the kernel, and looks like a device that has not rebooted.
+# Where another root is mounted at /run/nextroot, systemctl would restart the user space only. That keeps the kernel and
+# the boot id, and looks like a device that has not rebooted.
 ENVIRONMENT = {"SYSTEMCTL_SKIP_AUTO_SOFT_REBOOT": "1"}
 TIMER = (
     "systemd-run",

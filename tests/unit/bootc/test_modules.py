@@ -407,3 +407,10 @@ def test_health(device, run_module):
     sick = run_module(device_health.main)
     assert (sick["healthy"], sick.get("failed"), sick["failed_units"]) == (False, None, ["a.service"])
     assert run_module(device_health.main, known_failed_units=["a.service"])["healthy"] is True
+
+
+@pytest.mark.parametrize("command", [[], [""], [None, "x"]])
+def test_a_check_without_a_command_is_a_mistake_and_no_check_that_passes(device, run_module, command):
+    result = run_module(device_health.main, commands=[["true"], command])
+    assert (result["failed"], result["reason"]) == (True, "invalid")
+    assert "Command 2 of 2" in result["msg"]

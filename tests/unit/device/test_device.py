@@ -199,7 +199,7 @@ def test_a_reboot_comes_a_moment_later(root, monkeypatch):
 def test_a_reboot_by_timer_restarts_the_kernel_even_where_a_soft_reboot_is_prepared(monkeypatch, tmp_path):
     monkeypatch.delenv("BOOTC_DEVICE_ROOT", raising=False)
     monkeypatch.setattr(reboot, "device_path", lambda _path: tmp_path)
-    monkeypatch.setattr("shutil.which", lambda _name: "/usr/bin/systemctl")
+    monkeypatch.setattr("shutil.which", lambda _name: "/nonexistent/systemctl")
     asked = []
 
     def run(argv, timeout):
