@@ -302,7 +302,7 @@ def _failure(argv: Sequence[str], done: Completed) -> BootcError:
     message = f"{how}: {cause}" if cause else how
     same_content = re.search(_SAME_CONTENT, "\n".join(lines).lower())
     if same_content is not None:
-        return AlreadyDeployed(same_content.group("slot"), message, command=argv, detail=done.err)
+        return AlreadyDeployed(same_content.group("slot"), message, remedy, command=argv, detail=done.err)
     return BootcError(kind, message, remedy, command=argv, detail=done.err)
 
 

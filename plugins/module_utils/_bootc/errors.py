@@ -84,8 +84,8 @@ class AlreadyDeployed(BootcError):
     ``slot`` is the deployment it names: booted, staged, rollback, or None for any other.
     """
 
-    def __init__(self, slot: str | None, message: str, *, command: Sequence[str], detail: str) -> None:
-        super().__init__("already_deployed", message, command=command, detail=detail)
+    def __init__(self, slot: str | None, message: str, remedy: str, *, command: Sequence[str], detail: str) -> None:
+        super().__init__("already_deployed", message, remedy, command=command, detail=detail)
         self.slot = slot
 
 

@@ -216,7 +216,8 @@ class _Change:
         difference = mismatch(self.transition, self.before, after)
         if ended_late is not None:
             # Some releases stage an image and then never end: what counts is what is staged.
-            if difference is not None or after == self.before:
+            idle = after == self.before or found_nothing_new(self.transition, self.before, after)
+            if difference is not None or idle:
                 raise self._failed(ended_late)
             return self._done(after, "bootc did not end in time although it had done its work, and was stopped")
         if difference is None:

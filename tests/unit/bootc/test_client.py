@@ -340,13 +340,18 @@ def test_without_time_left_nothing_is_started(parked):
     assert len(script.changes) == int(parked)
 
 
-def test_an_upgrade_that_finds_nothing_after_what_was_parked_was_dropped_is_no_failure():
+@pytest.mark.parametrize("upgrade", ["", CommandTimeout(["bootc"], 60)])
+def test_an_upgrade_that_finds_nothing_after_what_was_parked_was_dropped_is_no_failure_unless_it_hung(upgrade):
     parked = json.loads(document("composefs-sdboot-staged"))
     parked["status"]["staged"]["downloadOnly"] = True
     dropped = json.loads(json.dumps(parked))
     dropped["status"]["staged"] = None
-    answers = {"bootc delete": "", "bootc upgrade": "", "skopeo": Completed(1, b"", b"no such host")}
+    answers = {"bootc delete": "", "bootc upgrade": upgrade, "skopeo": Completed(1, b"", b"no such host")}
     subject, script = client({**answers, "bootc status": [json.dumps(parked), json.dumps(dropped)]})
+    if upgrade:
+        with pytest.raises(BootcError, match="did not end"):
+            carry_out(subject, wish_to_update(subject, park=False), 60)
+        return
     outcome = carry_out(subject, wish_to_update(subject, park=False), 60)
     assert (outcome.changed, len(script.changes)) == (True, 2)
     assert any("dropped first" in note for note in outcome.notes)
