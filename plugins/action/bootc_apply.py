@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import APPLY_OPTIONS
+from ansible_collections.skorionos.bootc.plugins.module_utils._device.root import ROOT_VARIABLE, is_simulated
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._apply import run_apply
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._device_calls import DeviceCalls
 
@@ -22,7 +23,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         _spec, options = self.validate_argument_spec(argument_spec=APPLY_OPTIONS)
         calls = DeviceCalls(self, task_vars or {}, options["connect_timeout"])
-        result.update(run_apply(calls, options, check_mode=self._task.check_mode))
+        local = self._connection.transport == "local" and not self._is_rehearsal()
+        result.update(run_apply(calls, options, check_mode=self._task.check_mode, on_controller=local))
         if self._task.diff and "before" in result:
             result["diff"] = {"before": result["before"], "after": result["bootc"]}
         return result
+
+    def _is_rehearsal(self) -> bool:
+        """Whether a directory stands in for the device, by the environment of this process or of the task."""
+        environment: dict[str, Any] = {}
+        self._compute_environment_string(environment)
+        return is_simulated() or bool(environment.get(ROOT_VARIABLE))

@@ -11,10 +11,12 @@ version_added: 0.1.0
 author: skorionos.bootc contributors (@skorionos)
 description:
   - Reboots only if there is something to apply and it is what is expected. Then it waits for a new boot and compares
-    the content that was booted.
+    what was booted with what was to boot next, by deployment and by digest.
   - What happened is returned as RV(verdict).
   - The device reboots about a second after it was asked, in an orderly way, so that the connection ends cleanly.
-    Nothing is left to C(bootc upgrade --apply), which never returns.
+    Nothing is left to C(bootc upgrade --apply), which never returns. The kernel is always restarted, also where a soft
+    reboot is prepared.
+  - Fails over a local connection, which would reboot the controller, except in check mode.
 extends_documentation_fragment:
   - skorionos.bootc._attributes
   - skorionos.bootc._attributes.device
@@ -56,7 +58,8 @@ options:
     type: float
     default: 2.0
   came_back_grace:
-    description: Seconds a device that booted anew may take until its state can be read.
+    description: Seconds a device that booted anew may take until its state can be read, beyond O(reboot_timeout) if
+      need be.
     type: int
     default: 60
   fail_on:
@@ -97,9 +100,11 @@ verdict:
   description:
     - V(nothing_to_apply) if what would boot next runs already.
     - V(applied) if the device booted anew and runs what was expected.
-    - V(came_back_on_previous) if it runs what it ran before. RV(detail) tells whether it rebooted at all.
+    - V(came_back_on_previous) if it rebooted, but runs the deployment it ran before.
     - V(unexpected_digest) if something else runs or would boot next.
-    - V(silent) if there was no contact before O(reboot_timeout).
+    - V(not_rebooted) if it still answers from the boot before after O(reboot_timeout).
+    - V(unverified) if it rebooted, but what it runs could not be read.
+    - V(silent) if it does not answer after O(reboot_timeout).
   returned: always, if the device could be asked
   type: str
   sample: applied
@@ -146,7 +151,7 @@ failed_units:
   type: list
   elements: str
 reason:
-  description: The kind of failure, see M(skorionos.bootc.bootc_switch).
+  description: The kind of failure. For its kinds and what else a failure returns see M(skorionos.bootc.bootc_switch).
   returned: failure
   type: str
   sample: timeout

@@ -13,7 +13,10 @@ description:
   - Queues the rollback deployment for the next boot. Never reboots by itself.
   - C(bootc rollback) is a toggle, so that running it twice undoes it. This module describes a state instead. It also
     remembers on the device, in C(/var/lib/skorionos.bootc/rollbacks.json), which content the device was taken back
-    from, so that running a playbook again after the reboot does not go forward to the bad content.
+    from, so that running a playbook again after the reboot does not go forward to the bad content. That is forgotten
+    when M(skorionos.bootc.bootc_switch) or M(skorionos.bootc.bootc_update) takes the device forward again.
+  - If the rollback deployment boots next already, nothing changes. RV(queued_elsewhere) tells whether it was this
+    module that had queued it.
 extends_documentation_fragment:
   - skorionos.bootc._attributes
   - skorionos.bootc._attributes.device
@@ -64,7 +67,9 @@ EXAMPLES = r"""
 - name: Reboot into it
   skorionos.bootc.bootc_apply:
   become: true
-  when: rollback.bootc.reboot_required
+  when:
+    - rollback.bootc.reboot_required
+    - not rollback.queued_elsewhere
 """
 
 RETURN = r"""
@@ -80,9 +85,17 @@ already_rolled_back:
   description: Whether the device runs what it was taken back to, and the rollback deployment is what it left.
   returned: success
   type: bool
+queued_elsewhere:
+  description:
+    - Whether the rollback deployment boots next although this module did not queue it. Either somebody did that by
+      hand, or the boot loader fell back from that deployment, and the next boot goes forward to it again. The state of
+      the host does not tell which.
+    - To stay on what runs, name it to M(skorionos.bootc.bootc_switch) by its digest.
+  returned: success
+  type: bool
 commands:
   description: The commands that were run, in check mode those that would be.
-  returned: success
+  returned: success, and failure while or after running a command
   type: list
   elements: list
   sample: [["bootc", "rollback"]]
@@ -100,7 +113,7 @@ predicted:
   returned: failure while or after running a command
   type: dict
 reason:
-  description: The kind of failure, see M(skorionos.bootc.bootc_switch).
+  description: The kind of failure. For its kinds and what else a failure returns see M(skorionos.bootc.bootc_switch).
   returned: failure
   type: str
   sample: no_rollback
@@ -117,7 +130,6 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_modu
 )
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.flow import (
     carry_out,
-    remember_before_rollback,
     wish_to_roll_back,
 )
 
@@ -140,9 +152,13 @@ def main() -> None:
             wish_to_roll_back(options["discard_staged"], options["repeat"]),
             options["timeout"],
             check_mode=module.check_mode,
-            prepare=remember_before_rollback(module.warn),
+            warn=module.warn,
         )
-        return dict(change_result(outcome), already_rolled_back=outcome.transition.already_rolled_back)
+        return dict(
+            change_result(outcome),
+            already_rolled_back=outcome.transition.already_rolled_back,
+            queued_elsewhere=outcome.transition.queued_elsewhere,
+        )
 
     run_device_module(module, work)
 

@@ -161,7 +161,7 @@ failed_units:
   type: list
   elements: str
 reason:
-  description: The kind of failure.
+  description: The kind of failure. For its kinds and what else a failure returns see M(skorionos.bootc.bootc_switch).
   returned: failure
   type: str
   sample: busy

@@ -13,8 +13,15 @@ description:
   - Stages an image, so that the next orderly reboot boots it. Never reboots by itself.
   - Content decides. Where a digest is given or can be looked up, a host that already boots this content next is left
     alone, whatever the name it knows it by.
+  - A tag is also a name to track. On the ostree backend a host that knows the content of the tag by another name gets
+    it staged once more under the new name. On the composefs backend bootc cannot do that, and the host keeps tracking
+    the old name, as RV(notes) says.
   - If the host already runs the wanted content while something else is staged, or a rollback is queued, that is taken
-    back.
+    back. The device remembers from which rollback deployment, so that M(skorionos.bootc.bootc_rollback) does not go
+    there later.
+  - On the composefs backend one content is deployed only once, whatever its digest. If bootc finds the wanted content
+    in the deployment that boots next anyway, nothing changes, and RV(same_content) says so. If it finds it in another
+    deployment, the module fails with RV(reason=already_deployed) and says how to boot that one.
 extends_documentation_fragment:
   - skorionos.bootc._attributes
   - skorionos.bootc._attributes.device
@@ -51,6 +58,7 @@ options:
     description:
       - Demand a valid signature beyond the policy of the host, now and at every update. Hosts on the composefs backend
         apply only their policy and do not keep this demand.
+      - V(false) demands nothing for a new image, and leaves the demand as it is for the image that is tracked already.
     type: bool
     default: false
   retain:
@@ -60,7 +68,9 @@ options:
   accept_digests:
     description:
       - Digests that count as the wanted content, usually that of a multi-architecture index and those of its members.
-        With this the device itself needs to ask the registry nothing before it decides.
+        With this the device asks the registry nothing before it decides, unless O(image) is a tag that it would have to
+        fetch.
+      - If the tag does not hold any of them, nothing is touched and the module fails with RV(reason=not_found).
     type: list
     elements: str
     default: []
@@ -68,6 +78,8 @@ options:
     description: Seconds the whole change may take, download included.
     type: int
     default: 1800
+requirements:
+  - skopeo on the device, which bootc needs as well
 notes:
   - Needs root.
 seealso:
@@ -105,10 +117,17 @@ boot_id:
   type: str
 commands:
   description: The commands that were run, in check mode those that would be.
-  returned: success
+  returned: success, and failure while or after running a command
   type: list
   elements: list
   sample: [["bootc", "switch", "--quiet", "ghcr.io/acme/deck:testing"]]
+same_content:
+  description: Set if bootc finds the wanted content the same as that of a deployment the host has under another digest,
+    and which boots next. V(booted) or V(staged), the deployment in question, else V(none). That deployment keeps its
+    name and digest.
+  returned: success
+  type: str
+  sample: booted
 notes:
   description: What is worth knowing about the decision, in sentences.
   returned: success
@@ -129,6 +148,25 @@ reason:
   returned: failure
   type: str
   sample: already_deployed
+command:
+  description: The command that failed, or after which the state was not as expected.
+  returned: failure of a command
+  type: list
+  elements: str
+detail:
+  description: The end of what it wrote to stderr, at most 2000 characters.
+  returned: failure of a command that wrote something
+  type: str
+deployment:
+  description: The deployment that has the wanted content already, in the words of
+    RV(skorionos.bootc.bootc_status#module:bootc.booted.deployment).
+  returned: failure with RV(reason=already_deployed) that was found before anything was run
+  type: str
+deployments:
+  description: The deployments besides the running and the previous one, with which bootc cannot roll back.
+  returned: failure with RV(reason=no_rollback) for that cause
+  type: list
+  elements: str
 """
 
 from typing import Any
@@ -179,7 +217,8 @@ def main() -> None:
             retain=options["retain"],
             accept_digests=tuple(options["accept_digests"]),
         )
-        return change_result(carry_out(client, wish, options["timeout"], check_mode=module.check_mode))
+        outcome = carry_out(client, wish, options["timeout"], check_mode=module.check_mode, warn=module.warn)
+        return dict(change_result(outcome), same_content=outcome.same_content)
 
     run_device_module(module, work)
 

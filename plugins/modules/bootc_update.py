@@ -33,21 +33,32 @@ options:
         Something else that is armed although the newest content already runs is dropped.
       - V(downloaded) makes sure the newest content is on the device without booting it (parked). A reboot drops it, but
         its content stays cached. Newest content that is armed already stays armed, since arming it was a decision of
-        its own.
+        its own. So does anything armed while it cannot be looked up what is newest.
       - V(downloaded) needs bootc 1.12.0 on the ostree backend and 1.13.0 on the composefs backend.
     type: str
     default: staged
     choices:
       - staged
       - downloaded
+  repeat:
+    description:
+      - Fetch the newest content even if the device was taken back from it with M(skorionos.bootc.bootc_rollback). By
+        default it is left where it was taken, and RV(notes) says so.
+      - While what the tracked image holds cannot be looked up, it may be that content.
+    type: bool
+    default: false
   timeout:
     description: Seconds the whole change may take, download included.
     type: int
     default: 1800
+requirements:
+  - skopeo on the device, which bootc needs as well
 notes:
   - Needs root.
   - On the composefs backend content that is already in the rollback deployment cannot be staged again; then the module
     fails with RV(reason=already_deployed) instead of silently doing nothing as bootc does.
+  - An image that was published again under a new digest with the same content is no update to bootc. Nothing changes
+    then, and RV(notes) says so.
 seealso:
   - module: skorionos.bootc.bootc_switch
   - module: skorionos.bootc.bootc_apply
@@ -75,7 +86,7 @@ boot_id:
   type: str
 commands:
   description: The commands that were run, in check mode those that would be.
-  returned: success
+  returned: success, and failure while or after running a command
   type: list
   elements: list
   sample: [["bootc", "upgrade", "--quiet"]]
@@ -93,7 +104,7 @@ predicted:
   returned: failure while or after running a command
   type: dict
 reason:
-  description: The kind of failure, see M(skorionos.bootc.bootc_switch).
+  description: The kind of failure. For its kinds and what else a failure returns see M(skorionos.bootc.bootc_switch).
   returned: failure
   type: str
   sample: network
@@ -115,15 +126,19 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "default": "staged", "choices": ["staged", "downloaded"]},
+            "repeat": {"type": "bool", "default": False},
             "timeout": timeout_option(1800),
         },
         supports_check_mode=True,
     )
+    options = module.params
     client = Client()
 
     def work() -> dict[str, Any]:
-        wish = wish_to_update(client, park=module.params["state"] == "downloaded")
-        return change_result(carry_out(client, wish, module.params["timeout"], check_mode=module.check_mode))
+        wish = wish_to_update(client, options["state"] == "downloaded", options["repeat"])
+        return change_result(
+            carry_out(client, wish, options["timeout"], check_mode=module.check_mode, warn=module.warn)
+        )
 
     run_device_module(module, work)
 

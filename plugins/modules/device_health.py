@@ -46,7 +46,7 @@ options:
     elements: str
     default: []
   commands:
-    description: Further commands, each a list of words, that have to end with exit code 0.
+    description: Further commands, each a list of at least one word, that have to end with exit code 0.
     type: list
     elements: list
     default: []
@@ -122,7 +122,7 @@ bootc:
   returned: success
   type: dict
 reason:
-  description: The kind of failure.
+  description: The kind of failure. For its kinds and what else a failure returns see M(skorionos.bootc.bootc_switch).
   returned: failure
   type: str
   sample: invalid
@@ -132,6 +132,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import (
+    check_commands,
     run_device_module,
     status_or_none,
     timeout_option,
@@ -162,7 +163,7 @@ def main() -> None:
             tuple(options["required_dirs"]),
             options["systemd"],
             tuple(options["known_failed_units"]),
-            tuple(tuple(map(str, command)) for command in options["commands"] if command),
+            check_commands(options["commands"]),
         )
         report = HealthRunner().report(checks, options["timeout"], options["settle"])
         return {

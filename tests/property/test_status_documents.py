@@ -124,10 +124,10 @@ def wishes(draw):
         return Switch(draw(st.sampled_from([TAG, f"{REPOSITORY}:other"])), by_name=True, **known)
     if kind == "accepted":
         return Switch(TAG, **known)
+    history = tuple(draw(st.lists(st.tuples(LETTERS.map(digest), LETTERS.map(digest)), max_size=3)))
     if kind == "update":
-        return Update(park=draw(st.booleans()), **known)
-    history = draw(st.lists(st.tuples(LETTERS.map(digest), LETTERS.map(digest)), max_size=3))
-    return Rollback(draw(st.booleans()), draw(st.booleans()), tuple(history))
+        return Update(draw(st.booleans()), **known, repeat=draw(st.booleans()), history=history)
+    return Rollback(draw(st.booleans()), draw(st.booleans()), history)
 
 
 @settings(max_examples=400, deadline=None)

@@ -11,13 +11,14 @@ import hashlib
 import json
 import os
 import platform
+import re
 import time
 from dataclasses import dataclass
 from typing import Any, Callable, ContextManager, Iterator, Sequence
 
-from .._device.command import CommandMissing, CommandTimeout, CommandUnusable, Completed, Run, run_command
+from .._device.command import CommandMissing, CommandTimeout, CommandUnusable, Completed, Run, Watch, run_command
 from .._device.root import device_path
-from .errors import BootcError
+from .errors import AlreadyDeployed, BootcError
 from .reference import Reference, pinned
 from .status import Status, parse_status, parse_version
 
@@ -35,63 +36,78 @@ Lock = Callable[[float], ContextManager[None]]
 
 _ROOT_REMEDY = "Run the task as root: become=true"
 
-# Parts of lower-case messages, in the order in which they are tried. They only name the reason of a failure that its
-# exit code has established already.
-_SYMPTOMS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("unexpected", _ROOT_REMEDY, ("executed as the root user", "requires full root privileges")),
-    ("not_bootc", "Run this on a booted bootc host only", ("not booted via bootc", "detected container;")),
-    ("read_only", "Install the system to a disk first", ("read-only block device",)),
-    ("incompatible", "Undo the modifications with 'rpm-ostree reset'", ("local rpm-ostree modifications",)),
-    ("incompatible", "Build the image from a bootc base image", ("does not have ostree.bootable label",)),
-    ("incompatible", "Choose the image for the architecture of the device", ("image has architecture",)),
-    ("incompatible", "Resolve the conflicting entries below /etc, then run again", ("merge conflicts found in etc",)),
-    ("already_deployed", "Use skorionos.bootc.bootc_rollback if it is the previous image", ("same fs-verity digest",)),
-    ("no_rollback", "Name the image to go to with skorionos.bootc.bootc_switch", ("no rollback available",)),
-    ("no_space", "Free space on the device; 'bootc status' shows what it keeps", ("insufficient free space",)),
-    ("no_space", "Free space on the device; 'bootc status' shows what it keeps", ("no space left on device",)),
+_NETWORK_REMEDY = "Check that the device reaches the registry, then run again"
+_SPACE_REMEDY = "Free space on the device; 'bootc status' shows what it keeps"
+
+_SAME_CONTENT = r"same fs-verity digest(?: as the existing some\((?P<slot>booted|staged|rollback)\))?"
+
+# Kind, remedy and the words of a lower-case message, in the order in which they are tried. They only name the reason of
+# a failure that its exit code has established already. What one device itself lacks comes first, then what the registry
+# has no time for: it says "denied" to too many requests as well.
+_SYMPTOMS: tuple[tuple[str, str, str], ...] = (
+    ("unexpected", _ROOT_REMEDY, r"executed as the root user|requires full root privileges"),
+    ("not_bootc", "Run this on a booted bootc host only", r"not booted via bootc|detected container;"),
+    ("read_only", "Install the system to a disk first", r"read-only block device"),
+    (
+        "unexpected",
+        "Keep /boot mounted: an automount that unmounts it when idle makes every bootc command fail",
+        r"opendir\(boot\): operation not permitted",
+    ),
+    ("unexpected", "Install the program it names on the device", r"executable file not found"),
+    ("incompatible", "Undo the modifications with 'rpm-ostree reset'", r"local rpm-ostree modifications"),
+    ("incompatible", "Name an image with skorionos.bootc.bootc_switch first", r"no image source specified"),
+    ("incompatible", "Build the image from a bootc base image", r"does not have ostree\.bootable label"),
+    (
+        "incompatible",
+        "Choose the image for the architecture of the device",
+        r"image has architecture|no image found in (?:image index|manifest list) for architecture",
+    ),
+    ("incompatible", "Build the image with a kernel in /usr/lib/modules", r"no boot entries!"),
+    (
+        "incompatible",
+        "Seal the image again with the bootc it contains: its kernel image names another file system",
+        r"wrong composefs= parameter",
+    ),
+    ("incompatible", "Resolve the conflicting entries below /etc, then run again", r"merge conflicts found in etc"),
+    ("already_deployed", "Use skorionos.bootc.bootc_rollback if it is the previous image", _SAME_CONTENT),
+    ("no_rollback", "Name the image to go to with skorionos.bootc.bootc_switch", r"no rollback available"),
+    ("no_space", _SPACE_REMEDY, r"insufficient free space|no space left on device"),
+    (
+        "network",
+        "The registry is overloaded or refuses more requests for now: run again later",
+        r"toomanyrequests|too many requests|internal server error|bad gateway|service unavailable|gateway time-?out"
+        r"|status(?: ?code)?(?: from registry)?:? (?:429|50[0234])\b",
+    ),
     (
         "signature",
         "Check the signature of the image and /etc/containers/policy.json on the device",
-        ("signature", "rejected by policy", "insecureacceptanything", "source image rejected"),
+        r"source image rejected|signature was required, but no|none of the signatures were accepted"
+        r"|signature for (?:identity|digest) .* (?:is not accepted|does not match)|signature verification failed"
+        r"|invalid (?:gpg )?signature|is rejected by policy|insecureacceptanything.*refusing usage",
     ),
     (
         "auth",
         "Put credentials for the registry into /etc/ostree/auth.json on the device",
-        (
-            "unauthorized",
-            "authentication required",
-            "access denied",
-            "access to the resource is denied",
-            "403 forbidden",
-        ),
+        r"\bunauthorized\b|authentication required|invalid username/password|access denied"
+        r"|access to the resource is denied|denied: (?:denied|permission_denied)|\b403 \(?forbidden",
     ),
     (
         "not_found",
         "Check the name and the tag or digest of the image",
-        ("manifest unknown", "name unknown", "repository name not known", "404 not found", "not found in"),
+        r"manifest unknown|name unknown|repository name not known|\b404 \(?not found|statuscode: 404\b",
     ),
     (
         "network",
-        "Check that the device reaches the registry, then run again",
-        (
-            "connection refused",
-            "connection reset",
-            "no such host",
-            "no route to host",
-            "network is unreachable",
-            "i/o timeout",
-            "timed out",
-            "deadline exceeded",
-            "temporary failure",
-            "tls handshake",
-            "x509:",
-            "pinging container registry",
-            "unexpected eof",
-            "503 service unavailable",
-            "502 bad gateway",
-        ),
+        _NETWORK_REMEDY,
+        r"connection refused|connection reset|no such host|no route to host|network is unreachable|i/o timeout"
+        r"|timed out|deadline exceeded|temporary failure|tls handshake|x509:|pinging container registry|\beof\b",
     ),
 )
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+# bootc and podman put "error:" in front, old releases of bootc a log level, and skopeo writes log lines.
+_ERROR_LINE = re.compile(r"\s*error(?::|\s)|.*\blevel=(?:fatal|error)\b|fata\[", re.IGNORECASE)
+_USAGE = re.compile(r"^usage:|\b(?:unexpected argument|invalid value|unrecognized subcommand)\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -185,10 +201,10 @@ class Client:
             raise _failure(argv, done)
         return done
 
-    def execute(self, argv: Sequence[str], timeout: float) -> None:
+    def execute(self, argv: Sequence[str], timeout: float, watch: Watch | None = None) -> None:
         """Run a command that changes the host."""
         try:
-            done = self.run(argv, timeout)
+            done = self.run(argv, timeout) if watch is None else self.run(argv, timeout, watch=watch)
         except CommandUnusable as exc:
             raise BootcError(
                 "unexpected", str(exc), f"Install {argv[0]} on the device or fix its PATH", command=argv
@@ -203,6 +219,19 @@ class Client:
             ) from exc
         if done.rc != 0:
             raise _failure(argv, done)
+
+    def ostree_deployments(self, timeout: float) -> list[dict[str, Any]] | None:
+        """What ostree itself lists, or None where it does not say which one is staged."""
+        try:
+            done = self.run(("ostree", "admin", "status", "--json"), timeout)
+            document = json.loads(done.stdout)
+        except (CommandUnusable, CommandTimeout, ValueError):
+            return None
+        entries = document.get("deployments") if isinstance(document, dict) else None
+        if done.rc != 0 or not isinstance(entries, list):
+            return None
+        known = [entry for entry in entries if isinstance(entry, dict)]
+        return known if any("staged" in entry for entry in known) else None
 
     def resolve(self, reference: Reference, architecture: str | None, config: bool = False) -> Resolution:
         """What the reference holds now; with ``config`` also the digest of the image configuration."""
@@ -230,7 +259,7 @@ class Client:
             raise BootcError(
                 "network",
                 f"The registry did not answer within {exc.seconds:g} s",
-                "Check that the device reaches the registry, then run again",
+                _NETWORK_REMEDY,
                 command=argv,
             ) from exc
         if done.rc != 0:
@@ -248,21 +277,33 @@ class Client:
 
 def classify(stderr: str, rc: int) -> tuple[str, str]:
     """Kind of a failure and what to do about it, as far as its message tells."""
-    text = stderr.lower()
-    if rc == 2 and "usage:" in text:
+    text = _ANSI.sub("", stderr).lower()
+    if rc == 2 and _USAGE.search(text):
         return "unsupported_version", "Update bootc on the device: this version does not know one of the options"
+    # Progress and warnings of the helpers of bootc are full of words such as "signatures" and "not found".
+    said = "\n".join(_error_lines(text))
     for kind, remedy, symptoms in _SYMPTOMS:
-        if any(symptom in text for symptom in symptoms):
+        if re.search(symptoms, said):
             return kind, remedy
     return "unexpected", "Run the command on the device and look into its journal"
 
 
+def _error_lines(text: str) -> list[str]:
+    """The lines in which a program says why it failed, or its last words."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return [line for line in lines if _ERROR_LINE.match(line)] or lines[-1:]
+
+
 def _failure(argv: Sequence[str], done: Completed) -> BootcError:
     kind, remedy = classify(done.err, done.rc)
-    lines = [line for line in done.err.strip().splitlines() if line.strip()]
-    cause = next((line for line in reversed(lines) if "error" in line.lower()), lines[-1] if lines else "")
+    lines = _error_lines(_ANSI.sub("", done.err))
+    cause = lines[-1] if lines else ""
     how = f"{argv[0]} was ended by signal {-done.rc}" if done.rc < 0 else f"{argv[0]} failed with exit code {done.rc}"
-    return BootcError(kind, f"{how}: {cause}" if cause else how, remedy, command=argv, detail=done.err)
+    message = f"{how}: {cause}" if cause else how
+    same_content = re.search(_SAME_CONTENT, "\n".join(lines).lower())
+    if same_content is not None:
+        return AlreadyDeployed(same_content.group("slot"), message, remedy, command=argv, detail=done.err)
+    return BootcError(kind, message, remedy, command=argv, detail=done.err)
 
 
 def _no_answer(argv: Sequence[str], exc: CommandTimeout) -> BootcError:
@@ -297,13 +338,15 @@ def _is_composefs_boot() -> bool:
 
 
 def _platform_digest(entries: list[Any], architecture: str | None) -> str | None:
+    """The member for this architecture; of several the one without a variant, which all devices of it can run."""
+    found: dict[bool, str] = {}
     for entry in entries:
         target = entry.get("platform") if isinstance(entry, dict) else None
         if not isinstance(target, dict) or target.get("os") != "linux":
             continue
         if target.get("architecture") == architecture and isinstance(entry.get("digest"), str):
-            return str(entry["digest"])
-    return None
+            found.setdefault(bool(target.get("variant")), entry["digest"])
+    return found.get(False, found.get(True))
 
 
 def _config_digest(manifest: dict[str, Any]) -> str | None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Sequence
 
 from .._device.boot import boot_id
 from .client import Client
@@ -39,7 +39,7 @@ def change_result(outcome: Outcome) -> dict[str, Any]:
     return {
         "changed": outcome.changed,
         "bootc": outcome.after.as_dict(),
-        "commands": outcome.commands,
+        "commands": [list(command) for command in outcome.commands],
         "notes": list(outcome.notes),
         "diff": {"before": outcome.before.as_dict(), "after": outcome.after.as_dict()},
     }
@@ -58,6 +58,18 @@ def run_device_module(module: AnsibleModule, work: Callable[[], dict[str, Any]])
     result.setdefault("changed", False)
     result.setdefault("boot_id", boot_id())
     module.exit_json(**result)
+
+
+def check_commands(commands: Sequence[Sequence[object]]) -> tuple[tuple[str, ...], ...]:
+    """Commands as words. One without any would check nothing and be well, where somebody meant something."""
+    for number, command in enumerate(commands, start=1):
+        if not command or command[0] in ("", None):
+            raise BootcError(
+                "invalid",
+                f"Command {number} of {len(commands)} names no program",
+                "Give each command as a list of words, the program first, or leave it out",
+            )
+    return tuple(tuple(map(str, command)) for command in commands)
 
 
 def status_or_none() -> dict[str, Any] | None:

@@ -78,6 +78,17 @@ class BootcError(Exception):
         return self.msg
 
 
+class AlreadyDeployed(BootcError):
+    """bootc refuses to deploy content a second time.
+
+    ``slot`` is the deployment it names: booted, staged, rollback, or None for any other.
+    """
+
+    def __init__(self, slot: str | None, message: str, remedy: str, *, command: Sequence[str], detail: str) -> None:
+        super().__init__("already_deployed", message, remedy, command=command, detail=detail)
+        self.slot = slot
+
+
 def _sentence(text: str) -> str:
     text = text.strip()
     return text if text.endswith((".", "!", "?")) else text + "."

@@ -24,6 +24,8 @@ _UKI_INVERTED_UNTIL = (1, 16, 9)
 _UKI_INVERTED_BOOTLOADERS = ("systemd", "grub-cc")
 # Before this release composefs hosts report the digest of the image configuration instead of that of the manifest.
 _MANIFEST_DIGEST_SINCE = (1, 16, 4)
+# Before this release composefs hosts may wait for themselves after staging, for ever.
+_ENDS_AFTER_STAGING_SINCE = (1, 16, 8)
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,12 @@ class Status:
         """Whether the digests of this host are those of image configurations, an old error of bootc."""
         version = version_tuple(self.bootc_version)
         return self.backend == COMPOSEFS and version is not None and version < _MANIFEST_DIGEST_SINCE
+
+    @property
+    def may_hang_after_staging(self) -> bool:
+        """Whether bootc may never end after it has staged an image, an old error of its clean-up."""
+        version = version_tuple(self.bootc_version)
+        return self.backend == COMPOSEFS and version is not None and version < _ENDS_AFTER_STAGING_SINCE
 
     def slots(self) -> Iterator[Slot]:
         """All deployments."""

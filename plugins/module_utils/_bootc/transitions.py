@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Tuple, Union
+from typing import Any, Mapping, Sequence, Tuple, Union
 
 from .errors import BootcError
+from .reference import parse_reference, pinned
 from .status import COMPOSEFS, OSTREE, ImageSpec, Slot, Status
 
 Command = Tuple[str, ...]
@@ -17,17 +18,26 @@ UPGRADE: Command = ("bootc", "upgrade", "--quiet")
 ARM: Command = ("bootc", "upgrade", "--quiet", "--from-downloaded")
 PARK: Command = ("bootc", "upgrade", "--quiet", "--download-only")
 ROLLBACK: Command = ("bootc", "rollback")
-# ostree always lists a staged deployment first.
+# ostree always lists a staged deployment first; the index is looked up again right before it is used.
 UNDEPLOY_STAGED: Command = ("ostree", "admin", "undeploy", "0")
 
 CONTAINER_POLICY = "containerPolicy"
+
+_PARKED_IN_THE_WAY = "What is parked is dropped first: bootc would not arm it, should it be the newest content"
+
+# Older releases on composefs leave a stale boot entry behind when they roll back with something staged.
+_ROLLBACK_DROPS_STAGED_SINCE = (1, 16, 0)
+
+# The rollbacks a host remembers, newest last, as pairs (digest left, digest returned to).
+History = Tuple[Tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Switch:
     """This image boots next.
 
-    ``image`` is what bootc is told. ``accept`` holds every digest that counts as the wanted content; empty means that
+    ``image`` is what bootc is told. Without ``enforce_signature`` a demand for a signature stays as it is for the image
+    that is tracked already. ``accept`` holds every digest that counts as the wanted content; empty means that
     the content is not known and the name decides. ``digest`` is what the host will report, where that is known.
     ``by_name`` says that the content was only looked up for a tag, so that on ostree the name to track counts too.
     """
@@ -45,24 +55,24 @@ class Switch:
 class Update:
     """The newest content of the tracked image is staged, or with ``park`` at least downloaded.
 
-    ``accept`` and ``digest`` as for Switch: what the tracked reference resolves to now.
+    ``accept`` and ``digest`` as for Switch: what the tracked reference resolves to now. Content the host was taken back
+    from is not staged again, unless ``repeat`` is set.
     """
 
     park: bool = False
     accept: frozenset[str] = frozenset()
     digest: str | None = None
+    repeat: bool = False
+    history: History = ()
 
 
 @dataclass(frozen=True)
 class Rollback:
-    """The rollback deployment boots next, unless the host already came back from it.
-
-    ``history`` are the rollbacks this host remembers, newest last, as pairs (digest left, digest returned to).
-    """
+    """The rollback deployment boots next, unless the host already came back from it."""
 
     discard_staged: bool = False
     repeat: bool = False
-    history: tuple[tuple[str, str], ...] = ()
+    history: History = ()
 
 
 Desired = Union[Switch, Update, Rollback]
@@ -73,7 +83,8 @@ class Transition:
     """How to get there.
 
     ``accept`` are the digests the staged slot may have afterwards, empty when any will do. ``uncertain`` says that the
-    content could not be known beforehand, so that even "nothing new" would be a valid outcome.
+    content could not be known beforehand, so that even "nothing new" would be a valid outcome. ``queued_elsewhere``
+    says that the rollback deployment boots next for a reason that is not known here.
     """
 
     commands: tuple[Command, ...]
@@ -83,6 +94,7 @@ class Transition:
     accept: frozenset[str] = frozenset()
     uncertain: bool = False
     already_rolled_back: bool = False
+    queued_elsewhere: bool = False
 
     @property
     def changed(self) -> bool:
@@ -124,7 +136,9 @@ def not_bootc() -> BootcError:
 def mismatch(transition: Transition, before: Status, after: Status) -> str | None:
     """Why what is there now is not what was predicted, or None when it is."""
     predicted = transition.predicted
-    if transition.uncertain and (after.staged, after.next_boot) == (before.staged, before.next_boot):
+    if _rollback_is_gone(predicted, after):
+        return "the rollback deployment is gone"
+    if transition.uncertain and found_nothing_new(transition, before, after):
         return None
     if after.next_boot != predicted.next_boot:
         return f"{after.next_boot} boots next instead of {predicted.next_boot}"
@@ -135,6 +149,15 @@ def mismatch(transition: Transition, before: Status, after: Status) -> str | Non
     return _staged_mismatch(transition, after.staged, predicted.staged)
 
 
+def _rollback_is_gone(expected: Status, after: Status) -> bool:
+    rollback = expected.rollback
+    if rollback is None:
+        return False
+    if rollback.deployment is None:
+        return after.rollback is None
+    return all(slot.deployment != rollback.deployment for slot in after.slots())
+
+
 def _staged_mismatch(transition: Transition, staged: Slot, predicted: Slot) -> str | None:
     if staged.download_only != predicted.download_only:
         return "what is staged is parked" if staged.download_only else "what is staged is not parked"
@@ -143,6 +166,68 @@ def _staged_mismatch(transition: Transition, staged: Slot, predicted: Slot) -> s
     if not transition.accept and staged.image != predicted.image:
         return f"{staged.image} is staged instead of {predicted.image}"
     return None
+
+
+def undeploy_staged(deployments: Sequence[Mapping[str, Any]], staged: Slot | None) -> Command | None:
+    """How to drop what is staged by what ostree lists now, or None when that is not staged any more."""
+    for position, entry in enumerate(deployments):
+        identity = f"{entry.get('checksum')}.{entry.get('serial')}"
+        if entry.get("staged") is True and staged is not None and staged.deployment in (identity, None):
+            index = entry.get("index")
+            return (*UNDEPLOY_STAGED[:-1], str(index if type(index) is int else position))
+    return None
+
+
+def fetches(command: Command) -> bool:
+    """Whether the command gets what the registry has."""
+    return command in (UPGRADE, PARK) or command[:2] == ("bootc", "switch")
+
+
+def found_nothing_new(transition: Transition, before: Status, after: Status) -> bool:
+    """Whether an upgrade left the host as it found it: bootc takes content under another digest for what it has."""
+    if transition.commands[-1] not in (UPGRADE, PARK):
+        return False
+    idle = _before_upgrade(transition, before)
+    return (after.staged, after.next_boot) == (idle.staged, idle.next_boot) and not _rollback_is_gone(idle, after)
+
+
+def _before_upgrade(transition: Transition, before: Status) -> Status:
+    """The state in which the upgrade, which is the last command, finds the host."""
+    return before if len(transition.commands) == 1 else before.without_staged()
+
+
+def found_in(status: Status) -> str | None:
+    """The slot that must have the content of which an upgrade found nothing new, where only one comes into question."""
+    only_booted = status.backend == OSTREE or (status.rollback is None and not status.others)
+    return "booted" if status.staged is None and only_booted else None
+
+
+def same_content_note(slot: str) -> str:
+    """What to say when the host has the wanted content under another digest, and boots it next."""
+    return f"bootc finds this content the same as that of the {slot} deployment, which keeps its name and digest"
+
+
+def how_to_boot(slot: str | None, status: Status) -> str:
+    """How to have content boot next that bootc will not deploy because this slot has it."""
+    holder = {"booted": status.booted, "staged": status.staged, "rollback": status.rollback}.get(slot or "")
+    if holder is None:
+        return "Look at 'bootc status' on the device, and name the deployment that has it by its own digest"
+    if slot == status.next_boot:
+        return "It boots next already: reboot with skorionos.bootc.bootc_apply"
+    if slot == "rollback":
+        return "Use skorionos.bootc.bootc_rollback to go there"
+    verb = "stay on it" if slot == "booted" else "arm it"
+    return f"Use skorionos.bootc.bootc_switch with image={_pinned(holder)} to {verb}"
+
+
+def _pinned(slot: Slot) -> str:
+    """A name by which exactly this deployment is meant."""
+    if slot.image is None or slot.digest is None or slot.transport != "registry":
+        return slot.image or "its name"
+    try:
+        return pinned(parse_reference(slot.image).repository, slot.digest)
+    except BootcError:
+        return slot.image
 
 
 def after_reboot(status: Status) -> Status:
@@ -170,12 +255,7 @@ def after_reboot(status: Status) -> Status:
 
 
 def _plan_switch(status: Status, desired: Switch) -> Transition:
-    wanted = ImageSpec(
-        desired.image,
-        desired.transport,
-        # composefs hosts do not keep the demand for a signature
-        CONTAINER_POLICY if desired.enforce_signature and status.backend != COMPOSEFS else None,
-    )
+    wanted = _wanted_spec(status, desired)
     tag_only = "@" not in desired.image and (desired.by_name or not desired.accept)
     if tag_only and _current_spec(status) == wanted:
         return _keep_tracking(status, wanted)
@@ -188,6 +268,17 @@ def _plan_switch(status: Status, desired: Switch) -> Transition:
     if status.backend == COMPOSEFS:
         _refuse_redeployment(status, desired.accept)
     return _stage(status, desired, wanted)
+
+
+def _wanted_spec(status: Status, desired: Switch) -> ImageSpec:
+    wanted = ImageSpec(desired.image, desired.transport)
+    if status.backend == COMPOSEFS:  # such hosts do not keep the demand for a signature
+        return wanted
+    if desired.enforce_signature:
+        return replace(wanted, signature=CONTAINER_POLICY)
+    spec = status.spec_image
+    tracked = spec is not None and (spec.image, spec.transport) == (wanted.image, wanted.transport)
+    return spec if spec is not None and tracked else wanted
 
 
 def _current_spec(status: Status) -> ImageSpec | None:
@@ -208,7 +299,7 @@ def _keep_tracking(status: Status, wanted: ImageSpec) -> Transition:
 
 
 def _has_content(status: Status, slot: Slot, desired: Switch, wanted: ImageSpec) -> bool:
-    if status.backend == OSTREE and wanted.signature is not None and slot.signature != wanted.signature:
+    if status.backend == OSTREE and desired.enforce_signature and slot.signature != wanted.signature:
         return False
     if "@" in wanted.image and (slot.image, slot.transport) == (wanted.image, wanted.transport):
         return True
@@ -234,26 +325,36 @@ def _arm_wanted(status: Status, staged: Slot, accept: frozenset[str], note: str)
 def _stay_on_booted(status: Status, note: str) -> Transition:
     """Make the booted deployment the one that boots next."""
     commands: tuple[Command, ...] = ()
-    discards: tuple[str, ...] = ()
     notes = [note] if note else []
     predicted = status
-    if status.download_only:
-        notes.append("What is parked stays parked: it does not boot unless somebody arms it")
-    elif status.staged is not None:
+    if status.staged is not None and not status.download_only:
         commands += (_drop_staged(status),)
-        discards = ("staged",)
-        predicted = predicted.without_staged()
-        notes.append(f"The staged {_describe(status.staged)} is dropped")
+        predicted = status.without_staged()
+        notes.append(_dropped_note(status, status.staged))
     if predicted.next_boot == "rollback":
         _require_two_entries(status)
+        notes.append("The queued rollback is taken back")
+        if predicted.staged is not None:
+            if status.backend == COMPOSEFS and not status.at_least(*_ROLLBACK_DROPS_STAGED_SINCE):
+                commands += (_drop_staged(status),)
+            notes.append(_dropped_note(status, predicted.staged))
+            predicted = predicted.without_staged()
         # A second rollback reverts a queued one; nothing else does on both backends.
         commands += (ROLLBACK,)
-        if predicted.staged is not None:
-            discards = ("staged",)
-            predicted = predicted.without_staged()
         predicted = replace(predicted, rollback_queued=False)
-        notes.append("The queued rollback is taken back")
+    elif predicted.staged is not None:
+        notes.append("What is parked stays parked: it does not boot unless somebody arms it")
+    discards = ("staged",) if predicted.staged is None and status.staged is not None else ()
     return Transition(commands, predicted, note="; ".join(notes), discards=discards)
+
+
+def _dropped_note(status: Status, staged: Slot) -> str:
+    """What goes, and what the host tracks from then on: the name of a staged deployment goes with it."""
+    note = f"The {'parked' if staged.download_only else 'staged'} {_describe(staged)} is dropped"
+    booted = status.booted
+    if booted is None or booted.image is None or booted.spec == status.spec_image:
+        return note
+    return f"{note}, and {booted.image} is tracked again"
 
 
 def _stage(status: Status, desired: Switch, wanted: ImageSpec) -> Transition:
@@ -281,9 +382,9 @@ def _stage(status: Status, desired: Switch, wanted: ImageSpec) -> Transition:
             else "The digest is not known before it is staged"
         )
     commands: tuple[Command, ...] = (command,)
-    if status.download_only and status.backend == COMPOSEFS and command == UPGRADE:
-        # A plain upgrade never arms what is parked there.
+    if command == UPGRADE and _may_be_parked(status, desired.digest):
         commands = (_drop_staged(status), command)
+        notes.append(_PARKED_IN_THE_WAY)
     return Transition(
         commands,
         _with_staged(status, wanted, desired.digest, download_only=False),
@@ -307,10 +408,9 @@ def _plan_update(status: Status, desired: Update) -> Transition:
         )
     staged = status.staged
     if "@" in spec.image:
-        note = f"The host tracks {spec.image}, a digest, which has no newer content"
-        if staged is not None and staged.download_only and not desired.park:
-            return _arm(status, staged, frozenset(), note)
-        return Transition((), status, note=note)
+        return _update_of_a_digest(status, spec, desired)
+    if _taken_back(status, desired):
+        return Transition((), status, note=_taken_back_note(status, spec, desired))
     if staged is not None and staged.digest is not None and staged.digest in desired.accept:
         return _update_staged(status, staged, desired)
     if status.booted is not None and status.booted.digest is not None and status.booted.digest in desired.accept:
@@ -320,6 +420,34 @@ def _plan_update(status: Status, desired: Update) -> Transition:
     if status.backend == COMPOSEFS:
         _refuse_redeployment(status, desired.accept)
     return _fetch_update(status, spec, desired)
+
+
+def _update_of_a_digest(status: Status, spec: ImageSpec, desired: Update) -> Transition:
+    note = f"The host tracks {spec.image}, a digest, which has no newer content"
+    if status.staged is not None and status.download_only and not desired.park:
+        return _arm(status, status.staged, frozenset(), note)
+    return Transition((), status, note=note)
+
+
+def _taken_back(status: Status, desired: Update) -> bool:
+    """Whether the newest content is, or may be, what the host was taken back from. ostree would stage it again."""
+    here = status.booted.digest if status.booted else None
+    if desired.repeat or here is None or here in desired.accept:
+        return False
+    candidates = desired.accept or {left for left, _returned_to in desired.history}
+    return any(_came_back(digest, here, desired.history) for digest in candidates)
+
+
+def _taken_back_note(status: Status, spec: ImageSpec, desired: Update) -> str:
+    if not desired.accept:
+        return (
+            f"This host was taken back from other content, which {spec.image} may still hold, as it could not be "
+            "looked up: nothing is fetched without repeat=true"
+        )
+    note = f"This host was taken back from the newest content of {spec.image}"
+    if status.next_boot == "staged" and status.staged is not None and status.staged.digest in desired.accept:
+        return f"{note}, but somebody has staged that again"
+    return f"{note}, which is not staged again without repeat=true"
 
 
 def _update_staged(status: Status, staged: Slot, desired: Update) -> Transition:
@@ -342,7 +470,7 @@ def _update_is_booted(status: Status, desired: Update) -> Transition:
     return Transition(
         (_drop_staged(status),),
         status.without_staged(),
-        note=f"{note}; the staged {_describe(staged)} is dropped",
+        note=f"{note}; {_dropped_note(status, staged)}",
         discards=("staged",),
     )
 
@@ -354,23 +482,25 @@ def _arm(status: Status, staged: Slot, accept: frozenset[str], note: str) -> Tra
 
 def _fetch_update(status: Status, spec: ImageSpec, desired: Update) -> Transition:
     notes = []
+    staged, uncertain = status.staged, not desired.accept
     if desired.park:
+        if uncertain and staged is not None and not staged.download_only:
+            note = f"What {spec.image} holds now is not known: the armed {_describe(staged)} is left as it is"
+            return Transition((), status, note=note)
         _require_version(status, "downloading without arming", ostree=(1, 12, 0), composefs=(1, 13, 0))
-    uncertain = not desired.accept
     if uncertain:
         notes.append("What the tracked image holds now could not be determined beforehand")
     commands: tuple[Command, ...] = (PARK if desired.park else UPGRADE,)
-    if status.download_only and not desired.park and status.backend == COMPOSEFS:
-        # A plain upgrade never arms what is parked there.
+    if not desired.park and _may_be_parked(status, desired.digest):
         commands = (_drop_staged(status), *commands)
-        uncertain = False
-    elif status.staged is not None and not status.download_only and desired.park:
-        notes.append(f"The armed {_describe(status.staged)} is replaced by newer content that is only parked")
+        notes.append(_PARKED_IN_THE_WAY)
+    elif staged is not None and not staged.download_only and desired.park:
+        notes.append(f"The armed {_describe(staged)} is replaced by newer content that is only parked")
     return Transition(
         commands,
         _with_staged(status, spec, desired.digest, download_only=desired.park),
         note="; ".join(notes),
-        discards=("staged",) if status.staged is not None else (),
+        discards=("staged",) if staged is not None else (),
         accept=desired.accept,
         uncertain=uncertain,
     )
@@ -387,8 +517,10 @@ def _plan_rollback(status: Status, desired: Rollback) -> Transition:
             "There is no deployment to roll back to" if rollback is None else "The rollback deployment is no image",
             "Name the image to go to with skorionos.bootc.bootc_switch",
         )
+    elsewhere = status.rollback_queued and not queued_here(status, desired.history)
+    queued_note = _queued_elsewhere_note(booted) if elsewhere else "The rollback is already queued"
     if status.next_boot == "rollback":
-        return Transition((), status, note="The rollback is already queued")
+        return Transition((), status, note=queued_note, queued_elsewhere=elsewhere)
     if staged is not None and not desired.discard_staged:
         raise BootcError(
             "no_rollback",
@@ -399,13 +531,15 @@ def _plan_rollback(status: Status, desired: Rollback) -> Transition:
     if came_back or status.rollback_queued:
         # The boot order is already right. Another rollback would turn it round.
         commands: tuple[Command, ...] = (_drop_staged(status),) if staged is not None else ()
-        note = f"This host already came back from {_describe(rollback)}" if came_back else ""
+        came_back = came_back and not status.rollback_queued
+        note = f"This host already came back from {_describe(rollback)}" if came_back else queued_note
         return Transition(
             commands,
             status.without_staged() if staged is not None else status,
-            note=note,
+            note=note if staged is None else f"{note}; {_dropped_note(status, staged)}",
             discards=("staged",) if staged is not None else (),
             already_rolled_back=came_back,
+            queued_elsewhere=elsewhere,
         )
     _require_two_entries(status)
     commands = (ROLLBACK,)
@@ -420,12 +554,28 @@ def _plan_rollback(status: Status, desired: Rollback) -> Transition:
     )
 
 
-def _came_back(left: str | None, here: str | None, history: tuple[tuple[str, str], ...]) -> bool:
+def _came_back(left: str | None, here: str | None, history: History) -> bool:
     """Whether the last rollback between these two went from the one to the other."""
     for mark in reversed(history):
         if mark in ((left, here), (here, left)):
             return mark == (left, here)
     return False
+
+
+def queued_here(status: Status, history: History) -> bool:
+    """Whether this host remembers that the rollback that is queued was asked for; without digests it cannot know."""
+    booted, rollback = status.booted, status.rollback
+    if booted is None or rollback is None or booted.digest is None or rollback.digest is None:
+        return True
+    return _came_back(booted.digest, rollback.digest, history)
+
+
+def _queued_elsewhere_note(booted: Slot) -> str:
+    return (
+        "The rollback deployment boots next, but nobody asked for that here: either somebody queued it by hand, or the "
+        "boot loader fell back from it and the next boot goes forward again. To stay on what runs, use "
+        f"skorionos.bootc.bootc_switch with image={_pinned(booted)}"
+    )
 
 
 # -- shared ------------------------------------------------------------------------------------------------------------
@@ -442,6 +592,14 @@ def _with_staged(status: Status, spec: ImageSpec, digest: str | None, download_o
         download_only=download_only,
     )
     return replace(status, staged=staged, spec_image=spec)
+
+
+def _may_be_parked(status: Status, digest: str | None) -> bool:
+    """Whether an upgrade may find what is parked, which on composefs it does not arm; other content replaces it."""
+    staged = status.staged
+    if status.backend != COMPOSEFS or staged is None or not staged.download_only:
+        return False
+    return digest is None or staged.digest is None
 
 
 def _accept_with(accept: frozenset[str], slot: Slot) -> frozenset[str]:

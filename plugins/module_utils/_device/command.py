@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from dataclasses import dataclass
-from typing import Callable, Mapping, Sequence
+from typing import Callable, Protocol, Sequence
 
 from .._process import OwnSession
 
@@ -48,19 +49,38 @@ class CommandTimeout(Exception):
         self.stderr = stderr
 
 
-Run = Callable[[Sequence[str], float], Completed]
+@dataclass(frozen=True)
+class Watch:
+    """Asked every ``seconds`` while a command runs; when it answers yes, the command is ended as if its time was up."""
+
+    seconds: float
+    enough: Callable[[], bool]
 
 
-def run_command(argv: Sequence[str], timeout: float, environment: Mapping[str, str] | None = None) -> Completed:
+class Run(Protocol):
+    """How a command of the device is run."""
+
+    def __call__(self, argv: Sequence[str], timeout: float, *, watch: Watch | None = None) -> Completed: ...
+
+
+def run_command(argv: Sequence[str], timeout: float, *, watch: Watch | None = None) -> Completed:
     """Run a command of the device."""
     try:
-        process = OwnSession(argv, environment=environment)
+        process = OwnSession(argv)
     except FileNotFoundError as exc:
         raise CommandMissing(f"{argv[0]} is not there") from exc
     except OSError as exc:
         raise CommandUnusable(f"{argv[0]} cannot be run: {exc.strerror}") from exc
-    try:
-        out, err = process.communicate(timeout=max(timeout, 0.0))
-    except subprocess.TimeoutExpired:
-        raise CommandTimeout(argv, timeout, process.end(TERMINATION_SECONDS)) from None
-    return Completed(process.returncode, out, err)
+    begin = time.monotonic()
+    while True:
+        remaining = max(begin + timeout - time.monotonic(), 0.0)
+        patience = remaining if watch is None else min(watch.seconds, remaining)
+        try:
+            out, err = process.communicate(timeout=patience)
+        except subprocess.TimeoutExpired:
+            if watch is not None and patience < remaining:
+                if not watch.enough():
+                    continue
+                timeout = time.monotonic() - begin
+            raise CommandTimeout(argv, timeout, process.end(TERMINATION_SECONDS)) from None
+        return Completed(process.returncode, out, err)

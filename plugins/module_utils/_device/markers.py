@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the skorionos.bootc contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the device remembers about its rollbacks, so that going back twice does not go forward again."""
+"""What the device remembers about its rollbacks, so that going back twice does not go forward again.
+
+Of two contents the last rollback between them counts. Going forward on purpose makes the device forget.
+"""
 
 from __future__ import annotations
 
@@ -53,10 +56,22 @@ def _mark(entry: object) -> RollbackMark | None:
 
 def remember_rollback(mark: RollbackMark) -> None:
     """Add one rollback; it is on the disk, or there was an OSError, when this returns."""
+    _keep((*read_rollbacks(), mark))
+
+
+def forget_rollbacks(one: str, other: str, *, only_last: bool = False) -> None:
+    """Drop what is remembered about these two digests, or only the last of it; the same holds when this returns."""
+    marks = read_rollbacks()
+    between = [mark for mark in marks if {mark.left, mark.returned_to} == {one, other}]
+    dropped = between[-1:] if only_last else between
+    if dropped:
+        _keep(tuple(mark for mark in marks if mark not in dropped))
+
+
+def _keep(marks: tuple[RollbackMark, ...]) -> None:
     path = device_path(ROLLBACKS)
     path.parent.mkdir(parents=True, exist_ok=True)
-    marks = (*read_rollbacks(), mark)[-KEEP:]
-    entries = [{"from": each.left, "to": each.returned_to, "at": each.at} for each in marks]
+    entries = [{"from": each.left, "to": each.returned_to, "at": each.at} for each in marks[-KEEP:]]
     _write(path, json.dumps(entries, indent=1) + "\n")
 
 

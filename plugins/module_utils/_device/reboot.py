@@ -11,9 +11,13 @@ from .._process import OwnSession
 from .command import CommandTimeout, CommandUnusable, Run
 from .root import device_path, is_simulated
 
+# Where another root is mounted at /run/nextroot, systemctl would restart the user space only. That keeps the kernel and
+# the boot id, and looks like a device that has not rebooted.
+ENVIRONMENT = {"SYSTEMCTL_SKIP_AUTO_SOFT_REBOOT": "1"}
 TIMER = (
     "systemd-run",
     "--quiet",
+    *(f"--setenv={name}={value}" for name, value in ENVIRONMENT.items()),
     "--on-active=1s",
     "--timer-property=AccuracySec=100ms",
     "systemctl",
@@ -36,7 +40,7 @@ def schedule_reboot(run: Run) -> None:
             raise RebootRefused(f"{systemctl} would reboot the machine that simulates the device")
     elif device_path("/run/systemd/system").is_dir() and _timer(run):
         return
-    OwnSession(["/bin/sh", "-c", 'sleep 1; exec "$0" reboot', systemctl], capture=False)
+    OwnSession(["/bin/sh", "-c", 'sleep 1; exec "$0" reboot', systemctl], capture=False, environment=ENVIRONMENT)
 
 
 def _timer(run: Run) -> bool:

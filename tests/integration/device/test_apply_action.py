@@ -29,7 +29,7 @@ def device(tmp_path: Path) -> FakeDevice:
 
 @pytest.fixture
 def apply(tmp_path: Path, device: FakeDevice, collections_path: Path, repository: Path):
-    def run(*arguments: str, connection: str = "local", **options: object) -> dict:
+    def run(*arguments: str, connection: str = "local", rehearsal: bool = True, **options: object) -> dict:
         task = {
             "hosts": "all",
             "gather_facts": False,
@@ -42,7 +42,7 @@ def apply(tmp_path: Path, device: FakeDevice, collections_path: Path, repository
                     "ignore_unreachable": True,
                     "environment": {
                         "PATH": f"{device.programs}:/usr/bin:/bin",
-                        "BOOTC_DEVICE_ROOT": str(device.root),
+                        **({"BOOTC_DEVICE_ROOT": str(device.root)} if rehearsal else {}),
                     },
                 },
                 {
@@ -103,6 +103,15 @@ def test_a_device_that_comes_back_on_what_it_had(apply, device):
     device.change(comes_back=True)
     result = apply()
     assert (result["failed"], result["verdict"], result["reason"]) == (True, "came_back_on_previous", "unexpected")
+
+
+def test_the_controller_is_not_rebooted(apply, device):
+    state = device.state
+    state["document"]["status"]["staged"] = None  # lest a mistake here reboots the machine that runs the tests
+    device.save(state)
+    result = apply(rehearsal=False)
+    assert (result["failed"], result["changed"], result["reason"]) == (True, False, "invalid")
+    assert "reboot the controller" in result["msg"]
 
 
 def test_a_verdict_as_data(apply, device):

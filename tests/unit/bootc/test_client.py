@@ -15,12 +15,12 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client impo
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.errors import KINDS, BootcError
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.flow import (
     carry_out,
-    remember_before_rollback,
     wish_to_roll_back,
     wish_to_switch,
     wish_to_update,
 )
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.reference import parse_reference
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.transitions import Switch
 from ansible_collections.skorionos.bootc.plugins.module_utils._device.command import (
     CommandMissing,
     CommandTimeout,
@@ -38,10 +38,12 @@ class Script:
     def __init__(self, answers):
         self.answers = {"bootc --version": "bootc 1.16.9", **answers}
         self.ran = []
+        self.watched = None
 
-    def __call__(self, argv, timeout):
+    def __call__(self, argv, timeout, *, watch=None):
         line = " ".join(argv)
         self.ran.append(line)
+        self.watched = watch or self.watched
         prefix = max((key for key in self.answers if line.startswith(key)), key=len)
         answer = self.answers[prefix]
         if isinstance(answer, list):
@@ -105,6 +107,25 @@ def _device_root(tmp_path, monkeypatch):
         ("error: dial tcp 127.0.0.1:5000: connect: connection refused", "network"),
         ("error: something never seen before", "unexpected"),
         ("", "unexpected"),
+        ("error: Running image docker://quay.io/a is rejected by policy.", "signature"),
+        ("error: Signature for identity quay.io/a:1 is not accepted", "signature"),
+        ("error: reading manifest x in docker.io/a: toomanyrequests: You have reached your pull rate limit", "network"),
+        ("error: denied: too many requests", "network"),
+        ("error: Requesting bearer token: invalid status code from registry 502 (Bad Gateway)", "network"),
+        ("error: pinging container registry quay.io: StatusCode: 504, <html>", "network"),
+        ("error: received unexpected HTTP status: 500 Internal Server Error", "network"),
+        ("error: received unexpected HTTP status: 429", "network"),
+        ("error: reading manifest x in ghcr.io/a: denied: denied", "auth"),
+        ("error: Requesting bearer token: invalid status code from registry 403 (Forbidden)", "auth"),
+        ("error: pinging container registry quay.io: invalid status code from registry 404 (Not Found)", "not_found"),
+        ('error: no image found in image index for architecture "arm64", variant "", OS "linux"', "incompatible"),
+        ("error: Upgrading: No image source specified", "incompatible"),
+        ("error: Staging: No boot entries!", "incompatible"),
+        ("error: The UKI has the wrong composefs= parameter (is 'a', should be 'b')", "incompatible"),
+        ("error: Initializing storage: opendir(boot): Operation not permitted", "unexpected"),
+        ('error: exec: "skopeo": executable file not found in $PATH', "unexpected"),
+        ('time="t" level=fatal msg="Error parsing image name: manifest unknown"', "not_found"),
+        ("\x1b[31mERROR\x1b[0m Upgrading: connection refused", "network"),
     ],
 )
 def test_reasons(stderr, kind):
@@ -113,8 +134,31 @@ def test_reasons(stderr, kind):
     assert kind in KINDS
 
 
-def test_usage_errors_mean_an_old_bootc():
-    assert classify("error: unexpected argument '--x' found\n\nUsage: bootc upgrade", 2)[0] == "unsupported_version"
+@pytest.mark.parametrize(
+    ("stderr", "kind"),
+    [
+        (
+            "Getting image source signatures\nCopying blob sha256:429\nerror: something never seen before\n",
+            "unexpected",
+        ),
+        ("warning: access denied for a mirror\nerror: writing: No space left on device\n", "no_space"),
+        ('time="t" level=warning msg="manifest unknown"\ntime="t" level=fatal msg="no such host"\n', "network"),
+        ("Trying to pull quay.io/a\nError: unauthorized\nerror: Pulling: Subprocess failed\n", "auth"),
+        ("manifest unknown\nthread 'main' panicked at src/lib.rs:1\n", "unexpected"),
+    ],
+)
+def test_what_is_not_the_error_does_not_name_the_reason(stderr, kind):
+    assert classify(stderr, 1)[0] == kind
+
+
+@pytest.mark.parametrize("cause", ["unexpected argument '--x' found", "invalid value 'x' for '--transport'"])
+def test_usage_errors_mean_an_old_bootc(cause):
+    assert classify(f"error: {cause}", 2)[0] == "unsupported_version"
+    assert classify(f"error: {cause}\n\nUsage: bootc upgrade", 2)[0] == "unsupported_version"
+
+
+def test_an_image_that_is_not_there_is_no_usage_error():
+    assert classify('time="t" level=fatal msg="manifest unknown"', 2)[0] == "not_found"
 
 
 def test_a_failure_names_cause_command_and_remedy():
@@ -186,6 +230,17 @@ def test_resolving_an_index_finds_the_manifest_of_the_device(tmp_path):
     assert subject.resolve(parse_reference("quay.io/a:1"), "s390x").platform_digest is None
 
 
+def test_of_several_members_of_an_index_the_one_without_variant_is_taken():
+    def member(letter, **more):
+        return {"digest": "sha256:" + letter * 64, "platform": {"os": "linux", "architecture": "amd64", **more}}
+
+    for members in ([member("3", variant="v3"), member("1")], [member("1"), member("3", variant="v3")]):
+        subject, _script = client({"skopeo": json.dumps({"manifests": members})})
+        assert subject.resolve(parse_reference("quay.io/a:1"), "amd64").platform_digest == "sha256:" + "1" * 64
+    subject, _script = client({"skopeo": json.dumps({"manifests": [member("3", variant="v3")]})})
+    assert subject.resolve(parse_reference("quay.io/a:1"), "amd64").platform_digest == "sha256:" + "3" * 64
+
+
 def test_resolving_the_configuration_asks_for_the_member_of_the_index():
     subject, _script = client({"skopeo": [INDEX, MANIFEST]})
     assert subject.resolve(parse_reference("quay.io/a:1"), "amd64", config=True).config_digest == "sha256:" + "c" * 64
@@ -203,19 +258,32 @@ def test_old_composefs_hosts_are_understood_by_their_config_digests():
     assert (outcome.changed, script.changes) == (False, [])
 
 
-def test_a_moved_tag_does_not_become_acceptable():
-    subject, script = client({"bootc status": document(), "skopeo": MANIFEST, "bootc upgrade": ""})
+@pytest.mark.parametrize("check_mode", [True, False])
+@pytest.mark.parametrize("tag", ["stable", "testing"])
+def test_a_tag_that_moved_away_from_the_accepted_content_is_not_fetched(tag, check_mode):
+    subject, script = client({"bootc status": document(), "skopeo": MANIFEST})
+    with pytest.raises(BootcError, match=MANIFEST_DIGEST) as caught:
+        switch(subject, f"quay.io/acme/kiosk:{tag}", accept_digests=(NEW,), check_mode=check_mode)
+    assert (caught.value.kind, script.changes) == ("not_found", [])
+
+
+def test_a_tag_that_could_not_be_looked_up_is_judged_by_what_it_staged():
+    answers = {"skopeo": Completed(1, b"", b"no such host"), "bootc switch": ""}
+    staged = document(digest=MANIFEST_DIGEST, image="quay.io/acme/kiosk:testing")
+    subject, _script = client({**answers, "bootc status": [document(), staged]})
     with pytest.raises(BootcError) as caught:
-        switch(subject, "quay.io/acme/kiosk:stable", accept_digests=(NEW,))
+        switch(subject, accept_digests=(NEW,))
     assert caught.value.kind == "unexpected"
-    assert script.changes == ["bootc upgrade --quiet"]
 
 
 def test_accepted_digests_spare_the_device_the_registry():
-    subject, script = client({"bootc status": [document(), document(digest=NEW)], "bootc upgrade": ""})
-    outcome = switch(subject, "quay.io/acme/kiosk:stable", accept_digests=(NEW, "sha256:" + "6" * 64))
-    assert outcome.changed
-    assert not any(line.startswith("skopeo") for line in script.ran)
+    image = "quay.io/acme/kiosk@" + NEW
+    subject, script = client({"bootc status": [document(), document(digest=NEW, image=image)], "bootc switch": ""})
+    assert switch(subject, image, accept_digests=("sha256:" + "6" * 64,)).changed
+    staged = document(digest=NEW)
+    subject_there, script_there = client({"bootc status": staged})
+    assert not switch(subject_there, "quay.io/acme/kiosk:stable", accept_digests=(NEW,)).changed
+    assert not any(line.startswith("skopeo") for line in script.ran + script_there.ran)
 
 
 def test_check_mode_takes_no_lock_and_changes_nothing():
@@ -246,6 +314,126 @@ def test_a_command_that_hangs_without_result_is_a_timeout_with_states():
     assert caught.value.data["bootc"] == caught.value.data["before"]
 
 
+def test_a_change_whose_outcome_cannot_be_read_says_what_was_done():
+    answers = {"bootc status": [document(), CommandTimeout(["bootc"], 60)], "skopeo": MANIFEST, "bootc switch": ""}
+    with pytest.raises(BootcError, match="The commands were run") as caught:
+        switch(client(answers)[0])
+    result = caught.value.as_result()
+    assert result["reason"] == "busy"
+    assert result["commands"] == [["bootc", "switch", "--quiet", "quay.io/acme/kiosk:testing"]]
+    assert result["before"]["next_boot"] == "booted"
+    assert result["predicted"]["staged"]["digest"] == MANIFEST_DIGEST
+
+
+@pytest.mark.parametrize("parked", [True, False])
+def test_without_time_left_nothing_is_started(parked):
+    host = json.loads(document("composefs-sdboot-staged"))
+    host["status"]["staged"]["downloadOnly"] = parked
+    answers = {"bootc status": json.dumps(host), "skopeo": Completed(1, b"", b"no such host"), "bootc delete": ""}
+    subject, script = client(answers)
+    times = iter([0.0, *([1.0] if parked else []), 60.0])
+    subject.clock = lambda: next(times)
+    with pytest.raises(BootcError, match="not started") as caught:
+        carry_out(subject, wish_to_update(subject, park=False), 60)
+    assert caught.value.kind == "timeout"
+    assert script.changes == [" ".join(command) for command in caught.value.data["commands"]]
+    assert len(script.changes) == int(parked)
+
+
+@pytest.mark.parametrize("upgrade", ["", CommandTimeout(["bootc"], 60)])
+def test_an_upgrade_that_finds_nothing_after_what_was_parked_was_dropped_is_no_failure_unless_it_hung(upgrade):
+    parked = json.loads(document("composefs-sdboot-staged"))
+    parked["status"]["staged"]["downloadOnly"] = True
+    dropped = json.loads(json.dumps(parked))
+    dropped["status"]["staged"] = None
+    answers = {"bootc delete": "", "bootc upgrade": upgrade, "skopeo": Completed(1, b"", b"no such host")}
+    subject, script = client({**answers, "bootc status": [json.dumps(parked), json.dumps(dropped)]})
+    if upgrade:
+        with pytest.raises(BootcError, match="did not end"):
+            carry_out(subject, wish_to_update(subject, park=False), 60)
+        return
+    outcome = carry_out(subject, wish_to_update(subject, park=False), 60)
+    assert (outcome.changed, len(script.changes)) == (True, 2)
+    assert any("dropped first" in note for note in outcome.notes)
+
+
+STAGED = {"staged": True, "checksum": "9c0abe51c6e6655d81de2d044d4fb194931f058c0426c67c7285d8f5657ed64a", "serial": 0}
+
+
+@pytest.mark.parametrize(
+    ("listed", "still_staged", "dropped"),
+    [
+        (json.dumps({"deployments": [{"staged": False, "index": 0}, {**STAGED, "index": 1}]}), False, "1"),
+        (json.dumps({"deployments": [{"staged": False, "index": 0}]}), True, None),
+        (json.dumps({"deployments": [{"index": 0}]}), True, "0"),
+        (Completed(1, b"", b"error: Unknown option --json"), True, "0"),
+        (CommandMissing("ostree is not there"), True, "0"),
+        ("* default abc.0", False, None),
+        ("[]", False, None),
+    ],
+)
+def test_dropping_what_is_staged_never_drops_something_else(listed, still_staged, dropped):
+    staged, gone = document("ostree-staged"), json.loads(document("ostree-staged"))
+    gone["status"]["staged"] = None
+    seen = [staged, *([staged] if still_staged else []), json.dumps(gone)]
+    if isinstance(listed, str) and '"staged"' in listed:
+        seen = [staged, json.dumps(gone)]
+    answers = {"bootc status": seen, "ostree admin status": listed, "ostree admin undeploy": ""}
+    subject, script = client(answers)
+    booted = json.loads(staged)["status"]["booted"]["image"]["imageDigest"]
+    image = f"quay.io/acme/kiosk@{booted}"
+    undeploys = lambda: [line for line in script.changes if "undeploy" in line]  # noqa: E731
+    if dropped is None:
+        with pytest.raises(BootcError, match="not staged any more"):
+            switch(subject, image)
+        assert undeploys() == []
+    else:
+        assert switch(subject, image).commands == (("ostree", "admin", "undeploy", dropped),)
+        assert undeploys() == [f"ostree admin undeploy {dropped}"]
+
+
+@pytest.mark.parametrize(
+    ("version", "name", "watched"),
+    [
+        ("1.16.7", "composefs-rollback", True),
+        ("1.16.8", "composefs-rollback", False),
+        ("1.16.7", "ostree-booted-only", False),
+    ],
+)
+def test_only_releases_that_may_hang_after_staging_are_looked_after(version, name, watched):
+    image = "ghcr.io/acme/deck:testing"
+    answers = {"bootc --version": f"bootc {version}", "skopeo": Completed(1, b"", b"no such host"), "bootc switch": ""}
+    subject, script = client({**answers, "bootc status": [document(name), document(name, digest=NEW, image=image)]})
+    assert switch(subject, image).changed
+    assert (script.watched is not None) is watched
+
+
+def test_a_command_that_has_done_its_work_is_given_time_to_clean_up_and_then_ended():
+    image, name = "ghcr.io/acme/deck:testing", "composefs-rollback"
+    staged, busy = document(name, digest=NEW, image=image), CommandTimeout(["bootc"], 10)
+    now, answers = [0.0], []
+
+    def run(argv, timeout, *, watch=None):
+        line = " ".join(argv)
+        if watch is None:
+            answer = "bootc 1.16.7" if "--version" in line else answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return Completed(0, answer.encode())
+        answers.extend([document(name), busy, staged, document(name), staged, busy, staged, staged, staged])
+        asked = []
+        for _look in range(8):
+            now[0] += watch.seconds
+            asked.append(watch.enough())
+        assert asked == [False] * 6 + [True, True]
+        raise CommandTimeout(argv, now[0])
+
+    subject = Client(run, no_lock, clock=lambda: now[0])
+    answers.append(document(name))
+    outcome = carry_out(subject, lambda _status: (Switch(image, accept=frozenset([NEW]), digest=NEW), ""), 1800)
+    assert (outcome.changed, "stopped" in outcome.notes[-1]) == (True, True)
+
+
 def test_a_failure_after_staging_stays_a_failure():
     staged = document(digest=MANIFEST_DIGEST, image="quay.io/acme/kiosk:testing")
     subject, _script = client(
@@ -261,12 +449,101 @@ def test_a_failure_after_staging_stays_a_failure():
 
 
 def test_success_without_effect_is_unexpected():
-    subject, _script = client({"bootc status": document(), "skopeo": MANIFEST, "bootc upgrade": ""})
+    subject, _script = client({"bootc status": document(), "skopeo": MANIFEST, "bootc switch": ""})
     with pytest.raises(BootcError) as caught:
-        carry_out(subject, wish_to_update(subject, park=False), 60)
+        switch(subject)
     assert caught.value.kind == "unexpected"
     assert caught.value.data["predicted"]["next_boot"] == "staged"
     assert caught.value.data["bootc"]["next_boot"] == "booted"
+
+
+def same_verity(slot):
+    text = f"error: Switching: Target image has the same fs-verity digest as the existing {slot} deployment."
+    return Completed(1, b"", text.encode())
+
+
+DECK = "ghcr.io/acme/deck@" + MANIFEST_DIGEST
+
+
+def composefs(name="composefs-rollback", **changes):
+    host = json.loads((DATA / f"{name}.json").read_text())
+    host["status"].update(changes)
+    return json.dumps(host)
+
+
+@pytest.mark.parametrize(
+    ("name", "slot", "next_boot"),
+    [("composefs-rollback", "booted", "booted"), ("composefs-sdboot-staged", "staged", "staged")],
+)
+def test_content_that_boots_next_under_another_digest_is_no_failure(name, slot, next_boot):
+    answers = {
+        "bootc status": composefs(name),
+        "skopeo": MANIFEST,
+        "bootc switch": same_verity(f"Some({slot.title()})"),
+    }
+    subject, _script = client(answers)
+    outcome = switch(subject, DECK)
+    assert (outcome.changed, outcome.same_content, outcome.after.next_boot) == (False, slot, next_boot)
+    assert f"that of the {slot} deployment" in outcome.notes[-1]
+
+
+@pytest.mark.parametrize(
+    ("status", "slot", "remedy"),
+    [
+        (
+            composefs("composefs-sdboot-staged"),
+            "Some(Booted)",
+            r"bootc_switch with image=ghcr.io/acme/deck@sha256:\w+ to stay",
+        ),
+        (composefs(), "Some(Rollback)", "bootc_rollback to go there"),
+        (composefs(rollbackQueued=True), "Some(Rollback)", "boots next already"),
+        (composefs(rollbackQueued=True), "Some(Booted)", "to stay on it"),
+        (composefs(), "None", "bootc status"),
+    ],
+)
+def test_content_of_a_deployment_that_does_not_boot_next_is_already_deployed(status, slot, remedy):
+    subject, _script = client({"bootc status": status, "skopeo": MANIFEST, "bootc switch": same_verity(slot)})
+    with pytest.raises(BootcError, match=remedy) as caught:
+        switch(subject, DECK)
+    assert caught.value.kind == "already_deployed"
+    assert caught.value.data["bootc"]["booted"]["digest"]
+
+
+def test_a_parked_deployment_with_the_wanted_content_can_be_armed():
+    parked = json.loads(composefs("composefs-sdboot-staged"))
+    parked["status"]["staged"]["downloadOnly"] = True
+    answers = {"bootc status": json.dumps(parked), "skopeo": MANIFEST, "bootc switch": same_verity("Some(Staged)")}
+    with pytest.raises(BootcError, match="to arm it"):
+        switch(client(answers)[0], DECK)
+
+
+@pytest.mark.parametrize("upgrade", ["", same_verity("Some(Booted)")])
+@pytest.mark.parametrize("park", [True, False])
+@pytest.mark.parametrize("name", ["composefs-rollback", "ostree-booted-only"])
+def test_an_update_to_the_same_content_under_a_new_digest_is_none(name, park, upgrade):
+    subject, script = client({"bootc status": document(name), "skopeo": MANIFEST, "bootc upgrade": upgrade})
+    outcome = carry_out(subject, wish_to_update(subject, park=park), 60)
+    assert (outcome.changed, len(script.changes)) == (False, 1)
+    assert "same" in outcome.notes[-1]
+
+
+def test_an_update_to_the_content_of_the_rollback_deployment_stays_an_error():
+    answers = {"bootc status": composefs(), "skopeo": MANIFEST, "bootc upgrade": same_verity("Some(Rollback)")}
+    subject, _script = client(answers)
+    with pytest.raises(BootcError) as caught:
+        carry_out(subject, wish_to_update(subject, park=False), 60)
+    assert caught.value.kind == "already_deployed"
+
+
+def test_a_switch_by_upgrade_that_finds_nothing_is_satisfied_only_where_the_booted_deployment_must_have_it():
+    options = {"accept_digests": (MANIFEST_DIGEST,)}
+    subject, _script = client({"bootc status": document(), "skopeo": MANIFEST, "bootc upgrade": ""})
+    outcome = switch(subject, "quay.io/acme/kiosk:stable", **options)
+    assert (outcome.changed, outcome.same_content) == (False, "booted")
+    subject, _script = client({"bootc status": composefs(), "skopeo": MANIFEST, "bootc upgrade": ""})
+    with pytest.raises(BootcError) as caught:
+        switch(subject, "ghcr.io/acme/deck:stable", **options)
+    assert caught.value.kind == "already_deployed"
 
 
 def test_update_without_lookup_accepts_that_there_is_nothing_new():
@@ -295,9 +572,8 @@ def test_the_config_digest_of_a_moved_tag_does_not_become_acceptable():
     host = json.loads(document("composefs-rollback"))
     host["status"]["booted"]["image"]["imageDigest"] = "sha256:" + "c" * 64
     subject, _script = client({"bootc --version": "bootc 1.16.3", "bootc status": json.dumps(host), "skopeo": MANIFEST})
-    outcome = switch(subject, "ghcr.io/acme/deck:stable", accept_digests=(NEW,), check_mode=True)
-    assert outcome.commands == [["bootc", "upgrade", "--quiet"]]
-    assert MANIFEST_DIGEST in outcome.notes[-1]
+    with pytest.raises(BootcError, match=MANIFEST_DIGEST):
+        switch(subject, "ghcr.io/acme/deck:stable", accept_digests=(NEW,), check_mode=True)
 
 
 @pytest.mark.parametrize("writable", [True, False])
@@ -308,8 +584,7 @@ def test_a_rollback_is_remembered_before_it_is_queued_or_somebody_is_warned(tmp_
     queued["status"]["rollbackQueued"] = True
     subject, script = client({"bootc status": [document("ostree-rollback"), json.dumps(queued)], "bootc rollback": ""})
     warnings = []
-    prepare = remember_before_rollback(warnings.append)
-    outcome = carry_out(subject, wish_to_roll_back(False, False), 60, prepare=prepare)
+    outcome = carry_out(subject, wish_to_roll_back(False, False), 60, warn=warnings.append)
     assert (outcome.changed, script.changes) == (True, ["bootc rollback"])
     assert [("could not be remembered" in warning) for warning in warnings] == ([] if writable else [True])
     assert (tmp_path / "var/lib/skorionos.bootc/rollbacks.json").exists() is writable

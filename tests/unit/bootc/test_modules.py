@@ -10,6 +10,7 @@ import json
 import time
 
 import pytest
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc import flow
 from ansible_collections.skorionos.bootc.plugins.modules import (
     bootc_apply,
     bootc_rollback,
@@ -128,6 +129,18 @@ def test_switch_that_never_ends_but_has_staged_succeeds(device, run_module):
     assert "stopped" in result["notes"][-1]
 
 
+@pytest.mark.parametrize("device", ["composefs-rollback"], indirect=True)
+def test_switch_that_hangs_after_staging_is_not_waited_out(device, run_module, monkeypatch):
+    monkeypatch.setattr(flow, "WATCH_SECONDS", 0.2)
+    monkeypatch.setattr(flow, "CLEAN_UP_SECONDS", 0.5)
+    device.publish(f"{REPOSITORY}:testing", "v2")
+    device.change(switch_hangs=True, version="1.16.7")
+    begin = time.monotonic()
+    result = run_module(bootc_switch.main, image=f"{REPOSITORY}:testing", timeout=120)
+    assert (result["changed"], time.monotonic() - begin < 30) == (True, True)
+    assert "stopped" in result["notes"][-1]
+
+
 def test_switch_to_an_unknown_image(device, run_module):
     result = run_module(bootc_switch.main, image=f"{REPOSITORY}@sha256:{'1' * 64}")
     assert (result["failed"], result["reason"]) == (True, "not_found")
@@ -214,6 +227,107 @@ def test_rollback_after_the_reboot_does_not_go_forward_again(device, run_module)
     assert run_module(bootc_rollback.main, check=True, repeat=True)["changed"] is True
 
 
+def reboot(device):
+    """Boot what boots next."""
+    state = device.state
+    slots = state["document"]["status"]
+    if slots["staged"]:
+        slots["booted"], slots["rollback"], slots["staged"] = slots["staged"], slots["booted"], None
+    elif slots["rollbackQueued"]:
+        slots["booted"], slots["rollback"] = slots["rollback"], slots["booted"]
+    slots["rollbackQueued"] = False
+    state["document"]["spec"]["image"] = slots["booted"]["image"]["image"]
+    device.save(state)
+
+
+def publish_pinned(device, content):
+    """Put an image into the registry that is named by its digest; return its name."""
+    digest = device.publish(f"{REPOSITORY}@x", content)
+    state = device.state
+    state["registry"][f"{REPOSITORY}@{digest}"] = state["registry"].pop(f"{REPOSITORY}@x")
+    device.save(state)
+    return f"{REPOSITORY}@{digest}"
+
+
+def booted(device):
+    return device.state["document"]["status"]["booted"]["image"]["image"]["image"]
+
+
+def test_going_forward_on_purpose_makes_a_device_forget_that_it_came_back(device, run_module):
+    first, second, third = (publish_pinned(device, content) for content in ("a", "b", "c"))
+
+    def go(name):
+        assert run_module(bootc_switch.main, image=name)["changed"] is True
+        reboot(device)
+        assert booted(device) == name
+
+    def back(name):
+        assert run_module(bootc_rollback.main)["changed"] is True
+        reboot(device)
+        assert booted(device) == name
+        assert run_module(bootc_rollback.main)["already_rolled_back"] is True
+
+    go(first)
+    go(second)
+    back(first)
+    go(second)
+    go(third)
+    back(second)
+    go(first)  # forward to what was once the way back: second is the previous image now
+    back(second)
+
+
+@pytest.mark.parametrize("device", ["ostree-rollback", "composefs-rollback"], indirect=True)
+def test_a_device_that_fell_back_and_was_told_to_stay_does_not_go_forward(device, run_module):
+    state = device.state
+    state["document"]["status"]["rollbackQueued"] = True  # the boot loader fell back; the failed image is still first
+    device.save(state)
+    found = run_module(bootc_rollback.main)
+    assert (found["changed"], found["queued_elsewhere"], device.calls()) == (False, True, [])
+    slot = found["bootc"]["booted"]
+    name = f"{slot['image'].partition(':')[0]}@{slot['digest']}"
+    assert name in found["notes"][0]
+    assert run_module(bootc_switch.main, image=name)["bootc"]["next_boot"] == "booted"
+    again = run_module(bootc_rollback.main)
+    assert (again["changed"], again["already_rolled_back"], again["bootc"]["next_boot"]) == (False, True, "booted")
+
+
+@pytest.mark.parametrize("device", ["ostree-rollback", "composefs-rollback"], indirect=True)
+def test_a_rollback_that_was_called_off_can_be_asked_for_again(device, run_module):
+    assert run_module(bootc_rollback.main)["queued_elsewhere"] is False
+    queued = run_module(bootc_rollback.main)
+    assert (queued["changed"], queued["queued_elsewhere"]) == (False, False)
+    slot = queued["bootc"]["booted"]
+    run_module(bootc_switch.main, image=f"{slot['image'].partition(':')[0]}@{slot['digest']}")
+    asked_again = run_module(bootc_rollback.main)
+    assert (asked_again["changed"], asked_again["bootc"]["next_boot"]) == (True, "rollback")
+
+
+def test_update_does_not_undo_a_rollback(device, run_module):
+    device.publish(f"{REPOSITORY}:stable", "v2")
+    run_module(bootc_update.main)
+    reboot(device)
+    run_module(bootc_rollback.main)
+    reboot(device)
+    for state in ("staged", "downloaded"):
+        result = run_module(bootc_update.main, state=state)
+        assert (result["changed"], result["bootc"]["staged"]) == (False, None)
+        assert "taken back" in result["notes"][0]
+    assert run_module(bootc_update.main, repeat=True)["bootc"]["next_boot"] == "staged"
+    reboot(device)
+    assert run_module(bootc_rollback.main)["changed"] is True
+
+
+def test_update_after_a_rollback_takes_what_is_newer(device, run_module):
+    device.publish(f"{REPOSITORY}:stable", "v2")
+    run_module(bootc_update.main)
+    reboot(device)
+    run_module(bootc_rollback.main)
+    reboot(device)
+    digest = device.publish(f"{REPOSITORY}:stable", "v3")
+    assert run_module(bootc_update.main)["bootc"]["staged"]["digest"] == digest
+
+
 @pytest.mark.parametrize("device", ["ostree-rollback"], indirect=True)
 def test_a_memory_that_cannot_be_written_does_not_keep_a_device_on_a_bad_image(device, run_module):
     (device.root / "var").write_text("in the way")
@@ -293,3 +407,10 @@ def test_health(device, run_module):
     sick = run_module(device_health.main)
     assert (sick["healthy"], sick.get("failed"), sick["failed_units"]) == (False, None, ["a.service"])
     assert run_module(device_health.main, known_failed_units=["a.service"])["healthy"] is True
+
+
+@pytest.mark.parametrize("command", [[], [""], [None, "x"]])
+def test_a_check_without_a_command_is_a_mistake_and_no_check_that_passes(device, run_module, command):
+    result = run_module(device_health.main, commands=[["true"], command])
+    assert (result["failed"], result["reason"]) == (True, "invalid")
+    assert "Command 2 of 2" in result["msg"]

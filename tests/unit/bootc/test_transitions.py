@@ -15,8 +15,10 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.transitions
     Switch,
     Update,
     after_reboot,
+    found_nothing_new,
     mismatch,
     plan,
+    undeploy_staged,
 )
 
 from .states import REPOSITORY, TAG, digest, state
@@ -125,8 +127,7 @@ def test_switch_of_a_tracked_tag_to_given_content_is_an_upgrade(backend):
     wish = Switch(TAG, accept=frozenset([digest("n")]), digest=digest("n"))
     check(state("b", backend=backend), wish, [UPGRADE], "staged")
     check(state("b", "s", backend=backend), wish, [UPGRADE], "staged")
-    drop = [DROP["composefs"]] if backend == "composefs" else []
-    check(state("b", "s", backend=backend, parked=True), wish, [*drop, UPGRADE], "staged")
+    check(state("b", "s", backend=backend, parked=True), wish, [UPGRADE], "staged")
 
 
 @pytest.mark.parametrize("backend", BOTH)
@@ -167,6 +168,40 @@ def test_enforcing_signatures_stages_the_same_content_again_on_ostree_only():
     check(state("b", backend="composefs"), wish, [], "booted")
 
 
+def test_a_switch_without_demand_leaves_the_demand_of_the_tracked_image():
+    signed = replace(state("b").booted, signature="containerPolicy")
+    before = replace(state("b"), booted=signed, spec_image=signed.spec)
+    check(before, Switch(TAG), [], "booted")
+    transition = check(before, Switch(TAG, accept=frozenset([digest("n")]), digest=digest("n")), [UPGRADE], "staged")
+    assert transition.predicted.staged.signature == "containerPolicy"
+    other = plan(before, Switch(f"{REPOSITORY}:other"))
+    assert (commands(other), other.predicted.staged.signature) == ([f"bootc switch --quiet {REPOSITORY}:other"], None)
+
+
+def test_dropping_a_staged_switch_says_which_name_is_tracked_again():
+    other = state("b", "s", images={"staged": f"{REPOSITORY}:other"})
+    assert f"{TAG} is tracked again" in check(other, pin("b"), [DROP["ostree"]], "booted").note
+    newest = Update(accept=frozenset([digest("b")]), digest=digest("b"))
+    assert f"{TAG} is tracked again" in check(other, newest, [DROP["ostree"]], "booted").note
+    queued = state("b", "s", "r", queued=True, images={"staged": f"{REPOSITORY}:other"})
+    back = check(queued, Rollback(discard_staged=True), [DROP["ostree"]], "rollback")
+    assert f"{TAG} is tracked again" in back.note
+    assert "tracked again" not in check(state("b", "s"), pin("b"), [DROP["ostree"]], "booted").note
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_what_is_parked_does_not_survive_a_rollback_that_is_taken_back(backend):
+    transition = check(state("b", "s", "r", backend=backend, parked=True, queued=True), pin("b"), [ROLLBACK], "booted")
+    assert "The parked" in transition.note and "is dropped" in transition.note
+    assert "stays parked" not in transition.note
+    assert transition.discards == ("staged",)
+
+
+def test_a_release_that_leaves_a_stale_entry_behind_has_it_dropped_before_the_rollback_is_taken_back():
+    before = state("b", "s", "r", backend="composefs", parked=True, queued=True, version="1.15.2")
+    check(before, pin("b"), [DROP["composefs"], ROLLBACK], "booted")
+
+
 def test_switch_leaves_local_modifications_behind_and_says_so():
     before = Status("1.16.9", "ostree", booted=Slot(incompatible=True, deployment="x.0"))
     transition = plan(before, pin("n"))
@@ -184,7 +219,7 @@ def test_switch_leaves_local_modifications_behind_and_says_so():
         ("s", False, False, "s", [], "staged"),
         ("s", True, False, "s", [ARM], "staged"),
         ("s", False, False, "n", [UPGRADE], "staged"),
-        ("s", True, False, "n", ["D?", UPGRADE], "staged"),
+        ("s", True, False, "n", [UPGRADE], "staged"),
         ("s", False, False, "b", ["D"], "booted"),
         ("s", True, False, "b", [], "booted"),
         (None, False, True, "r", [], "rollback"),
@@ -192,9 +227,8 @@ def test_switch_leaves_local_modifications_behind_and_says_so():
 )
 def test_update_staged(*, backend, staged, parked, queued, newest, expected, next_boot):
     before = state("b", staged, "r", backend=backend, parked=parked, queued=queued)
-    words = [word for word in expected if word != "D?" or backend == "composefs"]
     wish = Update(accept=frozenset([digest(newest)]), digest=digest(newest))
-    check(before, wish, [DROP[backend] if word.startswith("D") else word for word in words], next_boot)
+    check(before, wish, [DROP[backend] if word == "D" else word for word in expected], next_boot)
 
 
 @pytest.mark.parametrize("backend", BOTH)
@@ -246,6 +280,25 @@ def test_a_tracked_digest_has_no_update(backend):
     assert "a digest" in transition.note
 
 
+@pytest.mark.parametrize("backend", BOTH)
+def test_what_is_parked_is_dropped_only_where_an_upgrade_may_find_it(backend):
+    drop = [DROP["composefs"]] if backend == "composefs" else []
+    parked = state("b", "s", "r", backend=backend, parked=True)
+    transition = plan(parked, Update())
+    assert commands(transition) == [*drop, UPGRADE]
+    assert ("dropped first" in transition.note) is bool(drop)
+    assert mismatch(transition, parked, parked.without_staged() if drop else parked) is None
+    unknown = plan(parked, Switch(TAG, accept=frozenset([digest("n"), digest("i")])))
+    assert commands(unknown) == [*drop, UPGRADE]
+    assert commands(plan(parked, Update(park=True))) == [PARK]
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_downloading_leaves_what_is_armed_while_the_newest_content_is_not_known(backend):
+    transition = check(state("b", "s", backend=backend), Update(park=True), [], "staged")
+    assert "not known" in transition.note
+
+
 def test_update_of_an_unknown_tag_may_turn_out_to_be_none():
     before = state("b")
     transition = plan(before, Update())
@@ -293,6 +346,62 @@ def test_rollback_does_not_go_forward_again(backend):
     assert check(before, Rollback(history=forth_and_back), [], "booted").already_rolled_back is True
 
 
+@pytest.mark.parametrize("backend", BOTH)
+@pytest.mark.parametrize(
+    ("history", "elsewhere"),
+    [
+        ((), True),
+        ((("b", "r"),), False),
+        ((("r", "b"),), True),
+        ((("b", "r"), ("r", "b")), True),
+        ((("r", "b"), ("b", "r")), False),
+        ((("x", "r"),), True),
+    ],
+)
+def test_a_queued_rollback_that_nobody_asked_for_is_told_apart(backend, history, elsewhere):
+    marks = tuple((digest(left), digest(returned_to)) for left, returned_to in history)
+    queued = state("b", None, "r", backend=backend, queued=True)
+    transition = check(queued, Rollback(history=marks), [], "rollback")
+    assert (transition.queued_elsewhere, transition.already_rolled_back) == (elsewhere, False)
+    assert (f"bootc_switch with image={REPOSITORY}@{digest('b')}" in transition.note) is elsewhere
+    behind = state("b", "s", "r", backend=backend, queued=True)
+    uncovered = check(behind, Rollback(discard_staged=True, history=marks), [DROP[backend]], "rollback")
+    assert uncovered.queued_elsewhere is elsewhere
+
+
+def test_a_rollback_of_contents_without_digest_is_not_taken_for_that_of_others():
+    queued = state("b", None, "r", queued=True)
+    nameless = replace(queued, booted=replace(queued.booted, digest=None))
+    assert check(nameless, Rollback(), [], "rollback").queued_elsewhere is False
+
+
+@pytest.mark.parametrize("backend", BOTH)
+@pytest.mark.parametrize("park", [True, False])
+@pytest.mark.parametrize("staged", [None, "n", "s"])
+def test_update_does_not_fetch_what_the_host_was_taken_back_from(backend, park, staged):
+    back = ((digest("n"), digest("b")),)
+    wish = Update(park, frozenset([digest("n"), digest("i")]), digest("n"), history=back)
+    before = state("b", staged, "r", backend=backend, parked=True)
+    transition = check(before, wish, [], "booted")
+    assert "taken back" in transition.note
+    forward = (*back, (digest("b"), digest("n")))
+    assert commands(plan(before, replace(wish, repeat=True))) == commands(plan(before, replace(wish, history=forward)))
+    assert commands(plan(state("b", None, "r", backend=backend), replace(wish, repeat=True)))
+
+
+def test_update_leaves_what_somebody_staged_again_and_says_so():
+    wish = Update(accept=frozenset([digest("s")]), digest=digest("s"), history=((digest("s"), digest("b")),))
+    assert "somebody has staged" in check(state("b", "s", "r"), wish, [], "staged").note
+
+
+def test_update_without_lookup_fetches_nothing_where_it_may_be_what_the_host_was_taken_back_from():
+    before = state("b", None, "r")
+    wish = Update(history=((digest("r"), digest("b")),))
+    assert "taken back" in check(before, wish, [], "booted").note
+    assert commands(plan(before, replace(wish, repeat=True))) == [UPGRADE]
+    assert commands(plan(before, replace(wish, history=((digest("r"), digest("x")),)))) == [UPGRADE]
+
+
 def test_rollback_needs_something_to_go_back_to():
     assert refused(state("b"), Rollback()) == "no_rollback"
     assert refused(replace(state("b"), rollback=Slot(deployment="x.0")), Rollback()) == "no_rollback"
@@ -325,6 +434,37 @@ def test_reality_that_differs(changes, said):
     before = state("b", None, "r")
     transition = plan(before, pin("n"))
     assert said in mismatch(transition, before, replace(transition.predicted, **changes))
+
+
+@pytest.mark.parametrize("wish", [pin("n"), Update(accept=frozenset([digest("n")]), digest=digest("n")), Update()])
+@pytest.mark.parametrize("deployment", ["r" * 64 + ".0", None])
+def test_a_rollback_deployment_that_vanished_is_noticed(wish, deployment):
+    before = state("b", None, "r")
+    before = replace(before, rollback=replace(before.rollback, deployment=deployment))
+    transition = plan(before, wish)
+    for after in (transition.predicted, before):
+        assert mismatch(transition, before, replace(after, rollback=None)) == "the rollback deployment is gone"
+        assert not found_nothing_new(transition, before, replace(after, rollback=None))
+    moved = replace(transition.predicted, others=(before.rollback,))
+    assert mismatch(transition, before, moved) is None
+
+
+@pytest.mark.parametrize(
+    ("listed", "command"),
+    [
+        ([{"staged": True, "checksum": "s" * 64, "serial": 0, "index": 0}], "ostree admin undeploy 0"),
+        (
+            [{"staged": False}, {"staged": True, "checksum": "s" * 64, "serial": 0, "index": 1}],
+            "ostree admin undeploy 1",
+        ),
+        ([{"staged": False}, {"staged": True, "checksum": "s" * 64, "serial": 0}], "ostree admin undeploy 1"),
+        ([{"staged": True, "checksum": "x" * 64, "serial": 0, "index": 0}], None),
+        ([{"staged": False, "checksum": "s" * 64, "serial": 0, "index": 0}], None),
+    ],
+)
+def test_what_is_dropped_is_what_was_staged(listed, command):
+    found = undeploy_staged(listed, state("b", "s").staged)
+    assert (" ".join(found) if found else None) == command
 
 
 def test_other_content_than_wanted_is_noticed():

@@ -11,13 +11,14 @@ import sys
 import time
 
 import pytest
-from ansible_collections.skorionos.bootc.plugins.module_utils._device import markers
+from ansible_collections.skorionos.bootc.plugins.module_utils._device import markers, reboot
 from ansible_collections.skorionos.bootc.plugins.module_utils._device.boot import boot_id, parse_units, soft_reboots
 from ansible_collections.skorionos.bootc.plugins.module_utils._device.command import (
     CommandMissing,
     CommandTimeout,
     CommandUnusable,
     Completed,
+    Watch,
     run_command,
 )
 from ansible_collections.skorionos.bootc.plugins.module_utils._device.reboot import RebootRefused, schedule_reboot
@@ -91,6 +92,23 @@ def test_a_limit_holds_for_the_children_too(tmp_path):
         assert time.monotonic() < deadline
 
 
+def test_a_command_that_is_watched_ends_when_there_is_enough(tmp_path):
+    looks = iter([False, False, True])
+    begin = time.monotonic()
+    with pytest.raises(CommandTimeout) as caught:
+        run_command(("sh", "-c", "echo early >&2; exec sleep 60"), 60, watch=Watch(0.1, lambda: next(looks)))
+    assert caught.value.stderr == b"early\n"
+    assert 0.3 <= caught.value.seconds <= time.monotonic() - begin < 20
+    assert next(looks, None) is None
+
+
+def test_a_command_that_is_watched_may_end_by_itself_or_run_out_of_time():
+    done = run_command(("sh", "-c", "echo a; sleep 0.3; echo b"), 60, watch=Watch(0.1, lambda: False))
+    assert done == Completed(0, b"a\nb\n", b"")
+    with pytest.raises(CommandTimeout, match=r"within 0\.3 s"):
+        run_command(("sleep", "60"), 0.3, watch=Watch(0.1, lambda: False))
+
+
 def test_rollbacks_are_remembered_newest_last(root):
     assert markers.read_rollbacks() == ()
     first, second = markers.RollbackMark("b", "a", "t1"), markers.RollbackMark("c", "a", "t2")
@@ -100,6 +118,18 @@ def test_rollbacks_are_remembered_newest_last(root):
     entries = json.loads((root / "var/lib/skorionos.bootc/rollbacks.json").read_text())
     assert entries[-1] == {"from": "c", "to": "a", "at": "t2"}
     assert [path.name for path in (root / "var/lib/skorionos.bootc").iterdir()] == ["rollbacks.json"]
+
+
+def test_what_is_remembered_about_two_digests_can_be_forgotten(root):
+    marks = [markers.RollbackMark(*pair, at) for pair, at in ((("b", "a"), "1"), (("c", "a"), "2"), (("a", "b"), "3"))]
+    markers.forget_rollbacks("a", "b")
+    assert not (root / "var").exists()
+    for mark in marks:
+        markers.remember_rollback(mark)
+    markers.forget_rollbacks("b", "a", only_last=True)
+    assert markers.read_rollbacks() == (marks[0], marks[1])
+    markers.forget_rollbacks("a", "b")
+    assert markers.read_rollbacks() == (marks[1],)
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", '[{"from": 1}]', "[1]"])
@@ -153,7 +183,8 @@ def test_a_reboot_comes_a_moment_later(root, monkeypatch):
     programs, asked = root / "bin", root / "asked"
     programs.mkdir()
     (programs / "systemctl").write_text(
-        f"#!{sys.executable}\nimport sys\nopen({str(asked)!r}, 'w').write(sys.argv[1])\n"
+        f"#!{sys.executable}\nimport os, sys\n"
+        f"open({str(asked)!r}, 'w').write(sys.argv[1] + os.environ['SYSTEMCTL_SKIP_AUTO_SOFT_REBOOT'])\n"
     )
     (programs / "systemctl").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
@@ -162,4 +193,20 @@ def test_a_reboot_comes_a_moment_later(root, monkeypatch):
     deadline = time.monotonic() + 10
     while not (asked.exists() and asked.read_text()) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert asked.read_text() == "reboot"
+    assert asked.read_text() == "reboot1"
+
+
+def test_a_reboot_by_timer_restarts_the_kernel_even_where_a_soft_reboot_is_prepared(monkeypatch, tmp_path):
+    monkeypatch.delenv("BOOTC_DEVICE_ROOT", raising=False)
+    monkeypatch.setattr(reboot, "device_path", lambda _path: tmp_path)
+    monkeypatch.setattr("shutil.which", lambda _name: "/nonexistent/systemctl")
+    asked = []
+
+    def run(argv, timeout):
+        asked.append(argv)
+        return Completed(0)
+
+    schedule_reboot(run)
+    assert asked[0][0] == "systemd-run"
+    assert asked[0][-2:] == ("systemctl", "reboot")
+    assert "--setenv=SYSTEMCTL_SKIP_AUTO_SOFT_REBOOT=1" in asked[0]

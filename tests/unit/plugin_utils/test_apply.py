@@ -9,9 +9,11 @@ import pytest
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._apply import (
     APPLIED,
     CAME_BACK_ON_PREVIOUS,
+    NOT_REBOOTED,
     NOTHING_TO_APPLY,
     SILENT,
     UNEXPECTED_DIGEST,
+    UNVERIFIED,
     Observation,
     run_apply,
     wait_for_boot,
@@ -20,12 +22,13 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._apply import (
 OLD, NEW, OTHER = "sha256:old", "sha256:new", "sha256:other"
 
 
-def status(digest):
-    return {"booted": {"digest": digest}}
+def status(digest, deployment=None, rollback=None):
+    behind = {"rollback": {"digest": rollback, "deployment": None}} if rollback else {}
+    return {"booted": {"digest": digest, "deployment": deployment}, **behind}
 
 
-def seen(boot, digest=None, soft=None):
-    return Observation(boot, soft, status(digest) if digest else None)
+def seen(boot, digest=None, soft=None, **more):
+    return Observation(boot, soft, status(digest, **more) if digest else None)
 
 
 class Time:
@@ -66,11 +69,13 @@ def wait(answers, expect=(NEW,), timeout=100.0, **more):
         ([None, seen("boot-2", OLD)], CAME_BACK_ON_PREVIOUS),
         ([None, seen("boot-2", OTHER)], UNEXPECTED_DIGEST),
         ([None], SILENT),
-        ([seen("boot-1", OLD)], CAME_BACK_ON_PREVIOUS),
-        ([seen("boot-1", NEW)], CAME_BACK_ON_PREVIOUS),
+        ([seen("boot-1", OLD)], NOT_REBOOTED),
+        ([seen("boot-1", NEW)], NOT_REBOOTED),
+        ([seen("boot-1", OLD), None], SILENT),
         ([None, seen("boot-2"), seen("boot-2"), seen("boot-2", NEW)], APPLIED),
         ([None, seen("boot-2"), None, seen("boot-2", NEW)], APPLIED),
-        ([None, seen("boot-2")], UNEXPECTED_DIGEST),
+        ([None, seen("boot-2")], UNVERIFIED),
+        ([None, seen("boot-2"), None], UNVERIFIED),
         ([seen(None)], SILENT),
         ([seen(None, OLD), None, seen("boot-2", NEW)], APPLIED),
     ],
@@ -98,7 +103,30 @@ def test_soft_reboots_keep_the_boot_id():
 
 
 def test_a_reset_count_is_no_soft_reboot():
-    assert wait([seen("boot-1", OLD, soft=0)], soft_reboots_before=2)[0].verdict == CAME_BACK_ON_PREVIOUS
+    assert wait([seen("boot-1", OLD, soft=0)], soft_reboots_before=2)[0].verdict == NOT_REBOOTED
+
+
+@pytest.mark.parametrize(
+    ("digest", "deployment", "expect", "expected"),
+    [
+        (NEW, "old.0", NEW, CAME_BACK_ON_PREVIOUS),
+        (OLD, "old.0", OLD, CAME_BACK_ON_PREVIOUS),
+        (OLD, "new.0", OLD, APPLIED),
+        (OTHER, "new.0", NEW, APPLIED),
+        (NEW, "other.0", NEW, APPLIED),
+        (OTHER, "other.0", NEW, UNEXPECTED_DIGEST),
+        (OLD, "other.0", NEW, CAME_BACK_ON_PREVIOUS),
+        (NEW, None, NEW, APPLIED),
+        (OLD, None, NEW, CAME_BACK_ON_PREVIOUS),
+    ],
+)
+def test_the_deployment_is_surer_than_the_digest(digest, deployment, expect, expected):
+    identities = {"expected_deployment": "new.0", "previous_deployment": "old.0"}
+    assert wait([seen("boot-2", digest, deployment=deployment)], expect=(expect,), **identities)[0].verdict == expected
+
+
+def test_a_deployment_that_is_not_known_is_no_proof():
+    assert wait([seen("boot-2", OTHER)], expect=(NEW,))[0].verdict == UNEXPECTED_DIGEST
 
 
 def test_the_interval_grows_to_its_limit():
@@ -119,14 +147,27 @@ def test_a_state_that_cannot_be_read_yet_gets_its_grace_beyond_the_timeout():
     assert time.seconds > 20
 
 
+def test_a_state_that_cannot_be_read_is_waited_for_until_the_timeout():
+    verdict, time = wait([seen("boot-2")] * 15 + [seen("boot-2", NEW)], timeout=200, grace=10)
+    assert verdict.verdict == APPLIED
+    assert time.seconds > 100
+
+
 def test_the_grace_counts_from_the_first_contact_and_ends():
     verdict, time = wait([None] * 4 + [seen("boot-2")], timeout=20, grace=12)
-    assert verdict.verdict == UNEXPECTED_DIGEST
+    assert (verdict.verdict, verdict.boot_id) == (UNVERIFIED, "boot-2")
     first_contact = sum(time.sleeps[:5])
     assert first_contact + 12 <= time.seconds < first_contact + 12 + 10
 
 
-OPTIONS = {"reboot_timeout": 60, "poll_interval": 2.0, "came_back_grace": 10, "fail_on": True}
+OPTIONS = {
+    "timeout": 120,
+    "reboot_timeout": 60,
+    "connect_timeout": 5,
+    "poll_interval": 2.0,
+    "came_back_grace": 10,
+    "fail_on": True,
+}
 
 
 def asked(**changes):
@@ -154,6 +195,7 @@ class Calls:
 
     def execute(self, name, arguments):
         assert name == "skorionos.bootc.bootc_apply"
+        assert self.first is not AssertionError, "asked"
         return self.first
 
     def probe(self, name, arguments):
@@ -162,9 +204,10 @@ class Calls:
         return self.probes.pop(0) if len(self.probes) > 1 else self.probes[0]
 
 
-def apply(calls, check_mode=False, **options):
+def apply(calls, check_mode=False, on_controller=False, **options):
     time = Time()
-    return run_apply(calls, {**OPTIONS, **options}, check_mode=check_mode, sleep=time.sleep, now=time.now)
+    given = {**OPTIONS, **options}
+    return run_apply(calls, given, check_mode=check_mode, on_controller=on_controller, sleep=time.sleep, now=time.now)
 
 
 def test_applied():
@@ -191,15 +234,69 @@ def test_applied():
         (answer("boot-2", OLD), CAME_BACK_ON_PREVIOUS, "unexpected"),
         (answer("boot-2", OTHER), UNEXPECTED_DIGEST, "unexpected"),
         (None, SILENT, "timeout"),
-        ({"failed": True, "boot_id": "boot-2", "msg": "no"}, UNEXPECTED_DIGEST, "unexpected"),
+        (answer("boot-1", OLD), NOT_REBOOTED, "timeout"),
+        ({"failed": True, "boot_id": "boot-2", "msg": "no"}, UNVERIFIED, "timeout"),
     ],
 )
 def test_bad_verdicts_are_failures_or_data(probe, verdict, reason):
     failed = apply(Calls(asked(), probe))
     assert (failed["verdict"], failed["failed"], failed["reason"]) == (verdict, True, reason)
-    assert "bootc_rollback" in failed["msg"]
+    assert failed["msg"].startswith(f"{failed['detail']}. ")
+    assert "bootc_rollback" not in failed["msg"]
     data = apply(Calls(asked(), probe), fail_on=False)
     assert (data["verdict"], "failed" in data) == (verdict, False)
+
+
+@pytest.mark.parametrize(
+    ("rollback", "advice"),
+    [(NEW, f"bootc_switch make {OLD} boot next"), (OTHER, "journalctl -b -1"), (None, "journalctl")],
+)
+def test_after_a_fallback_the_advice_is_to_stay_and_otherwise_to_look_at_the_shutdown(rollback, advice):
+    back = {**answer("boot-2", OLD), "bootc": status(OLD, rollback=rollback)}
+    assert advice in apply(Calls(asked(), back))["msg"]
+
+
+def test_content_that_would_not_boot_next_is_to_be_staged_first():
+    failed = apply(Calls(asked(verdict=UNEXPECTED_DIGEST, changed=False)))
+    assert (failed["reason"], failed["boot_seconds"]) == ("unexpected", None)
+    assert "first, with skorionos.bootc.bootc_switch" in failed["msg"]
+
+
+def test_what_the_device_said_before_identifies_the_deployments():
+    before = {"bootc": status(OLD, "old.0"), "predicted": status(NEW, "new.0")}
+    back = {**answer("boot-2", OTHER), "bootc": status(OTHER, "new.0")}
+    assert apply(Calls(asked(**before), back))["verdict"] == APPLIED
+    same = {**answer("boot-2", NEW), "bootc": status(NEW, "old.0")}
+    assert apply(Calls(asked(**before), same))["verdict"] == CAME_BACK_ON_PREVIOUS
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"poll_interval": 0.0},
+        {"poll_interval": float("nan")},
+        {"poll_interval": float("inf")},
+        {"reboot_timeout": 0},
+        {"connect_timeout": -1},
+        {"timeout": 0},
+        {"came_back_grace": -1},
+    ],
+)
+def test_an_option_that_cannot_be_meant_is_found_before_the_reboot(option):
+    result = apply(Calls(AssertionError), **option)
+    assert (result["failed"], result["changed"], result["reason"]) == (True, False, "invalid")
+    assert next(iter(option)) in result["msg"]
+
+
+def test_the_controller_is_never_rebooted_but_may_predict():
+    result = apply(Calls(AssertionError), on_controller=True)
+    assert (result["failed"], result["reason"]) == (True, "invalid")
+    assert "reboot the controller" in result["msg"]
+    assert apply(Calls(asked()), check_mode=True, on_controller=True)["verdict"] == APPLIED
+
+
+def test_a_module_that_crashed_has_a_reason():
+    assert apply(Calls({"failed": True, "msg": "MODULE FAILURE"}))["reason"] == "unexpected"
 
 
 def test_nothing_to_apply_waits_for_nothing():
