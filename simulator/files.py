@@ -192,6 +192,7 @@ def arrange_boot(device: Device, state: State) -> None:
     """What a boot does to the file system before anything runs: /run starts empty, the fixed directories exist."""
     import shutil
 
+    drop_drafts(device)
     if state.in_place:
         return
     root = device.root(state)
@@ -202,6 +203,12 @@ def arrange_boot(device: Device, state: State) -> None:
     if not policy.exists():
         policy.parent.mkdir(parents=True, exist_ok=True)
         policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}\n', encoding="utf-8")
+
+
+def drop_drafts(device: Device) -> None:
+    """Remove what pulls that were killed had fetched of a layer."""
+    for draft in device.blobs.glob(".*.part"):
+        draft.unlink(missing_ok=True)
 
 
 def arrange_programs(device: Device, state: State) -> None:

@@ -156,8 +156,12 @@ class Device:
             if left <= 0:
                 return
             time.sleep(min(left, 0.1 if seconds < 10 else 0.5))
-            if self.load().boot.id != state.boot.id:
-                raise Rebooted
+            self.check_boot(state)
+
+    def check_boot(self, state: State) -> None:
+        """Raise Rebooted when the boot ``state`` is in has ended: processes of it are dead, whatever they do here."""
+        if self.load().boot.id != state.boot.id:
+            raise Rebooted
 
     @contextmanager
     def sysroot_lock(self, state: State) -> Iterator[State]:

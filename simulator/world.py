@@ -37,21 +37,10 @@ class DeviceWorld:
         raw, _unused = registry.manifest(digest)
         try:
             manifest: dict[str, Any] = json.loads(raw)
-            config_digest = manifest["config"]["digest"]
-            config: dict[str, Any] = json.loads(registry.blob(config_digest))
-        except (ValueError, KeyError) as broken:
-            raise PullError(f"reading manifest {digest}: unexpected content: {broken}") from broken
-        return Image(
-            ref=ref,
-            digest=digest,
-            config_digest=config_digest,
-            architecture=config.get("architecture", ""),
-            created=config.get("created"),
-            labels=config.get("config", {}).get("Labels") or {},
-            annotations=manifest.get("annotations") or {},
-            diff_ids=tuple(config.get("rootfs", {}).get("diff_ids", ())),
-            layers=tuple(Layer(entry["digest"], entry["size"], entry["mediaType"]) for entry in manifest["layers"]),
-        )
+            config: dict[str, Any] = json.loads(registry.blob(manifest["config"]["digest"]))
+            return _image(ref, digest, manifest, config)
+        except (ValueError, KeyError, TypeError, AttributeError) as broken:
+            raise PullError(f"reading manifest {digest}: unexpected content: {broken!r}") from broken
 
     def pull(self, image: Image, have: Mapping[str, int]) -> Pulled:
         """Fetch what is missing; layers the registry knows only the size of are counted as if they came."""
@@ -108,6 +97,21 @@ class DeviceWorld:
         return self.device.blobs / layer.digest.partition(":")[2]
 
 
+def _image(ref: ImageRef, digest: str, manifest: dict[str, Any], config: dict[str, Any]) -> Image:
+    """What manifest and configuration say; whatever else they are than objects of OCI ends in an error of Python's."""
+    return Image(
+        ref=ref,
+        digest=digest,
+        config_digest=manifest["config"]["digest"],
+        architecture=config.get("architecture", ""),
+        created=config.get("created"),
+        labels=(config.get("config") or {}).get("Labels") or {},
+        annotations=manifest.get("annotations") or {},
+        diff_ids=tuple((config.get("rootfs") or {}).get("diff_ids") or ()),
+        layers=tuple(Layer(entry["digest"], entry["size"], entry["mediaType"]) for entry in manifest["layers"]),
+    )
+
+
 def _refuse_zstd(image: Image) -> None:
     for layer in image.layers:
         if "zstd" in layer.media_type:
@@ -122,12 +126,12 @@ def _manifest_digest(registry: Registry, architecture: str) -> str:
     raw, declared = registry.manifest()
     try:
         document: dict[str, Any] = json.loads(raw)
-    except ValueError as broken:
-        raise PullError(f"reading manifest {registry.place.target}: not JSON: {broken}") from broken
-    if document.get("mediaType", declared) not in INDEX_TYPES and "manifests" not in document:
-        return digest_of(raw)
-    for entry in document["manifests"]:
-        platform = entry.get("platform", {})
-        if platform.get("architecture") == architecture and platform.get("os", "linux") == "linux":
-            return str(entry["digest"])
+        if document.get("mediaType", declared) not in INDEX_TYPES and "manifests" not in document:
+            return digest_of(raw)
+        for entry in document["manifests"]:
+            platform = entry.get("platform") or {}
+            if platform.get("architecture") == architecture and platform.get("os", "linux") == "linux":
+                return str(entry["digest"])
+    except (ValueError, KeyError, TypeError, AttributeError) as broken:
+        raise PullError(f"reading manifest {registry.place.target}: unexpected content: {broken!r}") from broken
     raise PullError(f'no image found in image index for architecture {architecture}, variant "", OS linux')

@@ -130,6 +130,7 @@ def _run_parsed(device: Device, state: State, parsed: Parsed) -> int:
         try:
             outcome = _perform(device, fresh, parsed)
         except BootcError as failed:
+            device.check_boot(fresh)
             return _failed(failed)
         after = device.commit(fresh, outcome.state)
         if after.layers != fresh.layers:
