@@ -64,17 +64,12 @@ class DeviceWorld:
         target = self.device.trees / deployment
         draft = self.device.trees / f".{deployment[:64]}.new"
         shutil.rmtree(draft, ignore_errors=True)
-        same = [entry for entry in self.state.everything if entry.image.digest == image.digest]
-        if same and (self.device.trees / same[0].id).is_dir():
-            # Deployed already: its layers may be gone from the store, which keeps those of stored images only.
-            shutil.copytree(self.device.trees / same[0].id, draft, symlinks=True)
-        else:
-            draft.mkdir(parents=True)
-            try:
-                write(merged(blob for blob in blobs if blob.is_file()), draft)
-            except BadLayer as bad:
-                shutil.rmtree(draft, ignore_errors=True)
-                raise PullError(str(bad)) from bad
+        draft.mkdir(parents=True)
+        try:
+            write(merged(blob for blob in blobs if blob.is_file()), draft)
+        except BadLayer as bad:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise PullError(str(bad)) from bad
         shutil.rmtree(target, ignore_errors=True)
         draft.replace(target)
 

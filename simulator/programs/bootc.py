@@ -41,7 +41,6 @@ def perform(state: State, parsed: Parsed, world: World) -> Outcome:
             apply=parsed.on("apply"),
             download_only=parsed.on("download-only"),
             from_downloaded=parsed.on("from-downloaded"),
-            quiet=parsed.on("quiet"),
             tag=parsed.flags.get("tag"),
         )
         return composefs.upgrade(state, upgrade, world) if state.composefs else ostree.upgrade(state, upgrade, world)
@@ -54,7 +53,6 @@ def perform(state: State, parsed: Parsed, world: World) -> Outcome:
             enforce_sigpolicy=parsed.on("enforce-container-sigpolicy"),
             retain=parsed.on("retain"),
             apply=parsed.on("apply"),
-            quiet=parsed.on("quiet"),
         )
         return composefs.switch(state, switch, world) if state.composefs else ostree.switch(state, switch, world)
     if parsed.verb == "rollback":

@@ -57,6 +57,7 @@ class Parsed:
 
 
 SOFT_REBOOT = Flag("soft-reboot", takes="SOFT_REBOOT", values=("required", "auto"), since="soft-reboot")
+# Hides progress bars, which are drawn on terminals only and never here: what else is printed does not change.
 QUIET = Flag("quiet")
 
 VERBS: tuple[Verb, ...] = (
@@ -164,6 +165,8 @@ def _parse_verb(verb: Verb, arguments: list[str], version: str) -> Parsed:
             flag = flags.get(name) if word.startswith("--") else short.get(word[1:])
             if flag is None:
                 raise UsageError(_hinted(f"error: unexpected argument '{word}' found", usage))
+            if flag.name in parsed.flags:
+                raise UsageError(_hinted(f"error: the argument '{_shown(flag)}' cannot be used multiple times", usage))
             parsed.flags[flag.name] = _flag_value(flag, given if has_value else None, pending, usage, version)
         elif verb.positional is not None and parsed.positional is None:
             parsed.positional = word

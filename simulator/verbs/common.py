@@ -62,7 +62,6 @@ class UpgradeOptions:
     apply: bool = False
     download_only: bool = False
     from_downloaded: bool = False
-    quiet: bool = False
     tag: str | None = None
 
 
@@ -75,7 +74,6 @@ class SwitchOptions:
     enforce_sigpolicy: bool = False
     retain: bool = False
     apply: bool = False
-    quiet: bool = False
 
     @property
     def ref(self) -> ImageRef:
@@ -182,10 +180,8 @@ def unpack(world: World, entry: Deployment, *context: str) -> None:
         raise BootcError(*context, str(failed)) from failed
 
 
-def spinner(state: State, outcome: Outcome, task: str, *, quiet: bool) -> None:
+def spinner(state: State, outcome: Outcome, task: str) -> None:
     """What a finished spinner task leaves when nobody watches: a line on stderr (on stdout in old versions)."""
-    if quiet:
-        return
     stream = outcome.err if has(state.bootc_version, "spinner on stderr") else outcome.out
     stream.append(f"{task}...done (0 seconds)")
 

@@ -276,7 +276,7 @@ def test_errors_are_one_line_on_stderr(kde, registry):
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith(
-        "error: Switching: Preparing import: Fetching manifest: failed to invoke method OpenImage"
+        "error: Switching: Switching (ostree): Preparing import: Fetching manifest: failed to invoke method OpenImage"
     )
     assert done.stderr.endswith("manifest unknown\n")
     assert kde.run("bootc", "upgrade", "--nope").returncode == 2
