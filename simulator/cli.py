@@ -82,6 +82,9 @@ def _parser() -> argparse.ArgumentParser:
 def _create(parsed: argparse.Namespace) -> int:
     device = Device(parsed.directory)
     versions.parse(parsed.bootc_version)
+    if parsed.backend == "composefs" and not versions.has(parsed.bootc_version, "composefs"):
+        first = versions.FIRST["composefs"]
+        raise ValueError(f"composefs came with bootc {first}; take a later --bootc-version, or --backend ostree")
     if device.state_file.exists() and not parsed.force:
         raise ValueError(f"there is a device in {device.directory} already; replace it with --force")
     if parsed.image is None and not parsed.no_bootc:
@@ -157,7 +160,7 @@ def _booted_into(device: Device, state: State, name: str, digest: str | None) ->
         deployments=(entry,),
         booted_id=entry.id,
         stored={} if composefs else {ref.image: image},
-        contents=(image.verity,) if composefs else (),
+        contents=(image.config_digest,) if composefs else (),
         layers={layer.digest: layer.size for layer in image.layers},
     )
 

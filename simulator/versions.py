@@ -49,6 +49,7 @@ FIRST: dict[str, str] = {
     "composefs manifest digest": "1.16.4",
     "composefs etc conflict check": "1.16.4",
     "readOnly": "1.16.7",
+    "uki rollbackQueued": "1.16.10",
 }
 
 

@@ -78,8 +78,11 @@ class DeviceWorld:
         path = self.root / "etc/containers/policy.json"
         if not path.is_file():
             return None
-        default = json.loads(path.read_text(encoding="utf-8")).get("default", [])
-        return default[0]["type"] if len(default) == 1 else None
+        try:
+            default = json.loads(path.read_text(encoding="utf-8")).get("default", [])
+            return str(default[0]["type"]) if len(default) == 1 else None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as broken:
+            raise PullError(f"invalid policy in {str(path)!r}: {broken!r}") from broken
 
     def drop_blobs(self, state: State) -> None:
         """Remove the files of layers the device no longer has."""

@@ -98,7 +98,7 @@ def device(
         deployments=entries,
         booted_id=entries[0].id,
         stored={} if composefs else {ref: entries[0].image},
-        contents=tuple(entry.checksum for entry in entries) if composefs else (),
+        contents=tuple(entry.image.config_digest for entry in entries) if composefs else (),
         layers={layer.digest: layer.size for entry in entries for layer in entry.image.layers},
     )
 

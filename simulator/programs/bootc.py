@@ -35,35 +35,52 @@ def perform(state: State, parsed: Parsed, world: World) -> Outcome:
         raise BootcError("Initializing storage", "System not booted via bootc")
     if parsed.on("soft-reboot"):
         raise BootcError("soft reboots are not simulated; leave out --soft-reboot")
+    outcome = Outcome(state)
+    try:
+        _verb(outcome, parsed, world)
+    except BootcError as failed:
+        failed.so_far = outcome
+        raise
+    return outcome
+
+
+def _verb(outcome: Outcome, parsed: Parsed, world: World) -> None:
+    backend = composefs if outcome.state.composefs else ostree
     if parsed.verb == "upgrade":
-        upgrade = UpgradeOptions(
-            check=parsed.on("check"),
-            apply=parsed.on("apply"),
-            download_only=parsed.on("download-only"),
-            from_downloaded=parsed.on("from-downloaded"),
-            tag=parsed.flags.get("tag"),
-        )
-        return composefs.upgrade(state, upgrade, world) if state.composefs else ostree.upgrade(state, upgrade, world)
-    if parsed.verb == "switch":
+        backend.upgrade(outcome, _upgrade_options(parsed), world)
+    elif parsed.verb == "switch":
+        backend.switch(outcome, _switch_options(parsed), world)
+    elif parsed.verb == "rollback":
+        backend.rollback(outcome, apply=parsed.on("apply"))
+    elif parsed.verb == "usr-overlay":
+        _usr_overlay(outcome, read_only=parsed.on("read-only"))
+    elif not outcome.state.composefs:
+        raise BootcError("DeleteDeployment is only supported for composefs backend")
+    else:
         assert parsed.positional is not None
-        transport = parsed.flags.get("transport", "registry")
-        switch = SwitchOptions(
-            target=parsed.positional,
-            transport="registry" if transport == "docker://" else transport,
-            enforce_sigpolicy=parsed.on("enforce-container-sigpolicy"),
-            retain=parsed.on("retain"),
-            apply=parsed.on("apply"),
-        )
-        return composefs.switch(state, switch, world) if state.composefs else ostree.switch(state, switch, world)
-    if parsed.verb == "rollback":
-        apply = parsed.on("apply")
-        return composefs.rollback(state, apply=apply) if state.composefs else ostree.rollback(state, apply=apply)
-    if parsed.verb == "usr-overlay":
-        return _usr_overlay(state, read_only=parsed.on("read-only"))
+        composefs.delete_deployment(outcome, parsed.positional)
+
+
+def _upgrade_options(parsed: Parsed) -> UpgradeOptions:
+    return UpgradeOptions(
+        check=parsed.on("check"),
+        apply=parsed.on("apply"),
+        download_only=parsed.on("download-only"),
+        from_downloaded=parsed.on("from-downloaded"),
+        tag=parsed.flags.get("tag"),
+    )
+
+
+def _switch_options(parsed: Parsed) -> SwitchOptions:
     assert parsed.positional is not None
-    if not state.composefs:
-        raise BootcError("delete-deployment is only supported for composefs backend")
-    return composefs.delete_deployment(state, parsed.positional)
+    transport = parsed.flags.get("transport", "registry")
+    return SwitchOptions(
+        target=parsed.positional,
+        transport="registry" if transport == "docker://" else transport,
+        enforce_sigpolicy=parsed.on("enforce-container-sigpolicy"),
+        retain=parsed.on("retain"),
+        apply=parsed.on("apply"),
+    )
 
 
 def show_status(state: State, parsed: Parsed, *, tty: bool) -> Outcome:
@@ -84,17 +101,20 @@ def show_status(state: State, parsed: Parsed, *, tty: bool) -> Outcome:
     return Outcome(state, document=text)
 
 
-def _usr_overlay(state: State, *, read_only: bool) -> Outcome:
+def _usr_overlay(outcome: Outcome, *, read_only: bool) -> None:
+    state = outcome.state
     discarded = "All changes there will be discarded on reboot."
     if state.usr_overlay is not None:
         if not state.composefs:
             raise BootcError("Deployment is already in unlocked state: development")
-        return Outcome(state, out=["An overlayfs is already mounted on /usr"])
-    after = replace(state, usr_overlay="readOnly" if read_only else "readWrite")
+        outcome.out.append("An overlayfs is already mounted on /usr")
+        return
+    outcome.state = replace(state, usr_overlay="readOnly" if read_only else "readWrite")
     if state.composefs:
         kind = "read-only" if read_only else "read/write"
-        return Outcome(after, out=[f"A {kind} overlayfs is now mounted on /usr", discarded])
-    return Outcome(after, out=["Development mode enabled.  A writable overlayfs is now mounted on /usr.", discarded])
+        outcome.out += [f"A {kind} overlayfs is now mounted on /usr", discarded]
+    else:
+        outcome.out += ["Development mode enabled.  A writable overlayfs is now mounted on /usr.", discarded]
 
 
 def run(device: Device, arguments: list[str]) -> int:
@@ -129,14 +149,22 @@ def _run_parsed(device: Device, state: State, parsed: Parsed) -> int:
             outcome = _perform(device, fresh, parsed)
         except BootcError as failed:
             device.check_boot(fresh)
+            if failed.so_far is not None:
+                _keep(device, fresh, failed.so_far)
             return _failed(failed)
-        after = device.commit(fresh, outcome.state)
-        if after.layers != fresh.layers:
-            _world(device, after).drop_blobs(after)
-        _print(outcome)
+        after = _keep(device, fresh, outcome)
         if outcome.reboot:
             return _reboot_and_park(device, after)
     return outcome.code
+
+
+def _keep(device: Device, before: State, outcome: Outcome) -> State:
+    """Write and print what a command did, be it all or what it did before it failed."""
+    after = device.commit(before, outcome.state)
+    if after.layers != before.layers:
+        _world(device, after).drop_blobs(after)
+    _print(outcome)
+    return after
 
 
 def _failed(failed: BootcError) -> int:

@@ -15,7 +15,12 @@ from simulator.versions import has
 
 
 class BootcError(Exception):
-    """A runtime error of bootc: the chain of contexts and cause as it prints them after ``error: ``."""
+    """A runtime error of bootc: the chain of contexts and cause as it prints them after ``error: ``.
+
+    ``so_far`` is what the command had printed and changed when it failed.
+    """
+
+    so_far: Outcome | None = None
 
     def __init__(self, *chain: str, notes: tuple[str, ...] = ()) -> None:
         super().__init__(": ".join(chain))
@@ -39,7 +44,7 @@ class World(Protocol):
         """Put the files of ``image`` that matter here where deployment ``deployment`` has them; raises PullError."""
 
     def default_policy(self) -> str | None:
-        """The type of the default entry of the device's policy.json; None when there is no such file."""
+        """The type of the only default entry of the device's policy.json, if it is the only one; raises PullError."""
 
 
 @dataclass
@@ -142,6 +147,14 @@ def check_registry(state: State, ref: ImageRef) -> None:
     )
 
 
+def default_policy(world: World, *context: str) -> str | None:
+    """The type of the only default requirement on images; None when there is another number of them."""
+    try:
+        return world.default_policy()
+    except PullError as failed:
+        raise BootcError(*context, str(failed)) from failed
+
+
 def missing_layers(image: Image, have: Mapping[str, int]) -> tuple[Layer, ...]:
     """Layers of ``image`` the device does not have, each once."""
     wanted = {layer.digest: layer for layer in image.layers if layer.digest not in have}
@@ -158,7 +171,7 @@ def check_space(state: State, image: Image, required: int, *context: str) -> Non
         raise BootcError(*context, "No space left on device (os error 28)")
     raise BootcError(
         *context,
-        fault.text.format(image=image.ref, available=size_text(0), required=size_text(required)),
+        fault.text.format(image=image.ref.image, available=size_text(0), required=size_text(required)),
     )
 
 
@@ -186,17 +199,22 @@ def spinner(state: State, outcome: Outcome, task: str) -> None:
     stream.append(f"{task}...done (0 seconds)")
 
 
-def swap_default(state: State) -> tuple[State, list[str]]:
-    """Make the rollback deployment the default entry, or the booted one when it is not; what bootc says about it."""
+def told_queued(state: State) -> bool:
+    """``rollbackQueued`` as bootc tells it: with UKIs it was inverted for a long time."""
+    if state.uki and state.booted is not None and not has(state.bootc_version, "uki rollbackQueued"):
+        return not state.rollback_queued
+    return state.rollback_queued
+
+
+def swap_default(outcome: Outcome, *context: str) -> None:
+    """Make the rollback deployment the default entry, or the booted one when it is not; say what bootc says of it."""
+    state = outcome.state
     booted, rollback = state.booted, state.rollback
-    assert booted is not None
-    assert rollback is not None
-    reverting = state.rollback_queued
-    first = booted if reverting else rollback
+    reverting = told_queued(state)
+    outcome.out += ["notice: Reverting queued rollback state"] if reverting else []
+    if booted is None or rollback is None:
+        raise BootcError(*context, "No rollback available")
+    first = booted if state.rollback_queued else rollback
     order = (first, *(entry for entry in state.deployments if entry.id != first.id))
-    lines = (
-        ["notice: Reverting queued rollback state", "Next boot: current deployment"]
-        if reverting
-        else ["Next boot: rollback deployment"]
-    )
-    return replace(state, deployments=order), lines
+    outcome.state = replace(state, deployments=order)
+    outcome.out.append(f"Next boot: {'current' if reverting else 'rollback'} deployment")

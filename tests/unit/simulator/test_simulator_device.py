@@ -48,6 +48,15 @@ def test_create_refuses_to_overwrite(kde, registry):
     assert kde.status()["booted"]["image"]["version"] == "1.1.0"
 
 
+def test_create_refuses_composefs_of_a_bootc_without_it(registry, tmp_path):
+    device = LiveDevice(tmp_path / "d")
+    create = ("create", "--image", image(registry, "v1.0.0"), "--backend", "composefs", "--bootc-version")
+    done = device.run(*create, "1.8.0")
+    assert (done.returncode, device.directory.exists()) == (1, False)
+    assert "composefs came with bootc 1.9.0" in done.stderr
+    assert device.run(*create, "1.9.0").returncode == 0
+
+
 def test_how_to_reach_registries_is_there_before_the_device(registry, tmp_path):
     device = LiveDevice(tmp_path / "d")
     conf = device.file("etc/containers/registries.conf.d/lan.conf")

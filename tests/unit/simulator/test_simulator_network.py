@@ -297,6 +297,16 @@ def test_a_manifest_that_is_none_is_told(troubled, make_device, document):
     assert done.stderr.count("\n") == 1
 
 
+def test_a_broken_policy_is_told(troubled, make_device):
+    troubled.push_image("os", "v1", [layer(BASE)])
+    device = make_device(f"{troubled.host}/os:v1")
+    device.file("etc/containers/policy.json").write_text("{")
+    done = device.run("bootc", "switch", "--enforce-container-sigpolicy", f"{troubled.host}/os:v2")
+    assert done.returncode == 1
+    assert "invalid policy in" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_what_a_killed_pull_left_goes_with_the_next_boot(troubled, make_device):
     troubled.push_image("os", "v1", [layer(BASE)])
     device = make_device(f"{troubled.host}/os:v1")

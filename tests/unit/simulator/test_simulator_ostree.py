@@ -279,6 +279,18 @@ def test_sigpolicy_refuses_an_insecure_default_before_any_request():
     assert after.state.spec.signature == "containerPolicy"
 
 
+@pytest.mark.parametrize("flags", [(), ("--check",)])
+def test_a_reference_stored_with_a_policy_is_refused_once_the_policy_is_insecure(flags):
+    world = FakeWorld(other="n")
+    world.policy = "reject"
+    state = reboot(bootc(device(), world, "switch", "--enforce-container-sigpolicy", f"{REPOSITORY}:other").state)
+    world.policy = "insecureAcceptAnything"
+    world.requests.clear()
+    with pytest.raises(BootcError, match="refusing usage"):
+        bootc(state, world, "upgrade", *flags)
+    assert world.requests == []
+
+
 def test_rollback_is_a_toggle():
     first = bootc(device(rollback="a"), FakeWorld(), "rollback")
     assert first.out == ["Next boot: rollback deployment"]

@@ -148,6 +148,7 @@ def test_a_tampered_layer_is_refused_and_nothing_is_staged(registry, make_device
     done = device.run("bootc", "switch", f"{registry.host}/os:v2")
     assert done.returncode == 1
     assert "Digest did not match" in done.stderr
+    assert done.stdout.startswith("layers already present: 1; "), "which was printed before it failed"
     shown = device.show()
     assert shown["staged"] is None
     assert shown["last_pull"] is None
