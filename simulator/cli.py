@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--image", metavar="REF", help="the image to be booted into")
     create.add_argument("--digest", metavar="D", help="this digest of it, whatever its tag points to")
     create.add_argument("--backend", choices=("ostree", "composefs"), default="ostree")
+    create.add_argument("--boot-type", choices=("bls", "uki"), default="bls", help="composefs: how images are booted")
     create.add_argument("--bootc-version", default=versions.DEFAULT_VERSION, metavar="V")
     create.add_argument("--boot-seconds", type=float, default=2.0, metavar="S")
     create.add_argument("--arch", default="amd64", help="architecture in OCI terms")
@@ -85,6 +86,8 @@ def _create(parsed: argparse.Namespace) -> int:
     if parsed.backend == "composefs" and not versions.has(parsed.bootc_version, "composefs"):
         first = versions.FIRST["composefs"]
         raise ValueError(f"composefs came with bootc {first}; take a later --bootc-version, or --backend ostree")
+    if parsed.backend != "composefs" and parsed.boot_type != "bls":
+        raise ValueError("only composefs boots unified kernel images here; add --backend composefs to --boot-type uki")
     if device.state_file.exists() and not parsed.force:
         raise ValueError(f"there is a device in {device.directory} already; replace it with --force")
     if parsed.image is None and not parsed.no_bootc:
@@ -98,6 +101,7 @@ def _create(parsed: argparse.Namespace) -> int:
         boot_seconds=parsed.boot_seconds,
         has_bootc=not parsed.no_bootc,
         in_place=parsed.in_place,
+        boot_type=parsed.boot_type,
     )
     _clear(device)
     device.directory.mkdir(parents=True, exist_ok=True)
@@ -204,6 +208,8 @@ def _faults(_unused: argparse.Namespace) -> int:
 
 def describe(state: State, now: float) -> dict[str, object]:
     """Everything about a device, with what is derived from its state."""
+    from simulator.verbs.common import told_queued
+
     why = refusal(reach(state), now)
     return {
         **to_json(state),
@@ -211,6 +217,7 @@ def describe(state: State, now: float) -> dict[str, object]:
         "unreachable": why,
         "rollback": None if state.rollback is None else deployment_to_json(state.rollback),
         "rollback_queued": state.rollback_queued,
+        "rollback_queued_as_told": told_queued(state),
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any, Dict
 
 from simulator.reference import ImageRef
 from simulator.state import Deployment, Image, State
-from simulator.verbs.common import version_of
+from simulator.verbs.common import told_queued, version_of
 from simulator.versions import has
 
 Json = Dict[str, Any]
@@ -20,7 +20,7 @@ Json = Dict[str, Any]
 def document(state: State, *, only_booted: bool = False) -> Json:
     """The host document, keys in the order bootc declares them."""
     spec = state.spec
-    queued = state.rollback_queued
+    queued = told_queued(state)
     status: Json = {
         "staged": None if only_booted else _entry(state, state.staged),
         "booted": _entry(state, state.booted),
@@ -111,9 +111,11 @@ def _ostree(state: State, entry: Deployment) -> Json:
 
 def _composefs(state: State, entry: Deployment) -> Json:
     loader = "systemd" if has(state.bootc_version, "lower-case bootloader") else "Systemd"
-    result: Json = {"verity": entry.checksum, "bootType": "Bls", "bootloader": loader}
+    kind = "Uki" if state.uki else "Bls"
+    result: Json = {"verity": entry.checksum, "bootType": kind, "bootloader": loader}
     if has(state.bootc_version, "bootDigest"):
-        result["bootDigest"] = entry.image.boot_digest
+        known = not state.uki or has(state.bootc_version, "uki bootDigest")
+        result["bootDigest"] = entry.image.boot_digest if known else None
     if has(state.bootc_version, "missingVerityAllowed"):
         result["missingVerityAllowed"] = False
     return result

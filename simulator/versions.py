@@ -30,6 +30,7 @@ FIRST: dict[str, str] = {
     "composefs": "1.9.0",
     "delete-deployment": "1.11.0",
     "bootDigest": "1.11.0",
+    "uki bootDigest": "1.12.0",
     "downloadOnly": "1.12.0",
     "upgrade --download-only": "1.12.0",
     "upgrade --from-downloaded": "1.12.0",
@@ -55,10 +56,10 @@ FIRST: dict[str, str] = {
 
 def parse(version: str) -> tuple[int, ...]:
     """``1.16.9`` as a comparable tuple; raises ValueError for anything else."""
-    parts = tuple(int(part) for part in version.split("."))
-    if len(parts) != 3:
-        raise ValueError(f"not a bootc version: {version!r}; expected three numbers such as 1.16.9")
-    return parts
+    parts = version.split(".")
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):
+        raise ValueError(f"not a bootc version: {version!r}; expected three numbers such as {DEFAULT_VERSION}")
+    return tuple(int(part) for part in parts)
 
 
 def has(version: str, feature: str) -> bool:

@@ -83,8 +83,8 @@ def device(
     rollback: str | None = None,
     ref: str = STABLE,
 ) -> State:
-    """A device booted into image ``booted``, with ``rollback`` in the rollback slot."""
-    composefs = backend == "composefs"
+    """A device booted into image ``booted``, with ``rollback`` in the rollback slot; ``uki`` is a kind of composefs."""
+    composefs = backend in ("composefs", "uki")
 
     def deployed(name: str) -> Deployment:
         made = image(name, ref)
@@ -92,7 +92,8 @@ def device(
 
     entries = tuple(deployed(name) for name in (booted, rollback) if name is not None)
     return State(
-        backend=backend,
+        backend="composefs" if composefs else backend,
+        boot_type="uki" if backend == "uki" else "bls",
         bootc_version=version,
         boot=Boot(id="boot-1", started=0.0, up_at=0.0, settled=True),
         deployments=entries,

@@ -57,6 +57,23 @@ def test_create_refuses_composefs_of_a_bootc_without_it(registry, tmp_path):
     assert device.run(*create, "1.9.0").returncode == 0
 
 
+def test_unified_kernel_images(registry, make_device):
+    device = make_device(image(registry, "v1.0.0"), "--backend", "composefs", "--boot-type", "uki")
+    assert device.status()["booted"]["composefs"]["bootType"] == "Uki"
+    shown = device.show()
+    assert (shown["rollback_queued"], shown["rollback_queued_as_told"]) == (False, True)
+    refused = device.run("create", "--force", "--image", image(registry, "v1.0.0"), "--boot-type", "uki")
+    assert refused.returncode == 1
+    assert "add --backend composefs" in refused.stderr
+
+
+@pytest.mark.parametrize("version", ["1.16", "latest", "1.16.x", "1.16.-9"])
+def test_what_is_no_version_is_told(registry, tmp_path, version):
+    done = LiveDevice(tmp_path / "d").run("create", "--image", image(registry, "v1.0.0"), f"--bootc-version={version}")
+    assert done.returncode == 1
+    assert f"not a bootc version: '{version}'" in done.stderr
+
+
 def test_how_to_reach_registries_is_there_before_the_device(registry, tmp_path):
     device = LiveDevice(tmp_path / "d")
     conf = device.file("etc/containers/registries.conf.d/lan.conf")
