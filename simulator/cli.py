@@ -54,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     reboot = actions.add_parser("reboot", help="reboot the device from outside")
     reboot.add_argument("--power-loss", action="store_true", help="cut the power: nothing is finalised")
     reboot.set_defaults(call=_reboot)
+    menu = actions.add_parser("boot-menu", help="reboot the device and pick what it does not boot by default")
+    menu.set_defaults(call=_boot_menu)
     fault = actions.add_parser("fault", help="make something go wrong")
     fault.add_argument("name", nargs="?", metavar="NAME")
     fault.add_argument("value", nargs="?", metavar="VALUE")
@@ -169,10 +171,20 @@ def _booted_into(device: Device, state: State, name: str, digest: str | None) ->
     )
 
 
-def _reboot(parsed: argparse.Namespace) -> int:
+def _from_outside(parsed: argparse.Namespace) -> Device:
     device = Device(parsed.directory)
     if device.load().in_place:
         raise ValueError("this device is the machine itself: reboot or kill its container")
+    return device
+
+
+def _boot_menu(parsed: argparse.Namespace) -> int:
+    _from_outside(parsed).choose_in_boot_menu()
+    return 0
+
+
+def _reboot(parsed: argparse.Namespace) -> int:
+    device = _from_outside(parsed)
     device.reboot(orderly=not parsed.power_loss)
     return 0
 
@@ -194,6 +206,7 @@ def _fault(parsed: argparse.Namespace) -> int:
     if parsed.name is None or parsed.all:
         raise ValueError("name the fault; 'simulator faults' lists them")
     setting = FaultSetting(faults.checked_value(parsed.name, parsed.value), time.time())
+    faults.check_fits(parsed.name, device.load())
     device.update(lambda state: replace(state, faults={**state.faults, parsed.name: setting}))
     return 0
 
@@ -202,7 +215,8 @@ def _faults(_unused: argparse.Namespace) -> int:
     width = max(len(fault.name) + len(fault.takes or "") for fault in faults.TABLE.values()) + 3
     for fault in faults.TABLE.values():
         shown = fault.name if fault.takes is None else f"{fault.name} {fault.takes}"
-        sys.stdout.write(f"{shown:<{width}}{fault.summary}\n")
+        where = f"; {fault.backends[0]} only" if len(fault.backends) == 1 else ""
+        sys.stdout.write(f"{shown:<{width}}{fault.summary}{where}\n")
     return 0
 
 

@@ -182,6 +182,10 @@ class Device:
         """Reboot the simulated device; it is unreachable from now on until it is up."""
         return self.update(lambda state: boot.reboot(state, time.time(), new_boot_id(), orderly=orderly))
 
+    def choose_in_boot_menu(self) -> State:
+        """Reboot the simulated device into what it does not boot by default; raises ValueError without that."""
+        return self.update(lambda state: boot.choose(state, time.time(), new_boot_id()))
+
 
 def reach(state: State) -> dict[str, Any]:
     """What ``exec`` needs to know: why the device does not answer, until when it boots, whether files are due."""

@@ -50,6 +50,7 @@ FIRST: dict[str, str] = {
     "composefs manifest digest": "1.16.4",
     "composefs etc conflict check": "1.16.4",
     "readOnly": "1.16.7",
+    "composefs gc without deadlock": "1.16.8",
     "uki rollbackQueued": "1.16.10",
 }
 

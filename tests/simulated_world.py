@@ -114,6 +114,12 @@ def reboot(state: State, *, orderly: bool = True) -> State:
     return replace(after, boot=replace(after.boot, settled=True))
 
 
+def choose(state: State) -> State:
+    """Reboot into the second entry of the boot menu."""
+    after = boot.choose(state, 100.0 * state.boot.count, f"boot-{state.boot.count + 1}")
+    return replace(after, boot=replace(after.boot, settled=True))
+
+
 def with_fault(state: State, name: str, value: str = "") -> State:
     return replace(state, faults={**state.faults, name: FaultSetting(value, 0.0)})
 

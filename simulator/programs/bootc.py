@@ -153,9 +153,11 @@ def _run_parsed(device: Device, state: State, parsed: Parsed) -> int:
                 _keep(device, fresh, failed.so_far)
             return _failed(failed)
         after = _keep(device, fresh, outcome)
+        if outcome.stuck:
+            device.pause(after, float("inf"))
         if outcome.reboot:
             return _reboot_and_park(device, after)
-    return outcome.code
+    return 0
 
 
 def _keep(device: Device, before: State, outcome: Outcome) -> State:

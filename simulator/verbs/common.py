@@ -49,13 +49,13 @@ class World(Protocol):
 
 @dataclass
 class Outcome:
-    """What a command leaves behind: the state, what it printed, how it exited, whether it asks for a reboot."""
+    """What a command leaves behind: the state, what it printed, and how it ends: for a reboot, or never."""
 
     state: State
     out: list[str] = field(default_factory=list)
     err: list[str] = field(default_factory=list)
-    code: int = 0
     reboot: bool = False
+    stuck: bool = False
     document: str | None = None
 
 

@@ -129,7 +129,12 @@ def _stage(outcome: Outcome, image: Image, world: World, *context: str, locked: 
     unsigned = replace(image, ref=replace(image.ref, signature=None))
     entry = Deployment(unsigned, image.verity)
     unpack(world, entry, *context, "Staging")
-    outcome.state = collect(replace(state, staged=entry, staged_locked=locked))
+    outcome.state = replace(state, staged=entry, staged_locked=locked)
+    if active(state, Moment.STAGED) is not None:
+        # It waits for a lock on the repository that it holds itself.
+        outcome.stuck = True
+        return
+    outcome.state = collect(outcome.state)
     outcome.reboot = apply
 
 

@@ -232,6 +232,62 @@ def test_finalize_failure(kde, registry):
     assert "ostree-boot-complete.service" in kde.sh("systemctl list-units --state=failed --plain --no-legend").stdout
 
 
+def test_boot_menu(kde, registry):
+    alone = kde.run("boot-menu")
+    assert alone.returncode == 1
+    assert "one entry only" in alone.stderr
+    kde.run("bootc", "switch", image(registry, "v1.1.0"))
+    assert kde.run("boot-menu").returncode == 0
+    assert kde.sh("true").stderr == "unreachable: the device is rebooting\n"
+    kde.wait_until_up()
+    status = kde.status()
+    assert status["booted"]["image"]["version"] == "1.0.0"
+    assert status["rollback"]["image"]["version"] == "1.1.0"
+    assert status["rollbackQueued"] is True
+    assert 'IMAGE_VERSION="1.0.0"' in kde.file("etc/os-release").read_text()
+
+
+def test_falling_back(kde, registry):
+    kde.fault("falls-back")
+    kde.run("bootc", "switch", image(registry, "v1.1.0"))
+    kde.run("systemctl", "reboot")
+    kde.wait_until_up()
+    assert kde.status()["booted"]["image"]["version"] == "1.0.0"
+    assert kde.show()["faults"] == {}
+    assert kde.sh("bootc rollback").stdout.endswith("Next boot: current deployment\n")
+    assert kde.status()["rollbackQueued"] is False
+
+
+def test_a_deadlock_lasts_until_it_is_killed_and_what_is_staged_stays(registry, make_device):
+    device = make_device(image(registry, "v1.0.0"), "--backend", "composefs", "--bootc-version", "1.16.7")
+    device.fault("deadlock-after-staging")
+    command = [*SIMULATOR_COMMAND, "device", str(device.directory), "bootc", "switch", image(registry, "v1.1.0")]
+    with subprocess.Popen(command) as stuck:
+        end = time.monotonic() + 10
+        while device.status()["staged"] is None and time.monotonic() < end:
+            time.sleep(0.05)
+        time.sleep(0.2)
+        assert stuck.poll() is None
+        assert device.run("bootc", "status").returncode == 0, "it holds no lock that status needs"
+        stuck.terminate()
+        assert stuck.wait(5) == -15
+    assert device.status()["staged"] is not None
+    with subprocess.Popen([*command[:-1], image(registry, "v1.2.0")]) as stuck:
+        time.sleep(1)
+        assert stuck.poll() is None
+        device.run("reboot")
+        assert stuck.wait(5) == 143, "a reboot kills it, too"
+
+
+def test_faults_that_cannot_happen_on_a_device_are_refused(kde, registry, make_device):
+    assert "one of the composefs backend; this device has ostree" in kde.run("fault", "etc-conflict").stderr
+    assert "one of the composefs backend" in kde.run("fault", "deadlock-after-staging").stderr
+    new = make_device(image(registry, "v1.0.0"), "--backend", "composefs", "--bootc-version", "1.16.8", "--force")
+    assert "was mended in bootc 1.16.8" in new.run("fault", "deadlock-after-staging").stderr
+    assert "one of the ostree backend" in new.run("fault", "lock-held", "1").stderr
+    assert new.show()["faults"] == {}
+
+
 def test_registry_faults_reach_skopeo_too(kde, registry):
     kde.fault("registry-unreachable")
     done = kde.run("skopeo", "inspect", "--raw", f"docker://{image(registry, 'v1.1.0')}")
@@ -310,8 +366,10 @@ def test_errors_are_one_line_on_stderr(kde, registry):
 
 def test_faults_are_listed_and_checked(kde):
     listed = simulator("faults").stdout
+    documented = (SIMULATOR.parent / "docs/simulator.md").read_text()
     for name in faults.TABLE:
         assert name in listed
+        assert f"`{name}" in documented
     assert kde.run("fault", "slow-pull").stderr == "error: fault slow-pull needs a value: SECONDS\n"
     assert kde.run("fault", "slow-pull", "soon").returncode == 1
     assert kde.run("fault", "asleep", "5").returncode == 1
