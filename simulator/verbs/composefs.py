@@ -120,6 +120,8 @@ def _stage(outcome: Outcome, image: Image, world: World, *context: str, locked: 
     # From here on the repository has it, whatever becomes of the deployment.
     outcome.state = state = replace(state, contents=tuple(dict.fromkeys((*state.contents, image.config_digest))))
     slot = _slot_with(state, image)
+    if slot is not None and not has(state.bootc_version, "composefs same-digest error"):
+        raise BootcError("not simulated: before 1.16.0 bootc stages what is deployed once more, over its own files")
     if slot is not None:
         raise BootcError(*context, f"Target image has the same fs-verity digest as the existing {slot} deployment.")
     conflict = active(state, Moment.MERGE)

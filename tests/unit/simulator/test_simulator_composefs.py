@@ -106,6 +106,13 @@ def test_upgrade_finds_out_that_content_is_deployed_only_after_it_pulled_it(ther
     assert bootc(after, world, "upgrade").out == [f"No changes in: {STABLE}"]
 
 
+def test_what_an_old_bootc_would_damage_is_refused():
+    world = FakeWorld()
+    world.images[STABLE] = relabelled("b")
+    with pytest.raises(BootcError, match="not simulated: before 1.16.0"):
+        bootc(composefs(version="1.15.2"), world, "upgrade")
+
+
 def test_a_manifest_pushed_again_around_the_same_configuration_is_no_update():
     world = FakeWorld()
     world.images[STABLE] = replace(image("b"), digest=digest("manifest again"))
