@@ -128,11 +128,12 @@ def _run_files(state: State) -> dict[str, File]:
     if state.booted is not None and not state.composefs:
         files["run/ostree-booted"] = File()
         if state.reboot_required is not None:
-            note = f"bootc: Reboot required for image: {state.reboot_required}\n"
+            note = f"bootc: Reboot required for image: {state.reboot_required}"
             files["run/reboot-required"] = File(note.encode())
     if state.staged is not None:
         if state.composefs:
-            note = json.dumps({"depl_id": state.staged.id, "finalization_locked": state.staged_locked})
+            entry = {"depl_id": state.staged.id, "finalization_locked": state.staged_locked}
+            note = json.dumps(entry, separators=(",", ":"))
             files["run/composefs/staged-deployment"] = File(note.encode())
         else:
             files["run/ostree/staged-deployment"] = File(state.staged.id.encode())

@@ -10,6 +10,11 @@ DEFAULT_VERSION = "1.16.9"
 # Feature -> the first release that has it.
 FIRST: dict[str, str] = {
     "upgrade --check": "0.1.1",
+    "cachedUpdate": "0.1.6",
+    "rollbackQueued": "0.1.10",
+    "store": "0.1.14",
+    "apiVersion v1": "0.1.15",
+    "plain errors": "1.4.0",
     "upgrade --apply": "0.1.3",
     "switch --enforce-container-sigpolicy": "0.1.5",
     "rollback": "0.1.10",

@@ -32,6 +32,7 @@ class DeviceWorld:
         """Ask the registry what ``ref`` is for this device's architecture."""
         if ref.transport != "registry":
             raise PullError(f"transport {ref.transport!r} is not simulated; use a registry reference")
+        self._refuse_by_policy(ref)
         registry = Registry(ref.image, self.root, self.state)
         digest = _manifest_digest(registry, self.state.architecture)
         raw, _unused = registry.manifest(digest)
@@ -74,15 +75,30 @@ class DeviceWorld:
         draft.replace(target)
 
     def default_policy(self) -> str | None:
-        """The type of the default entry of the device's policy.json."""
+        """The type of the only default requirement of the device's policy.json."""
+        default = self._policy().get("default", [])
+        return str(default[0]["type"]) if len(default) == 1 else None
+
+    def _policy(self) -> dict[str, Any]:
+        """The device's policy.json, looked at as far as it is used here; raises PullError for one that is none."""
         path = self.root / "etc/containers/policy.json"
         if not path.is_file():
-            return None
+            return {}
         try:
-            default = json.loads(path.read_text(encoding="utf-8")).get("default", [])
-            return str(default[0]["type"]) if len(default) == 1 else None
+            policy: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            for scope in (policy.get("default", []), *policy.get("transports", {}).get("docker", {}).values()):
+                _types(scope)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as broken:
             raise PullError(f"invalid policy in {str(path)!r}: {broken!r}") from broken
+        return policy
+
+    def _refuse_by_policy(self, ref: ImageRef) -> None:
+        # Signatures are not verified here; what is rejected whatever its signature is.
+        policy = self._policy()
+        docker = policy.get("transports", {}).get("docker", {})
+        requirements = next((docker[scope] for scope in _scopes(ref.image) if scope in docker), policy.get("default"))
+        if requirements is not None and "reject" in _types(requirements):
+            raise PullError(f"Source image rejected: Running image {ref.pull_spec} is rejected by policy.")
 
     def drop_blobs(self, state: State) -> None:
         """Remove the files of layers the device no longer has."""
@@ -93,6 +109,20 @@ class DeviceWorld:
 
     def _blob(self, layer: Layer) -> Path:
         return self.device.blobs / layer.digest.partition(":")[2]
+
+
+def _types(requirements: list[dict[str, Any]]) -> list[str]:
+    return [str(requirement["type"]) for requirement in requirements]
+
+
+def _scopes(image: str) -> list[str]:
+    """The scopes of a policy that ``image`` is in, the narrowest first."""
+    name = image.partition("@")[0]
+    repository = name if ":" not in name.rpartition("/")[2] else name.rpartition(":")[0]
+    parts = repository.split("/")
+    host = parts[0].partition(":")[0].split(".")
+    above = ["/".join(parts[:count]) for count in range(len(parts), 0, -1)]
+    return [image, *above, *("*." + ".".join(host[count:]) for count in range(1, len(host))), ""]
 
 
 def _image(ref: ImageRef, digest: str, manifest: dict[str, Any], config: dict[str, Any]) -> Image:

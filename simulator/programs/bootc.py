@@ -20,6 +20,7 @@ from simulator.state import State
 from simulator.store import Device
 from simulator.verbs import composefs, ostree
 from simulator.verbs.common import BootcError, Outcome, SwitchOptions, UpgradeOptions, World
+from simulator.versions import has
 
 if TYPE_CHECKING:
     from simulator.world import DeviceWorld
@@ -33,7 +34,8 @@ def perform(state: State, parsed: Parsed, world: World) -> Outcome:
     """Run a parsed command other than status on ``state``; raises BootcError. Pure as far as ``world`` is."""
     if state.booted is None:
         raise BootcError("Initializing storage", "System not booted via bootc")
-    if parsed.on("soft-reboot"):
+    # bootc itself ignores it for a rollback on composefs.
+    if parsed.on("soft-reboot") and not (state.composefs and parsed.verb == "rollback"):
         raise BootcError("soft reboots are not simulated; leave out --soft-reboot")
     outcome = Outcome(state)
     try:
@@ -83,13 +85,17 @@ def _switch_options(parsed: Parsed) -> SwitchOptions:
     )
 
 
+def check_format_version(parsed: Parsed) -> None:
+    """Raise BootcError for a version of the status document there is not; bootc does so before anything else."""
+    wanted = int(parsed.flags.get("format-version", "1"))
+    if wanted not in (0, 1):
+        raise BootcError("Status", f"Unsupported format version: {wanted}")
+
+
 def show_status(state: State, parsed: Parsed, *, tty: bool) -> Outcome:
-    """``bootc status``; raises BootcError."""
+    """``bootc status``."""
     from simulator import status
 
-    wanted = parsed.flags.get("format-version", "1")
-    if wanted not in ("0", "1"):
-        raise BootcError("Status", f"Unsupported format version: {wanted}")
     form = parsed.flags.get("format") or ("json" if parsed.on("json") else "humanreadable" if tty else "yaml")
     only_booted = parsed.on("booted")
     if form == "json":
@@ -104,15 +110,19 @@ def show_status(state: State, parsed: Parsed, *, tty: bool) -> Outcome:
 def _usr_overlay(outcome: Outcome, *, read_only: bool) -> None:
     state = outcome.state
     discarded = "All changes there will be discarded on reboot."
+    any_kind = has(state.bootc_version, "usr-overlay --read-only")
     if state.usr_overlay is not None:
         if not state.composefs:
-            raise BootcError("Deployment is already in unlocked state: development")
-        outcome.out.append("An overlayfs is already mounted on /usr")
+            unlocked = "development" if state.usr_overlay == "readWrite" else "transient"
+            raise BootcError(f"Deployment is already in unlocked state: {unlocked}")
+        outcome.out.append(f"{'An' if any_kind else 'A writeable'} overlayfs is already mounted on /usr")
         return
     outcome.state = replace(state, usr_overlay="readOnly" if read_only else "readWrite")
     if state.composefs:
-        kind = "read-only" if read_only else "read/write"
+        kind = "read-only" if read_only else "read/write" if any_kind else "writeable"
         outcome.out += [f"A {kind} overlayfs is now mounted on /usr", discarded]
+    elif read_only:
+        outcome.out += ["A writable overlayfs is prepared for /usr, but is mounted read-only by default.", discarded]
     else:
         outcome.out += ["Development mode enabled.  A writable overlayfs is now mounted on /usr.", discarded]
 
@@ -139,9 +149,10 @@ def _run_parsed(device: Device, state: State, parsed: Parsed) -> int:
         device.pause(state, faults.seconds(state, Moment.START))
         return KILLED
     try:
+        check_format_version(parsed)
         _require_root(state, parsed)
     except BootcError as failed:
-        return _failed(failed)
+        return _failed(failed, state)
     # Only ostree serialises its commands; the lock is held for the whole run, a pull included.
     guard: ContextManager[State] = nullcontext(state) if state.composefs else device.sysroot_lock(state)
     with guard as fresh:
@@ -151,7 +162,7 @@ def _run_parsed(device: Device, state: State, parsed: Parsed) -> int:
             device.check_boot(fresh)
             if failed.so_far is not None:
                 _keep(device, fresh, failed.so_far)
-            return _failed(failed)
+            return _failed(failed, fresh)
         after = _keep(device, fresh, outcome)
         if outcome.stuck:
             device.pause(after, float("inf"))
@@ -169,8 +180,10 @@ def _keep(device: Device, before: State, outcome: Outcome) -> State:
     return after
 
 
-def _failed(failed: BootcError) -> int:
-    sys.stderr.buffer.write(("".join(f"{note}\n" for note in failed.notes) + f"error: {failed}\n").encode())
+def _failed(failed: BootcError, state: State) -> int:
+    # Before 1.4.0 errors were log messages, in colour wherever they went.
+    head = "error:" if has(state.bootc_version, "plain errors") else "\x1b[31mERROR\x1b[0m"
+    sys.stderr.buffer.write(("".join(f"{note}\n" for note in failed.notes) + f"{head} {failed}\n").encode())
     return 1
 
 
@@ -214,7 +227,7 @@ def _reboot_and_park(device: Device, state: State) -> int:
         import subprocess
 
         if subprocess.run(["systemctl", "reboot"], check=False).returncode != 0:
-            return _failed(BootcError("Rebooting", "systemctl reboot failed"))
+            return _failed(BootcError("Rebooting", "systemctl reboot failed"), state)
         time.sleep(_LONGEST_PARK_SECONDS)
         return 1
     device.reboot(orderly=True)

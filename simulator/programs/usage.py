@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from simulator.versions import has
@@ -20,13 +21,14 @@ class HelpAsked(Exception):
 
 @dataclass(frozen=True)
 class Flag:
-    """An option of a verb. ``takes`` names its value; ``since`` is a feature of ``versions``."""
+    """An option of a verb. ``takes`` names its value, a ``number`` or not; ``since`` is a feature of ``versions``."""
 
     name: str
     takes: str | None = None
     values: tuple[str, ...] = ()
     since: str | None = None
     short: str | None = None
+    number: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ VERBS: tuple[Verb, ...] = (
         "Display status",
         (
             Flag("format", takes="FORMAT", values=("humanreadable", "yaml", "json"), since="status --format"),
-            Flag("format-version", takes="FORMAT_VERSION", since="status --format-version"),
+            Flag("format-version", takes="FORMAT_VERSION", since="status --format-version", number=True),
             Flag("booted"),
             Flag("json"),
             Flag("verbose", short="v", since="status --verbose"),
@@ -198,6 +200,9 @@ def _flag_value(flag: Flag, given: str | None, pending: list[str], usage: str, v
             raise UsageError(_hinted(f"error: a value is required for '{_shown(flag)}' but none was supplied", usage))
         given = pending.pop(0)
     known = tuple(v for v in flag.values if v != "humanreadable" or has(version, "status --format=humanreadable"))
+    if flag.number and not re.fullmatch(r"\+?[0-9]{1,9}", given):
+        cause = "cannot parse integer from empty string" if not given else "invalid digit found in string"
+        raise UsageError(_hinted(f"error: invalid value '{given}' for '{_shown(flag)}': {cause}", None))
     if flag.values and given not in known:
         raise UsageError(
             _hinted(

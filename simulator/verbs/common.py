@@ -44,7 +44,7 @@ class World(Protocol):
         """Put the files of ``image`` that matter here where deployment ``deployment`` has them; raises PullError."""
 
     def default_policy(self) -> str | None:
-        """The type of the only default entry of the device's policy.json, if it is the only one; raises PullError."""
+        """The type of the default requirement of policy.json, None unless it is the only one; raises PullError."""
 
 
 @dataclass
@@ -148,7 +148,7 @@ def check_registry(state: State, ref: ImageRef) -> None:
 
 
 def default_policy(world: World, *context: str) -> str | None:
-    """The type of the only default requirement on images; None when there is another number of them."""
+    """As the world says, with its error in bootc's words."""
     try:
         return world.default_policy()
     except PullError as failed:

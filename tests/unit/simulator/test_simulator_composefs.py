@@ -109,7 +109,7 @@ def test_upgrade_finds_out_that_content_is_deployed_only_after_it_pulled_it(ther
 def test_what_an_old_bootc_would_damage_is_refused():
     world = FakeWorld()
     world.images[STABLE] = relabelled("b")
-    with pytest.raises(BootcError, match="not simulated: before 1.16.0"):
+    with pytest.raises(BootcError, match=r"not simulated: before 1\.16\.0"):
         bootc(composefs(version="1.15.2"), world, "upgrade")
 
 
@@ -270,6 +270,18 @@ def test_a_manifest_annotation_gives_the_version():
     world.images[STABLE] = replace(world.images[STABLE], annotations={"org.opencontainers.image.version": "2026.8"})
     state = bootc(composefs(), world, "upgrade").state
     assert status.document(state)["status"]["staged"]["image"]["version"] == "2026.8"
+
+
+def test_rollback_ignores_soft_reboot_and_nothing_else_does():
+    assert bootc(composefs(), FakeWorld(), "rollback", "--soft-reboot=auto", "--apply").reboot
+    with pytest.raises(BootcError, match="soft reboots are not simulated"):
+        bootc(composefs(), FakeWorld(stable="n"), "upgrade", "--soft-reboot=auto")
+
+
+def test_usr_overlay_before_it_could_be_read_only():
+    once = bootc(composefs(version="1.14.0"), FakeWorld(), "usr-overlay")
+    assert once.out[0] == "A writeable overlayfs is now mounted on /usr"
+    assert bootc(once.state, FakeWorld(), "usr-overlay").out == ["A writeable overlayfs is already mounted on /usr"]
 
 
 def test_the_second_usr_overlay_succeeds():

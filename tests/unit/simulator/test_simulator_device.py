@@ -238,7 +238,6 @@ def test_boot_menu(kde, registry):
     assert "one entry only" in alone.stderr
     kde.run("bootc", "switch", image(registry, "v1.1.0"))
     assert kde.run("boot-menu").returncode == 0
-    assert kde.sh("true").stderr == "unreachable: the device is rebooting\n"
     kde.wait_until_up()
     status = kde.status()
     assert status["booted"]["image"]["version"] == "1.0.0"
@@ -323,6 +322,33 @@ def test_ostree_serialises_and_composefs_does_not(registry, make_device):
         assert composefs.status()["staged"] is None
         assert pulling.poll() is None
         pulling.terminate()
+
+
+def test_a_format_version_there_is_not_is_told_before_the_lock(kde):
+    kde.fault("lock-held", "60")
+    done = kde.run("bootc", "status", "--format-version=2", timeout=10)
+    assert (done.returncode, done.stderr) == (1, "error: Status: Unsupported format version: 2\n")
+
+
+def test_errors_before_1_4_are_log_messages_in_colour(registry, make_device):
+    device = make_device(image(registry, "v1.0.0"), "--bootc-version", "1.3.0")
+    done = device.run("bootc", "rollback")
+    expected = "\x1b[31mERROR\x1b[0m Rollback: Rollback (ostree): No rollback available\n"
+    assert (done.returncode, done.stderr) == (1, expected)
+
+
+@pytest.mark.parametrize("scope", ["{host}/skorionos/kde:v1.1.0", "{host}/skorionos/kde", "{host}", ""])
+def test_a_policy_rejects_images_in_its_narrowest_scope(kde, registry, scope):
+    policy = kde.file("etc/containers/policy.json")
+    rejected = {"docker": {scope.format(host=registry.host): [{"type": "reject"}]}}
+    policy.write_text(json.dumps({"default": [{"type": "insecureAcceptAnything"}], "transports": rejected}))
+    done = kde.run("bootc", "switch", image(registry, "v1.1.0"))
+    assert done.returncode == 1
+    assert "is rejected by policy" in done.stderr
+    accepted = {"docker": {f"{registry.host}/skorionos/kde:v1.1.0": [{"type": "insecureAcceptAnything"}]}}
+    policy.write_text(json.dumps({"default": [{"type": "reject"}], "transports": accepted}))
+    assert kde.run("bootc", "switch", image(registry, "v1.1.0")).returncode == 0
+    assert kde.run("bootc", "switch", image(registry, "v1.2.0")).returncode == 1
 
 
 def test_concurrent_status(kde):

@@ -396,3 +396,10 @@ def test_usr_overlay_lasts_until_the_reboot_and_fails_the_second_time():
     with pytest.raises(BootcError, match="Deployment is already in unlocked state: development"):
         bootc(outcome.state, FakeWorld(), "usr-overlay")
     assert reboot(outcome.state).usr_overlay is None
+
+
+def test_a_read_only_usr_overlay_is_another_state():
+    outcome = bootc(device(), FakeWorld(), "usr-overlay", "--read-only")
+    assert outcome.out[0] == "A writable overlayfs is prepared for /usr, but is mounted read-only by default."
+    with pytest.raises(BootcError, match="Deployment is already in unlocked state: transient"):
+        bootc(outcome.state, FakeWorld(), "usr-overlay")

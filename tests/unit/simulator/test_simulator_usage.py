@@ -52,6 +52,8 @@ def test_combinations_that_are_fine(arguments):
         ("status -v --verbose", "the argument '--verbose' cannot be used multiple times"),
         ("switch", "required arguments were not provided"),
         ("status --format xml", "invalid value 'xml' for '--format <FORMAT>'"),
+        ("status --format-version one", "invalid value 'one' for '--format-version <FORMAT_VERSION>': invalid digit"),
+        ("status --format-version=", "cannot parse integer from empty string"),
         ("--frobnicate", "unexpected argument '--frobnicate' found"),
         ("", "Usage: bootc"),
     ],
