@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from simulator.faults import Moment, active, value
+from simulator.faults import Moment, active, over, value
 from simulator.state import Boot, Deployment, State
 from simulator.versions import has
 
@@ -26,8 +26,7 @@ def finalise(state: State) -> State:
     if broken is None and not has(state.bootc_version, "composefs etc conflict check"):
         broken = active(state, Moment.MERGE)
     if broken is not None:
-        left = {name: setting for name, setting in state.faults.items() if not (broken.once and name == broken.name)}
-        failed = replace(state, faults=left, staged=None, finalize_stamp=not state.composefs)
+        failed = replace(over(state, broken), staged=None, finalize_stamp=not state.composefs)
         return failed.noted(f"finalize-staged failed: {broken.text}")
     kept: tuple[Deployment, ...] = tuple(
         entry for entry in state.deployments if entry.pinned and entry.id != booted.id and not state.composefs
@@ -35,31 +34,46 @@ def finalise(state: State) -> State:
     return replace(state, deployments=(staged, booted, *kept), staged=None, staged_locked=False)
 
 
-def start(state: State, now: float, boot_id: str, kernel_id: str | None = None) -> State:
-    """A new boot: the default entry runs; what lived in /run is gone."""
-    duration = value(state, Moment.BOOT_TIME)
-    default = state.deployments[0].id if state.deployments else None
+def start(state: State, now: float, boot_id: str, kernel_id: str | None = None, *, entry: int = 0) -> State:
+    """A new boot: entry number ``entry`` of the boot menu runs; what lived in /run is gone."""
+    chosen = state.deployments[entry].id if state.deployments else None
+    broken = active(state, Moment.ENTRY)
+    falls_back = broken is not None and state.booted is not None and chosen != state.booted_id
+    told = value(state, Moment.BOOT_TIME)
+    duration = float(told) if told else state.boot_seconds
     boot = Boot(
         id=boot_id,
         started=now,
-        up_at=now + (float(duration) if duration else state.boot_seconds),
+        # One that falls back boots twice.
+        up_at=now + duration * (2 if falls_back else 1),
         count=state.boot.count + 1,
         silent=active(state, Moment.NEXT_BOOT) is not None,
         failed_units=(STAMP_UNIT,) if state.finalize_stamp else (),
         kernel_id=kernel_id,
     )
+    if broken is not None and falls_back:
+        state = over(state, broken).noted(f"{chosen} did not boot: the boot loader falls back to {state.booted_id}")
+        chosen = state.booted_id
     return replace(
         state,
         boot=boot,
-        booted_id=default,
+        booted_id=chosen,
         staged=None,
         staged_locked=False,
         usr_overlay=None,
         reboot_required=None,
         finalize_stamp=False,
-    ).noted(f"boot {boot.count}: {default or 'no deployment'}")
+    ).noted(f"boot {boot.count}: {chosen or 'no deployment'}")
 
 
 def reboot(state: State, now: float, boot_id: str, *, orderly: bool) -> State:
     """Shut down (finalising only when ``orderly``) and boot again."""
     return start(finalise(state) if orderly else state, now, boot_id)
+
+
+def choose(state: State, now: float, boot_id: str) -> State:
+    """An orderly reboot in which somebody picks the second entry of the boot menu; raises ValueError without one."""
+    finalised = finalise(state)
+    if len(finalised.deployments) < 2:
+        raise ValueError("the boot menu has one entry only; update the device and reboot it, then there are two")
+    return start(finalised, now, boot_id, entry=1)

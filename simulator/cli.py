@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--image", metavar="REF", help="the image to be booted into")
     create.add_argument("--digest", metavar="D", help="this digest of it, whatever its tag points to")
     create.add_argument("--backend", choices=("ostree", "composefs"), default="ostree")
+    create.add_argument("--boot-type", choices=("bls", "uki"), default="bls", help="composefs: how images are booted")
     create.add_argument("--bootc-version", default=versions.DEFAULT_VERSION, metavar="V")
     create.add_argument("--boot-seconds", type=float, default=2.0, metavar="S")
     create.add_argument("--arch", default="amd64", help="architecture in OCI terms")
@@ -53,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     reboot = actions.add_parser("reboot", help="reboot the device from outside")
     reboot.add_argument("--power-loss", action="store_true", help="cut the power: nothing is finalised")
     reboot.set_defaults(call=_reboot)
+    menu = actions.add_parser("boot-menu", help="reboot the device and pick what it does not boot by default")
+    menu.set_defaults(call=_boot_menu)
     fault = actions.add_parser("fault", help="make something go wrong")
     fault.add_argument("name", nargs="?", metavar="NAME")
     fault.add_argument("value", nargs="?", metavar="VALUE")
@@ -82,6 +85,11 @@ def _parser() -> argparse.ArgumentParser:
 def _create(parsed: argparse.Namespace) -> int:
     device = Device(parsed.directory)
     versions.parse(parsed.bootc_version)
+    if parsed.backend == "composefs" and not versions.has(parsed.bootc_version, "composefs"):
+        first = versions.FIRST["composefs"]
+        raise ValueError(f"composefs came with bootc {first}; take a later --bootc-version, or --backend ostree")
+    if parsed.backend != "composefs" and parsed.boot_type != "bls":
+        raise ValueError("only composefs boots unified kernel images here; add --backend composefs to --boot-type uki")
     if device.state_file.exists() and not parsed.force:
         raise ValueError(f"there is a device in {device.directory} already; replace it with --force")
     if parsed.image is None and not parsed.no_bootc:
@@ -95,6 +103,7 @@ def _create(parsed: argparse.Namespace) -> int:
         boot_seconds=parsed.boot_seconds,
         has_bootc=not parsed.no_bootc,
         in_place=parsed.in_place,
+        boot_type=parsed.boot_type,
     )
     _clear(device)
     device.directory.mkdir(parents=True, exist_ok=True)
@@ -157,15 +166,25 @@ def _booted_into(device: Device, state: State, name: str, digest: str | None) ->
         deployments=(entry,),
         booted_id=entry.id,
         stored={} if composefs else {ref.image: image},
-        contents=(image.verity,) if composefs else (),
+        contents=(image.config_digest,) if composefs else (),
         layers={layer.digest: layer.size for layer in image.layers},
     )
 
 
-def _reboot(parsed: argparse.Namespace) -> int:
+def _from_outside(parsed: argparse.Namespace) -> Device:
     device = Device(parsed.directory)
     if device.load().in_place:
         raise ValueError("this device is the machine itself: reboot or kill its container")
+    return device
+
+
+def _boot_menu(parsed: argparse.Namespace) -> int:
+    _from_outside(parsed).choose_in_boot_menu()
+    return 0
+
+
+def _reboot(parsed: argparse.Namespace) -> int:
+    device = _from_outside(parsed)
     device.reboot(orderly=not parsed.power_loss)
     return 0
 
@@ -187,6 +206,7 @@ def _fault(parsed: argparse.Namespace) -> int:
     if parsed.name is None or parsed.all:
         raise ValueError("name the fault; 'simulator faults' lists them")
     setting = FaultSetting(faults.checked_value(parsed.name, parsed.value), time.time())
+    faults.check_fits(parsed.name, device.load())
     device.update(lambda state: replace(state, faults={**state.faults, parsed.name: setting}))
     return 0
 
@@ -195,12 +215,15 @@ def _faults(_unused: argparse.Namespace) -> int:
     width = max(len(fault.name) + len(fault.takes or "") for fault in faults.TABLE.values()) + 3
     for fault in faults.TABLE.values():
         shown = fault.name if fault.takes is None else f"{fault.name} {fault.takes}"
-        sys.stdout.write(f"{shown:<{width}}{fault.summary}\n")
+        where = f"; {fault.backends[0]} only" if len(fault.backends) == 1 else ""
+        sys.stdout.write(f"{shown:<{width}}{fault.summary}{where}\n")
     return 0
 
 
 def describe(state: State, now: float) -> dict[str, object]:
     """Everything about a device, with what is derived from its state."""
+    from simulator.verbs.common import told_queued
+
     why = refusal(reach(state), now)
     return {
         **to_json(state),
@@ -208,6 +231,7 @@ def describe(state: State, now: float) -> dict[str, object]:
         "unreachable": why,
         "rollback": None if state.rollback is None else deployment_to_json(state.rollback),
         "rollback_queued": state.rollback_queued,
+        "rollback_queued_as_told": told_queued(state),
     }
 
 

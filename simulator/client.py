@@ -9,12 +9,13 @@ import base64
 import hashlib
 import http.client
 import json
+import os
 import re
 import socket
 import ssl
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from simulator.reference import Location, locate
 from simulator.state import State
@@ -31,6 +32,7 @@ SIMULATED_HEADER = "X-Simulated-Layer"
 AUTH_FILES = ("run/ostree/auth.json", "etc/ostree/auth.json", "usr/lib/ostree/auth.json")
 _TIMEOUT_SECONDS = 60
 _CHUNK = 1 << 20
+_FIELD = re.compile(r'(\w+)="([^"]*)"')
 
 
 class Remap(NamedTuple):
@@ -136,26 +138,25 @@ class Registry:
 
     def layer(self, digest: str, into: Path) -> bool:
         """Stream a layer into ``into``, checked; False when the registry has only its size."""
-        response = self._send(f"blobs/{digest}", ())
+        doing = f"fetching blob {digest}"
+        response = self._send(f"blobs/{digest}", (), doing)
         if response.status == 404 and response.headers.get(SIMULATED_HEADER) is not None:
-            response.read()
+            _read(response, doing)
             return False
         if response.status != 200:
-            self._fail(response.status, response.read(), f"fetching blob {digest}")
-        seen = hashlib.sha256()
+            self._fail(response.status, _read(response, doing), doing)
         into.parent.mkdir(parents=True, exist_ok=True)
-        draft = into.with_name(f".{into.name}.part")
-        with draft.open("wb") as stream:
-            while True:
-                chunk = response.read(_CHUNK)
-                if not chunk:
-                    break
-                seen.update(chunk)
-                stream.write(chunk)
-        if f"sha256:{seen.hexdigest()}" != digest:
-            draft.unlink()
-            raise PullError(f"fetching blob: Digest did not match, expected {digest}, got sha256:{seen.hexdigest()}")
-        draft.replace(into)
+        # composefs lets two commands pull at once: each has a draft of its own.
+        draft = into.with_name(f".{into.name}.{os.getpid()}.part")
+        try:
+            got = _save(response, draft)
+            if got != digest:
+                raise PullError(f"fetching blob: Digest did not match, expected {digest}, got {got}")
+            draft.replace(into)
+        except (OSError, http.client.HTTPException) as failed:
+            raise PullError(f"{doing}: {_cause(failed)}") from failed
+        finally:
+            draft.unlink(missing_ok=True)
         return True
 
     @property
@@ -163,8 +164,8 @@ class Registry:
         return f"{self.place.host}/{self.place.repository}"
 
     def _get(self, path: str, doing: str, accept: tuple[str, ...] = ()) -> Answer:
-        response = self._send(path, accept)
-        body = response.read()
+        response = self._send(path, accept, doing)
+        body = _read(response, doing)
         if response.status != 200:
             self._fail(response.status, body, doing)
         return Answer(response.status, response.headers, body)
@@ -181,14 +182,17 @@ class Registry:
             text = f"received unexpected HTTP status: {status} {http.client.responses.get(status, '')}".rstrip()
         raise PullError(f"{doing}: {text}")
 
-    def _send(self, path: str, accept: tuple[str, ...]) -> http.client.HTTPResponse:
+    def _send(self, path: str, accept: tuple[str, ...], doing: str) -> http.client.HTTPResponse:
         response = self._request(f"/v2/{self.place.repository}/{path}", accept)
-        if response.status == 401 and self._authorize(response.headers.get("WWW-Authenticate", "")):
-            response.read()
+        if response.status == 401:
+            challenge = response.headers.get("WWW-Authenticate", "")
+            body = _read(response, doing)
+            if not self._authorize(challenge):
+                self._fail(401, body, doing)
             response = self._request(f"/v2/{self.place.repository}/{path}", accept)
         if response.status in (301, 302, 307, 308):
-            response.read()
-            return self._elsewhere(response.headers["Location"])
+            _read(response, doing)
+            return self._elsewhere(response.headers.get("Location", ""), doing)
         return response
 
     def _request(self, path: str, accept: tuple[str, ...]) -> http.client.HTTPResponse:
@@ -197,65 +201,71 @@ class Registry:
             headers["Accept"] = ", ".join(accept)
         if self._authorization is not None:
             headers["Authorization"] = self._authorization
-        if self._connection is None:
-            self._connection = _connect(self.scheme, self.place.host)
         try:
-            self._connection.request("GET", path, headers=headers)
-            return self._connection.getresponse()
+            if self._connection is None:
+                self._connection = _connect(self.scheme, self.place.host)
+            kept = self._connection.sock is not None
+            try:
+                return _exchange(self._connection, path, headers)
+            except (ConnectionError, http.client.BadStatusLine):
+                # Servers close connections they kept open whenever they like; only a fresh one tells what is wrong.
+                if not kept:
+                    raise
+            return _exchange(self._connection, path, headers)
         except (OSError, http.client.HTTPException) as failed:
-            self._connection.close()
             raise PullError(
                 f'pinging container registry {self.place.host}: Get "{self.scheme}://{self.place.host}/v2/": '
                 f"dial tcp {self.place.host}: connect: {_cause(failed)}"
             ) from failed
 
-    def _elsewhere(self, address: str) -> http.client.HTTPResponse:
+    def _elsewhere(self, address: str, doing: str) -> http.client.HTTPResponse:
         # Big registries keep blobs on another host; credentials must not go there.
-        parts = urlsplit(address)
-        if not parts.netloc:
-            return self._request(address, ())
         try:
+            parts = urlsplit(address)
+            if not parts.netloc:
+                return self._request(address, ())
             connection = _connect(parts.scheme, parts.netloc)
-            connection.request("GET", parts._replace(scheme="", netloc="").geturl(), headers={"User-Agent": self.agent})
-            return connection.getresponse()
-        except (OSError, http.client.HTTPException) as failed:
-            raise PullError(f"fetching blob: dial tcp {parts.netloc}: connect: {_cause(failed)}") from failed
+            path = parts._replace(scheme="", netloc="").geturl()
+            return _exchange(connection, path, {"User-Agent": self.agent})
+        except (OSError, http.client.HTTPException, ValueError) as failed:
+            raise PullError(f"{doing}: following the redirect to {address!r}: {_cause(failed)}") from failed
 
     def _authorize(self, challenge: str) -> bool:
-        """Answer a challenge; False when there is nothing (new) to answer with."""
-        if self._authorization is not None:
-            return False
-        basic = self._credentials()
+        """Answer a challenge, also one that comes late because a token expired; False without anything new to say."""
+        before, basic = self._authorization, self._credentials()
         scheme, _unused, rest = challenge.partition(" ")
         if scheme.lower() == "basic":
             self._authorization = None if basic is None else f"Basic {basic}"
         elif scheme.lower() == "bearer":
-            fields: dict[str, str] = dict(re.findall(r'(\w+)="([^"]*)"', rest))
-            self._authorization = f"Bearer {self._token(fields, basic)}"
-        return self._authorization is not None
+            self._authorization = f"Bearer {self._token(dict(re.findall(_FIELD, rest)), basic)}"
+        return self._authorization not in (None, before)
 
     def _token(self, fields: dict[str, str], basic: str | None) -> str:
-        realm = urlsplit(fields["realm"])
         query = urlencode([(key, text) for key, text in fields.items() if key in ("service", "scope")])
         headers = {"User-Agent": self.agent}
         if basic is not None:
             headers["Authorization"] = f"Basic {basic}"
+        realm = fields.get("realm", "")
         try:
-            connection = _connect(realm.scheme, realm.netloc)
-            connection.request("GET", f"{realm.path or '/'}?{query}", headers=headers)
-            response = connection.getresponse()
+            parts = urlsplit(realm)
+            response = _exchange(_connect(parts.scheme, parts.netloc), f"{parts.path or '/'}?{query}", headers)
             body = response.read()
+            if response.status != 200:
+                raise PullError(f"requesting bearer token: invalid status code from registry {response.status}")
+            answer: dict[str, Any] = json.loads(body)
+            return str(answer.get("token") or answer["access_token"])
         except (OSError, http.client.HTTPException) as failed:
-            raise PullError(f"requesting bearer token from {realm.netloc}: {_cause(failed)}") from failed
-        if response.status != 200:
-            raise PullError(f"requesting bearer token: invalid status code from registry {response.status}")
-        answer: dict[str, Any] = json.loads(body)
-        return str(answer.get("token") or answer.get("access_token"))
+            raise PullError(f"requesting bearer token from {realm!r}: {_cause(failed)}") from failed
+        except (ValueError, KeyError, AttributeError) as unusable:
+            raise PullError(f"requesting bearer token from {realm!r}: no token in the answer") from unusable
 
     def _credentials(self) -> str | None:
         for path in self._auth_files:
             if path.is_file():
-                return _credentials_in(json.loads(path.read_text(encoding="utf-8")), self._name)
+                try:
+                    return _credentials_in(json.loads(path.read_text(encoding="utf-8")), self._name)
+                except (OSError, ValueError, TypeError, AttributeError) as broken:
+                    raise PullError(f'reading credentials from {path}: {broken}; expected {{"auths": …}}') from broken
         return None
 
 
@@ -269,9 +279,41 @@ def _credentials_in(document: dict[str, Any], name: str) -> str | None:
 
 
 def _connect(scheme: str, host: str) -> http.client.HTTPConnection:
+    if not host or scheme not in ("http", "https"):
+        raise ValueError("neither an http nor an https address")
     if scheme == "http":
         return http.client.HTTPConnection(host, timeout=_TIMEOUT_SECONDS)
     return http.client.HTTPSConnection(host, timeout=_TIMEOUT_SECONDS, context=ssl.create_default_context())
+
+
+def _exchange(connection: http.client.HTTPConnection, path: str, headers: dict[str, str]) -> http.client.HTTPResponse:
+    """Ask and wait for the head of the answer; a connection that failed is closed, to be opened again when used."""
+    try:
+        connection.request("GET", quote(path, safe="/:?#[]@!$&'()*+,;=%~"), headers=headers)
+        return connection.getresponse()
+    except (OSError, http.client.HTTPException):
+        connection.close()
+        raise
+
+
+def _read(response: http.client.HTTPResponse, doing: str) -> bytes:
+    try:
+        return response.read()
+    except (OSError, http.client.HTTPException) as failed:
+        raise PullError(f"{doing}: {_cause(failed)}") from failed
+
+
+def _save(response: http.client.HTTPResponse, path: Path) -> str:
+    """Stream a body into a file; returns its digest. Raises OSError and HTTPException."""
+    seen = hashlib.sha256()
+    with path.open("wb") as stream:
+        for chunk in iter(lambda: response.read(_CHUNK), b""):
+            seen.update(chunk)
+            stream.write(chunk)
+    # Read in pieces, http.client takes a body that ends early for a whole one.
+    if response.length:
+        raise http.client.IncompleteRead(b"", response.length)
+    return f"sha256:{seen.hexdigest()}"
 
 
 def _cause(failed: Exception) -> str:
@@ -279,7 +321,11 @@ def _cause(failed: Exception) -> str:
         return "connection refused"
     if isinstance(failed, socket.timeout):
         return "i/o timeout"
-    return str(failed) or type(failed).__name__
+    if isinstance(failed, (http.client.IncompleteRead, http.client.RemoteDisconnected)):
+        return "unexpected EOF"
+    if isinstance(failed, ConnectionResetError):
+        return "connection reset by peer"
+    return " ".join(str(failed).split()) or type(failed).__name__
 
 
 def digest_of(content: bytes) -> str:

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from simulator.state import State
+from simulator.versions import FIRST, has
 
 
 class Moment(enum.Enum):
@@ -22,7 +23,9 @@ class Moment(enum.Enum):
     PREFLIGHT = "preflight"  # staging is refused before anything is fetched
     PULL = "pull"  # fetching takes the value in seconds longer
     MERGE = "merge"  # merging /etc fails
+    STAGED = "staged"  # bootc never ends after it staged
     FINALIZE = "finalize"  # the orderly shutdown does not write the new boot entry
+    ENTRY = "entry"  # the boot loader fails to boot what is not the deployment that ran before
     HEALTH = "health"  # the checks of the running image fail
     LOCK = "lock"  # another process holds the sysroot lock, value in seconds from the setting on
     BOOT_TIME = "boot time"  # booting takes the value in seconds
@@ -30,7 +33,10 @@ class Moment(enum.Enum):
 
 @dataclass(frozen=True)
 class Fault:
-    """One row: what it is, when it acts, what it says. ``default`` None means that a value must be given."""
+    """One row: what it is, when it acts, what it says. ``default`` None means that a value must be given.
+
+    ``mended`` is a feature of ``versions``: from the release that has it on, the fault does not exist.
+    """
 
     name: str
     summary: str
@@ -40,6 +46,7 @@ class Fault:
     default: str | None = None
     once: bool = False
     backends: tuple[str, ...] = ("ostree", "composefs")
+    mended: str | None = None
 
 
 TABLE: dict[str, Fault] = {
@@ -91,6 +98,19 @@ TABLE: dict[str, Fault] = {
             once=True,
         ),
         Fault(
+            "falls-back",
+            "the next boot into another deployment fails and the boot loader falls back; the boot order stays",
+            Moment.ENTRY,
+            once=True,
+        ),
+        Fault(
+            "deadlock-after-staging",
+            "upgrade and switch stage and then never end (bootc up to 1.16.7)",
+            Moment.STAGED,
+            backends=("composefs",),
+            mended="composefs gc without deadlock",
+        ),
+        Fault(
             "unhealthy",
             "health checks fail whatever the image; DETAIL is what they print",
             Moment.HEALTH,
@@ -131,12 +151,31 @@ def checked_value(name: str, value: str | None) -> str:
     return chosen
 
 
+def check_fits(name: str, state: State) -> None:
+    """Raise ValueError when fault ``name`` cannot happen on this device: it would be ignored."""
+    fault = TABLE[name]
+    if state.backend not in fault.backends:
+        raise ValueError(f"fault {name} is one of the {fault.backends[0]} backend; this device has {state.backend}")
+    if fault.mended is not None and has(state.bootc_version, fault.mended):
+        raise ValueError(
+            f"fault {name} was mended in bootc {FIRST[fault.mended]} and this device has {state.bootc_version}; "
+            "create it with an older --bootc-version"
+        )
+
+
 def active(state: State, moment: Moment) -> Fault | None:
     """The first fault of the table that is on and acts at ``moment`` on this device."""
     for name, fault in TABLE.items():
         if fault.moment is moment and name in state.faults and state.backend in fault.backends:
             return fault
     return None
+
+
+def over(state: State, fault: Fault) -> State:
+    """The device after ``fault`` happened: one that happens once is gone."""
+    if not fault.once:
+        return state
+    return replace(state, faults={name: setting for name, setting in state.faults.items() if name != fault.name})
 
 
 def value(state: State, moment: Moment) -> str | None:

@@ -128,11 +128,12 @@ def _run_files(state: State) -> dict[str, File]:
     if state.booted is not None and not state.composefs:
         files["run/ostree-booted"] = File()
         if state.reboot_required is not None:
-            note = f"bootc: Reboot required for image: {state.reboot_required}\n"
+            note = f"bootc: Reboot required for image: {state.reboot_required}"
             files["run/reboot-required"] = File(note.encode())
     if state.staged is not None:
         if state.composefs:
-            note = json.dumps({"depl_id": state.staged.id, "finalization_locked": state.staged_locked})
+            entry = {"depl_id": state.staged.id, "finalization_locked": state.staged_locked}
+            note = json.dumps(entry, separators=(",", ":"))
             files["run/composefs/staged-deployment"] = File(note.encode())
         else:
             files["run/ostree/staged-deployment"] = File(state.staged.id.encode())
@@ -192,6 +193,7 @@ def arrange_boot(device: Device, state: State) -> None:
     """What a boot does to the file system before anything runs: /run starts empty, the fixed directories exist."""
     import shutil
 
+    drop_drafts(device)
     if state.in_place:
         return
     root = device.root(state)
@@ -202,6 +204,12 @@ def arrange_boot(device: Device, state: State) -> None:
     if not policy.exists():
         policy.parent.mkdir(parents=True, exist_ok=True)
         policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}\n', encoding="utf-8")
+
+
+def drop_drafts(device: Device) -> None:
+    """Remove what pulls that were killed had fetched of a layer."""
+    for draft in device.blobs.glob(".*.part"):
+        draft.unlink(missing_ok=True)
 
 
 def arrange_programs(device: Device, state: State) -> None:

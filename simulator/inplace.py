@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from simulator import boot
-from simulator.files import command_line, failed_units
+from simulator.files import command_line, drop_drafts, failed_units
 from simulator.state import State
 from simulator.store import Device, new_boot_id, python
 
@@ -90,6 +90,7 @@ def start_boot(device: Device) -> int:
         return replace(started, boot=replace(started.boot, up_at=started.boot.started, settled=True))
 
     device.run_file.unlink(missing_ok=True)
+    drop_drafts(device)
     state = device.update(change)
     show_command_line(state)
     fail_units(state)

@@ -11,7 +11,7 @@ from typing import Any, Dict, Mapping
 
 from simulator.reference import ImageRef
 
-SCHEMA = 1
+SCHEMA = 2
 Json = Dict[str, Any]
 
 
@@ -116,7 +116,11 @@ class Pulled:
 
 @dataclass(frozen=True)
 class State:
-    """A device. ``deployments`` is in boot order: the first one is what the boot menu starts by default."""
+    """A device. ``deployments`` is in boot order: the first one is what the boot menu starts by default.
+
+    Of images pulled before, ostree knows the last one of each reference (``stored``), composefs the configurations
+    (``contents``). ``boot_type`` is ``bls`` or, on composefs, ``uki``.
+    """
 
     backend: str
     bootc_version: str
@@ -125,6 +129,7 @@ class State:
     boot_seconds: float = 2.0
     has_bootc: bool = True
     in_place: bool = False
+    boot_type: str = "bls"
     deployments: tuple[Deployment, ...] = ()
     booted_id: str | None = None
     staged: Deployment | None = None
@@ -145,6 +150,11 @@ class State:
     def composefs(self) -> bool:
         """Whether the storage backend is composefs."""
         return self.backend == "composefs"
+
+    @property
+    def uki(self) -> bool:
+        """Whether deployments are booted as unified kernel images."""
+        return self.boot_type == "uki"
 
     @property
     def booted(self) -> Deployment | None:
@@ -244,6 +254,7 @@ def to_json(state: State) -> Json:
         "boot_seconds": state.boot_seconds,
         "has_bootc": state.has_bootc,
         "in_place": state.in_place,
+        "boot_type": state.boot_type,
         "boot": {
             "id": boot.id,
             "started": boot.started,
@@ -299,6 +310,7 @@ def from_json(data: Json) -> State:
         boot_seconds=data["boot_seconds"],
         has_bootc=data["has_bootc"],
         in_place=data["in_place"],
+        boot_type=data["boot_type"],
         boot=Boot(
             id=boot["id"],
             started=boot["started"],

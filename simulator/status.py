@@ -11,7 +11,7 @@ from typing import Any, Dict
 
 from simulator.reference import ImageRef
 from simulator.state import Deployment, Image, State
-from simulator.verbs.common import version_of
+from simulator.verbs.common import told_queued, version_of
 from simulator.versions import has
 
 Json = Dict[str, Any]
@@ -20,7 +20,7 @@ Json = Dict[str, Any]
 def document(state: State, *, only_booted: bool = False) -> Json:
     """The host document, keys in the order bootc declares them."""
     spec = state.spec
-    queued = state.rollback_queued
+    queued = told_queued(state)
     status: Json = {
         "staged": None if only_booted else _entry(state, state.staged),
         "booted": _entry(state, state.booted),
@@ -29,23 +29,45 @@ def document(state: State, *, only_booted: bool = False) -> Json:
     others = "composefs otherDeployments" if state.composefs else "otherDeployments"
     if state.others and has(state.bootc_version, others):
         status["otherDeployments"] = [_entry(state, entry) for entry in state.others]
-    status["rollbackQueued"] = queued
-    status["type"] = None if state.composefs or state.booted is None else "bootcHost"
+    if has(state.bootc_version, "rollbackQueued"):
+        status["rollbackQueued"] = queued
+    if has(state.bootc_version, "cachedUpdate"):
+        status["type"] = None if state.composefs or state.booted is None else "bootcHost"
     if has(state.bootc_version, "usrOverlay"):
         overlay = state.usr_overlay
         status["usrOverlay"] = None if overlay is None else {"accessMode": overlay, "persistence": "transient"}
     if has(state.bootc_version, "readOnly"):
         status["readOnly"] = False
+    tracked: Json = {"image": None if spec is None else _reference(spec)}
+    if has(state.bootc_version, "rollbackQueued"):
+        tracked["bootOrder"] = "rollback" if queued and spec is not None else "default"
     return {
-        "apiVersion": "org.containers.bootc/v1",
+        "apiVersion": f"org.containers.bootc/{'v1' if has(state.bootc_version, 'apiVersion v1') else 'v1alpha1'}",
         "kind": "BootcHost",
         "metadata": {"name": "host"},
-        "spec": {
-            "image": None if spec is None else _reference(spec),
-            "bootOrder": "rollback" if queued and spec is not None else "default",
-        },
+        "spec": tracked,
         "status": status,
     }
+
+
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)?(?:([Zz])|([+-]\d\d:\d\d))")
+
+
+def utc(time: str) -> str | None:
+    """An RFC 3339 time as bootc writes it, in UTC; None when it is none, as bootc takes it for absent then."""
+    from datetime import datetime, timezone
+
+    found = _TIME.fullmatch(time)
+    if found is None:
+        return None
+    day, clock, fraction, _unused, offset = found.groups()
+    try:
+        moment = datetime.fromisoformat(f"{day}T{clock}{offset or '+00:00'}").astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        return None
+    digits = (fraction or "")[1:10].rstrip("0")
+    shown = f".{digits:0<{-len(digits) % 3 + len(digits)}}" if digits else ""
+    return f"{moment.replace(tzinfo=None).isoformat()}{shown}Z"
 
 
 def _reference(ref: ImageRef) -> Json:
@@ -65,7 +87,7 @@ def _image(state: State, image: Image) -> Json:
     result: Json = {
         "image": _reference(image.ref),
         "version": version_of(image, composefs=state.composefs),
-        "timestamp": created,
+        "timestamp": None if created is None else utc(created),
         "imageDigest": digest,
     }
     if has(state.bootc_version, "architecture"):
@@ -77,17 +99,16 @@ def _entry(state: State, entry: Deployment | None) -> Json | None:
     if entry is None:
         return None
     update = None if state.composefs else state.cached_updates.get(entry.image.digest)
-    result: Json = {
-        "image": _image(state, entry.image),
-        "cachedUpdate": None if update is None else _image(state, update),
-        "incompatible": False,
-        "pinned": entry.pinned,
-    }
+    result: Json = {"image": _image(state, entry.image)}
+    if has(state.bootc_version, "cachedUpdate"):
+        result["cachedUpdate"] = None if update is None else _image(state, update)
+    result.update(incompatible=False, pinned=entry.pinned)
     if has(state.bootc_version, "softRebootCapable"):
         result["softRebootCapable"] = soft_reboot_capable(state, entry)
     if has(state.bootc_version, "downloadOnly"):
         result["downloadOnly"] = state.staged_locked and entry is state.staged
-    result["store"] = None if state.composefs else "ostreeContainer"
+    if has(state.bootc_version, "store"):
+        result["store"] = None if state.composefs else "ostreeContainer"
     result["ostree"] = None if state.composefs else _ostree(state, entry)
     if has(state.bootc_version, "composefs"):
         result["composefs"] = _composefs(state, entry) if state.composefs else None
@@ -111,9 +132,11 @@ def _ostree(state: State, entry: Deployment) -> Json:
 
 def _composefs(state: State, entry: Deployment) -> Json:
     loader = "systemd" if has(state.bootc_version, "lower-case bootloader") else "Systemd"
-    result: Json = {"verity": entry.checksum, "bootType": "Bls", "bootloader": loader}
+    kind = "Uki" if state.uki else "Bls"
+    result: Json = {"verity": entry.checksum, "bootType": kind, "bootloader": loader}
     if has(state.bootc_version, "bootDigest"):
-        result["bootDigest"] = entry.image.boot_digest
+        known = not state.uki or has(state.bootc_version, "uki bootDigest")
+        result["bootDigest"] = entry.image.boot_digest if known else None
     if has(state.bootc_version, "missingVerityAllowed"):
         result["missingVerityAllowed"] = False
     return result
@@ -190,30 +213,37 @@ def _block(state: State, heading: str, entry: Deployment, *, verbose: bool) -> s
     if state.composefs:
         rows.append(("Verity", entry.checksum))
     if shown["version"] is not None:
-        rows.append(
-            ("Version", f"{shown['version']} ({shown['timestamp']})" if shown["timestamp"] else shown["version"])
-        )
+        rows.append(("Version", shown["version"] + _at(shown["timestamp"])))
     elif shown["timestamp"]:
-        rows.append(("Timestamp", shown["timestamp"]))
+        rows.append(("Timestamp", _seconds(shown["timestamp"])))
     if entry.pinned:
         rows.append(("Pinned", "yes"))
     rows += _update_rows(state, entry)
-    if verbose:
-        rows += _verbose_rows(state, entry)
-    if entry.id == state.booted_id and state.usr_overlay is not None:
+    if entry.id == state.booted_id and entry is not state.staged and state.usr_overlay is not None:
         access = "read/write" if state.usr_overlay == "readWrite" else "read-only"
         rows.append(("/usr overlay", f"transient, {access}"))
-    width = max(len(heading), *(len(label) for label, _unused in rows))
-    lines = [f"{heading}: {name}"] + [f"{label:>{width}}: {text}" for label, text in rows]
+    if verbose:
+        rows += _verbose_rows(state, entry)
+    # Labels that are longer than the heading stick out, as they do in bootc.
+    lines = [f"{heading}: {name}"] + [f"{label:>{len(heading)}}: {text}" for label, text in rows]
     return "\n".join(lines) + "\n"
+
+
+def _seconds(time: str) -> str:
+    return re.sub(r"\.\d+Z\Z", "Z", time)
+
+
+def _at(time: str | None) -> str:
+    return f" ({_seconds(time)})" if time else ""
 
 
 def _update_rows(state: State, entry: Deployment) -> list[Any]:
     update = state.cached_updates.get(entry.image.digest)
     if state.composefs or update is None or update.digest == entry.image.digest:
         return []
-    version = version_of(update, composefs=False)
-    rows = [("Update", "Available")] if version is None else [("UpdateVersion", f"{version} ({update.created})")]
+    shown = _image(state, update)
+    version = shown["version"]
+    rows = [("Update", "Available")] if version is None else [("UpdateVersion", version + _at(shown["timestamp"]))]
     if has(state.bootc_version, "human update digest"):
         rows.append(("UpdateDigest", update.digest))
     return rows
@@ -222,11 +252,15 @@ def _update_rows(state: State, entry: Deployment) -> list[Any]:
 def _verbose_rows(state: State, entry: Deployment) -> list[Any]:
     rows = []
     if not state.composefs:
-        rows += [("StateRoot", entry.stateroot), ("Deploy serial", str(entry.serial)), ("Commit", entry.checksum)]
-    rows.append(("Staged", "yes" if entry is state.staged else "no"))
-    rows.append(("Signature", "none" if entry.image.ref.signature is None else entry.image.ref.signature))
+        staged = "yes" if entry is state.staged else "no"
+        rows += [("StateRoot", entry.stateroot), ("Deploy serial", str(entry.serial)), ("Staged", staged)]
+        rows.append(("Commit", entry.checksum))
+    if entry.image.ref.signature is not None:
+        rows.append(("Signature", "container-policy"))
     if has(state.bootc_version, "softRebootCapable"):
         rows.append(("Soft-reboot", "yes" if soft_reboot_capable(state, entry) else "no"))
+    if state.composefs and has(state.bootc_version, "missingVerityAllowed"):
+        rows.append(("FsVerity", "Enforced"))
     if entry is state.staged and has(state.bootc_version, "downloadOnly"):
         rows.append(("Download-only", "yes" if state.staged_locked else "no"))
     return rows

@@ -156,8 +156,12 @@ class Device:
             if left <= 0:
                 return
             time.sleep(min(left, 0.1 if seconds < 10 else 0.5))
-            if self.load().boot.id != state.boot.id:
-                raise Rebooted
+            self.check_boot(state)
+
+    def check_boot(self, state: State) -> None:
+        """Raise Rebooted when the boot ``state`` is in has ended: processes of it are dead, whatever they do here."""
+        if self.load().boot.id != state.boot.id:
+            raise Rebooted
 
     @contextmanager
     def sysroot_lock(self, state: State) -> Iterator[State]:
@@ -177,6 +181,10 @@ class Device:
     def reboot(self, *, orderly: bool) -> State:
         """Reboot the simulated device; it is unreachable from now on until it is up."""
         return self.update(lambda state: boot.reboot(state, time.time(), new_boot_id(), orderly=orderly))
+
+    def choose_in_boot_menu(self) -> State:
+        """Reboot the simulated device into what it does not boot by default; raises ValueError without that."""
+        return self.update(lambda state: boot.choose(state, time.time(), new_boot_id()))
 
 
 def reach(state: State) -> dict[str, Any]:

@@ -10,6 +10,11 @@ DEFAULT_VERSION = "1.16.9"
 # Feature -> the first release that has it.
 FIRST: dict[str, str] = {
     "upgrade --check": "0.1.1",
+    "cachedUpdate": "0.1.6",
+    "rollbackQueued": "0.1.10",
+    "store": "0.1.14",
+    "apiVersion v1": "0.1.15",
+    "plain errors": "1.4.0",
     "upgrade --apply": "0.1.3",
     "switch --enforce-container-sigpolicy": "0.1.5",
     "rollback": "0.1.10",
@@ -30,6 +35,7 @@ FIRST: dict[str, str] = {
     "composefs": "1.9.0",
     "delete-deployment": "1.11.0",
     "bootDigest": "1.11.0",
+    "uki bootDigest": "1.12.0",
     "downloadOnly": "1.12.0",
     "upgrade --download-only": "1.12.0",
     "upgrade --from-downloaded": "1.12.0",
@@ -49,15 +55,17 @@ FIRST: dict[str, str] = {
     "composefs manifest digest": "1.16.4",
     "composefs etc conflict check": "1.16.4",
     "readOnly": "1.16.7",
+    "composefs gc without deadlock": "1.16.8",
+    "uki rollbackQueued": "1.16.10",
 }
 
 
 def parse(version: str) -> tuple[int, ...]:
     """``1.16.9`` as a comparable tuple; raises ValueError for anything else."""
-    parts = tuple(int(part) for part in version.split("."))
-    if len(parts) != 3:
-        raise ValueError(f"not a bootc version: {version!r}; expected three numbers such as 1.16.9")
-    return parts
+    parts = version.split(".")
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):
+        raise ValueError(f"not a bootc version: {version!r}; expected three numbers such as {DEFAULT_VERSION}")
+    return tuple(int(part) for part in parts)
 
 
 def has(version: str, feature: str) -> bool:

@@ -32,26 +32,16 @@ class DeviceWorld:
         """Ask the registry what ``ref`` is for this device's architecture."""
         if ref.transport != "registry":
             raise PullError(f"transport {ref.transport!r} is not simulated; use a registry reference")
+        self._refuse_by_policy(ref)
         registry = Registry(ref.image, self.root, self.state)
         digest = _manifest_digest(registry, self.state.architecture)
         raw, _unused = registry.manifest(digest)
         try:
             manifest: dict[str, Any] = json.loads(raw)
-            config_digest = manifest["config"]["digest"]
-            config: dict[str, Any] = json.loads(registry.blob(config_digest))
-        except (ValueError, KeyError) as broken:
-            raise PullError(f"reading manifest {digest}: unexpected content: {broken}") from broken
-        return Image(
-            ref=ref,
-            digest=digest,
-            config_digest=config_digest,
-            architecture=config.get("architecture", ""),
-            created=config.get("created"),
-            labels=config.get("config", {}).get("Labels") or {},
-            annotations=manifest.get("annotations") or {},
-            diff_ids=tuple(config.get("rootfs", {}).get("diff_ids", ())),
-            layers=tuple(Layer(entry["digest"], entry["size"], entry["mediaType"]) for entry in manifest["layers"]),
-        )
+            config: dict[str, Any] = json.loads(registry.blob(manifest["config"]["digest"]))
+            return _image(ref, digest, manifest, config)
+        except (ValueError, KeyError, TypeError, AttributeError) as broken:
+            raise PullError(f"reading manifest {digest}: unexpected content: {broken!r}") from broken
 
     def pull(self, image: Image, have: Mapping[str, int]) -> Pulled:
         """Fetch what is missing; layers the registry knows only the size of are counted as if they came."""
@@ -75,27 +65,40 @@ class DeviceWorld:
         target = self.device.trees / deployment
         draft = self.device.trees / f".{deployment[:64]}.new"
         shutil.rmtree(draft, ignore_errors=True)
-        same = [entry for entry in self.state.everything if entry.image.digest == image.digest]
-        if same and (self.device.trees / same[0].id).is_dir():
-            # Deployed already: its layers may be gone from the store, which keeps those of stored images only.
-            shutil.copytree(self.device.trees / same[0].id, draft, symlinks=True)
-        else:
-            draft.mkdir(parents=True)
-            try:
-                write(merged(blob for blob in blobs if blob.is_file()), draft)
-            except BadLayer as bad:
-                shutil.rmtree(draft, ignore_errors=True)
-                raise PullError(str(bad)) from bad
+        draft.mkdir(parents=True)
+        try:
+            write(merged(blob for blob in blobs if blob.is_file()), draft)
+        except BadLayer as bad:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise PullError(str(bad)) from bad
         shutil.rmtree(target, ignore_errors=True)
         draft.replace(target)
 
     def default_policy(self) -> str | None:
-        """The type of the default entry of the device's policy.json."""
+        """The type of the only default requirement of the device's policy.json."""
+        default = self._policy().get("default", [])
+        return str(default[0]["type"]) if len(default) == 1 else None
+
+    def _policy(self) -> dict[str, Any]:
+        """The device's policy.json, looked at as far as it is used here; raises PullError for one that is none."""
         path = self.root / "etc/containers/policy.json"
         if not path.is_file():
-            return None
-        default = json.loads(path.read_text(encoding="utf-8")).get("default", [])
-        return default[0]["type"] if len(default) == 1 else None
+            return {}
+        try:
+            policy: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            for scope in (policy.get("default", []), *policy.get("transports", {}).get("docker", {}).values()):
+                _types(scope)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as broken:
+            raise PullError(f"invalid policy in {str(path)!r}: {broken!r}") from broken
+        return policy
+
+    def _refuse_by_policy(self, ref: ImageRef) -> None:
+        # Signatures are not verified here; what is rejected whatever its signature is.
+        policy = self._policy()
+        docker = policy.get("transports", {}).get("docker", {})
+        requirements = next((docker[scope] for scope in _scopes(ref.image) if scope in docker), policy.get("default"))
+        if requirements is not None and "reject" in _types(requirements):
+            raise PullError(f"Source image rejected: Running image {ref.pull_spec} is rejected by policy.")
 
     def drop_blobs(self, state: State) -> None:
         """Remove the files of layers the device no longer has."""
@@ -106,6 +109,35 @@ class DeviceWorld:
 
     def _blob(self, layer: Layer) -> Path:
         return self.device.blobs / layer.digest.partition(":")[2]
+
+
+def _types(requirements: list[dict[str, Any]]) -> list[str]:
+    return [str(requirement["type"]) for requirement in requirements]
+
+
+def _scopes(image: str) -> list[str]:
+    """The scopes of a policy that ``image`` is in, the narrowest first."""
+    name = image.partition("@")[0]
+    repository = name if ":" not in name.rpartition("/")[2] else name.rpartition(":")[0]
+    parts = repository.split("/")
+    host = parts[0].partition(":")[0].split(".")
+    above = ["/".join(parts[:count]) for count in range(len(parts), 0, -1)]
+    return [image, *above, *("*." + ".".join(host[count:]) for count in range(1, len(host))), ""]
+
+
+def _image(ref: ImageRef, digest: str, manifest: dict[str, Any], config: dict[str, Any]) -> Image:
+    """What manifest and configuration say; whatever else they are than objects of OCI ends in an error of Python's."""
+    return Image(
+        ref=ref,
+        digest=digest,
+        config_digest=manifest["config"]["digest"],
+        architecture=config.get("architecture", ""),
+        created=config.get("created"),
+        labels=(config.get("config") or {}).get("Labels") or {},
+        annotations=manifest.get("annotations") or {},
+        diff_ids=tuple((config.get("rootfs") or {}).get("diff_ids") or ()),
+        layers=tuple(Layer(entry["digest"], entry["size"], entry["mediaType"]) for entry in manifest["layers"]),
+    )
 
 
 def _refuse_zstd(image: Image) -> None:
@@ -122,12 +154,12 @@ def _manifest_digest(registry: Registry, architecture: str) -> str:
     raw, declared = registry.manifest()
     try:
         document: dict[str, Any] = json.loads(raw)
-    except ValueError as broken:
-        raise PullError(f"reading manifest {registry.place.target}: not JSON: {broken}") from broken
-    if document.get("mediaType", declared) not in INDEX_TYPES and "manifests" not in document:
-        return digest_of(raw)
-    for entry in document["manifests"]:
-        platform = entry.get("platform", {})
-        if platform.get("architecture") == architecture and platform.get("os", "linux") == "linux":
-            return str(entry["digest"])
+        if document.get("mediaType", declared) not in INDEX_TYPES and "manifests" not in document:
+            return digest_of(raw)
+        for entry in document["manifests"]:
+            platform = entry.get("platform") or {}
+            if platform.get("architecture") == architecture and platform.get("os", "linux") == "linux":
+                return str(entry["digest"])
+    except (ValueError, KeyError, TypeError, AttributeError) as broken:
+        raise PullError(f"reading manifest {registry.place.target}: unexpected content: {broken!r}") from broken
     raise PullError(f'no image found in image index for architecture {architecture}, variant "", OS linux')

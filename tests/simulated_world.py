@@ -83,8 +83,8 @@ def device(
     rollback: str | None = None,
     ref: str = STABLE,
 ) -> State:
-    """A device booted into image ``booted``, with ``rollback`` in the rollback slot."""
-    composefs = backend == "composefs"
+    """A device booted into image ``booted``, with ``rollback`` in the rollback slot; ``uki`` is a kind of composefs."""
+    composefs = backend in ("composefs", "uki")
 
     def deployed(name: str) -> Deployment:
         made = image(name, ref)
@@ -92,13 +92,14 @@ def device(
 
     entries = tuple(deployed(name) for name in (booted, rollback) if name is not None)
     return State(
-        backend=backend,
+        backend="composefs" if composefs else backend,
+        boot_type="uki" if backend == "uki" else "bls",
         bootc_version=version,
         boot=Boot(id="boot-1", started=0.0, up_at=0.0, settled=True),
         deployments=entries,
         booted_id=entries[0].id,
         stored={} if composefs else {ref: entries[0].image},
-        contents=tuple(entry.checksum for entry in entries) if composefs else (),
+        contents=tuple(entry.image.config_digest for entry in entries) if composefs else (),
         layers={layer.digest: layer.size for entry in entries for layer in entry.image.layers},
     )
 
@@ -110,6 +111,12 @@ def bootc(state: State, world: FakeWorld, *arguments: str) -> Outcome:
 
 def reboot(state: State, *, orderly: bool = True) -> State:
     after = boot.reboot(state, 100.0 * state.boot.count, f"boot-{state.boot.count + 1}", orderly=orderly)
+    return replace(after, boot=replace(after.boot, settled=True))
+
+
+def choose(state: State) -> State:
+    """Reboot into the second entry of the boot menu."""
+    after = boot.choose(state, 100.0 * state.boot.count, f"boot-{state.boot.count + 1}")
     return replace(after, boot=replace(after.boot, settled=True))
 
 

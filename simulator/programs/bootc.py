@@ -20,6 +20,7 @@ from simulator.state import State
 from simulator.store import Device
 from simulator.verbs import composefs, ostree
 from simulator.verbs.common import BootcError, Outcome, SwitchOptions, UpgradeOptions, World
+from simulator.versions import has
 
 if TYPE_CHECKING:
     from simulator.world import DeviceWorld
@@ -33,48 +34,68 @@ def perform(state: State, parsed: Parsed, world: World) -> Outcome:
     """Run a parsed command other than status on ``state``; raises BootcError. Pure as far as ``world`` is."""
     if state.booted is None:
         raise BootcError("Initializing storage", "System not booted via bootc")
-    if parsed.on("soft-reboot"):
+    # bootc itself ignores it for a rollback on composefs.
+    if parsed.on("soft-reboot") and not (state.composefs and parsed.verb == "rollback"):
         raise BootcError("soft reboots are not simulated; leave out --soft-reboot")
+    outcome = Outcome(state)
+    try:
+        _verb(outcome, parsed, world)
+    except BootcError as failed:
+        failed.so_far = outcome
+        raise
+    return outcome
+
+
+def _verb(outcome: Outcome, parsed: Parsed, world: World) -> None:
+    backend = composefs if outcome.state.composefs else ostree
     if parsed.verb == "upgrade":
-        upgrade = UpgradeOptions(
-            check=parsed.on("check"),
-            apply=parsed.on("apply"),
-            download_only=parsed.on("download-only"),
-            from_downloaded=parsed.on("from-downloaded"),
-            quiet=parsed.on("quiet"),
-            tag=parsed.flags.get("tag"),
-        )
-        return composefs.upgrade(state, upgrade, world) if state.composefs else ostree.upgrade(state, upgrade, world)
-    if parsed.verb == "switch":
+        backend.upgrade(outcome, _upgrade_options(parsed), world)
+    elif parsed.verb == "switch":
+        backend.switch(outcome, _switch_options(parsed), world)
+    elif parsed.verb == "rollback":
+        backend.rollback(outcome, apply=parsed.on("apply"))
+    elif parsed.verb == "usr-overlay":
+        _usr_overlay(outcome, read_only=parsed.on("read-only"))
+    elif not outcome.state.composefs:
+        raise BootcError("DeleteDeployment is only supported for composefs backend")
+    else:
         assert parsed.positional is not None
-        transport = parsed.flags.get("transport", "registry")
-        switch = SwitchOptions(
-            target=parsed.positional,
-            transport="registry" if transport == "docker://" else transport,
-            enforce_sigpolicy=parsed.on("enforce-container-sigpolicy"),
-            retain=parsed.on("retain"),
-            apply=parsed.on("apply"),
-            quiet=parsed.on("quiet"),
-        )
-        return composefs.switch(state, switch, world) if state.composefs else ostree.switch(state, switch, world)
-    if parsed.verb == "rollback":
-        apply = parsed.on("apply")
-        return composefs.rollback(state, apply=apply) if state.composefs else ostree.rollback(state, apply=apply)
-    if parsed.verb == "usr-overlay":
-        return _usr_overlay(state, read_only=parsed.on("read-only"))
+        composefs.delete_deployment(outcome, parsed.positional)
+
+
+def _upgrade_options(parsed: Parsed) -> UpgradeOptions:
+    return UpgradeOptions(
+        check=parsed.on("check"),
+        apply=parsed.on("apply"),
+        download_only=parsed.on("download-only"),
+        from_downloaded=parsed.on("from-downloaded"),
+        tag=parsed.flags.get("tag"),
+    )
+
+
+def _switch_options(parsed: Parsed) -> SwitchOptions:
     assert parsed.positional is not None
-    if not state.composefs:
-        raise BootcError("delete-deployment is only supported for composefs backend")
-    return composefs.delete_deployment(state, parsed.positional)
+    transport = parsed.flags.get("transport", "registry")
+    return SwitchOptions(
+        target=parsed.positional,
+        transport="registry" if transport == "docker://" else transport,
+        enforce_sigpolicy=parsed.on("enforce-container-sigpolicy"),
+        retain=parsed.on("retain"),
+        apply=parsed.on("apply"),
+    )
+
+
+def check_format_version(parsed: Parsed) -> None:
+    """Raise BootcError for a version of the status document there is not; bootc does so before anything else."""
+    wanted = int(parsed.flags.get("format-version", "1"))
+    if wanted not in (0, 1):
+        raise BootcError("Status", f"Unsupported format version: {wanted}")
 
 
 def show_status(state: State, parsed: Parsed, *, tty: bool) -> Outcome:
-    """``bootc status``; raises BootcError."""
+    """``bootc status``."""
     from simulator import status
 
-    wanted = parsed.flags.get("format-version", "1")
-    if wanted not in ("0", "1"):
-        raise BootcError("Status", f"Unsupported format version: {wanted}")
     form = parsed.flags.get("format") or ("json" if parsed.on("json") else "humanreadable" if tty else "yaml")
     only_booted = parsed.on("booted")
     if form == "json":
@@ -86,17 +107,24 @@ def show_status(state: State, parsed: Parsed, *, tty: bool) -> Outcome:
     return Outcome(state, document=text)
 
 
-def _usr_overlay(state: State, *, read_only: bool) -> Outcome:
+def _usr_overlay(outcome: Outcome, *, read_only: bool) -> None:
+    state = outcome.state
     discarded = "All changes there will be discarded on reboot."
+    any_kind = has(state.bootc_version, "usr-overlay --read-only")
     if state.usr_overlay is not None:
         if not state.composefs:
-            raise BootcError("Deployment is already in unlocked state: development")
-        return Outcome(state, out=["An overlayfs is already mounted on /usr"])
-    after = replace(state, usr_overlay="readOnly" if read_only else "readWrite")
+            unlocked = "development" if state.usr_overlay == "readWrite" else "transient"
+            raise BootcError(f"Deployment is already in unlocked state: {unlocked}")
+        outcome.out.append(f"{'An' if any_kind else 'A writeable'} overlayfs is already mounted on /usr")
+        return
+    outcome.state = replace(state, usr_overlay="readOnly" if read_only else "readWrite")
     if state.composefs:
-        kind = "read-only" if read_only else "read/write"
-        return Outcome(after, out=[f"A {kind} overlayfs is now mounted on /usr", discarded])
-    return Outcome(after, out=["Development mode enabled.  A writable overlayfs is now mounted on /usr.", discarded])
+        kind = "read-only" if read_only else "read/write" if any_kind else "writeable"
+        outcome.out += [f"A {kind} overlayfs is now mounted on /usr", discarded]
+    elif read_only:
+        outcome.out += ["A writable overlayfs is prepared for /usr, but is mounted read-only by default.", discarded]
+    else:
+        outcome.out += ["Development mode enabled.  A writable overlayfs is now mounted on /usr.", discarded]
 
 
 def run(device: Device, arguments: list[str]) -> int:
@@ -121,27 +149,41 @@ def _run_parsed(device: Device, state: State, parsed: Parsed) -> int:
         device.pause(state, faults.seconds(state, Moment.START))
         return KILLED
     try:
+        check_format_version(parsed)
         _require_root(state, parsed)
     except BootcError as failed:
-        return _failed(failed)
+        return _failed(failed, state)
     # Only ostree serialises its commands; the lock is held for the whole run, a pull included.
     guard: ContextManager[State] = nullcontext(state) if state.composefs else device.sysroot_lock(state)
     with guard as fresh:
         try:
             outcome = _perform(device, fresh, parsed)
         except BootcError as failed:
-            return _failed(failed)
-        after = device.commit(fresh, outcome.state)
-        if after.layers != fresh.layers:
-            _world(device, after).drop_blobs(after)
-        _print(outcome)
+            device.check_boot(fresh)
+            if failed.so_far is not None:
+                _keep(device, fresh, failed.so_far)
+            return _failed(failed, fresh)
+        after = _keep(device, fresh, outcome)
+        if outcome.stuck:
+            device.pause(after, float("inf"))
         if outcome.reboot:
             return _reboot_and_park(device, after)
-    return outcome.code
+    return 0
 
 
-def _failed(failed: BootcError) -> int:
-    sys.stderr.buffer.write(("".join(f"{note}\n" for note in failed.notes) + f"error: {failed}\n").encode())
+def _keep(device: Device, before: State, outcome: Outcome) -> State:
+    """Write and print what a command did, be it all or what it did before it failed."""
+    after = device.commit(before, outcome.state)
+    if after.layers != before.layers:
+        _world(device, after).drop_blobs(after)
+    _print(outcome)
+    return after
+
+
+def _failed(failed: BootcError, state: State) -> int:
+    # Before 1.4.0 errors were log messages, in colour wherever they went.
+    head = "error:" if has(state.bootc_version, "plain errors") else "\x1b[31mERROR\x1b[0m"
+    sys.stderr.buffer.write(("".join(f"{note}\n" for note in failed.notes) + f"{head} {failed}\n").encode())
     return 1
 
 
@@ -185,7 +227,7 @@ def _reboot_and_park(device: Device, state: State) -> int:
         import subprocess
 
         if subprocess.run(["systemctl", "reboot"], check=False).returncode != 0:
-            return _failed(BootcError("Rebooting", "systemctl reboot failed"))
+            return _failed(BootcError("Rebooting", "systemctl reboot failed"), state)
         time.sleep(_LONGEST_PARK_SECONDS)
         return 1
     device.reboot(orderly=True)

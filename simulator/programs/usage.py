@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from simulator.versions import has
@@ -20,13 +21,14 @@ class HelpAsked(Exception):
 
 @dataclass(frozen=True)
 class Flag:
-    """An option of a verb. ``takes`` names its value; ``since`` is a feature of ``versions``."""
+    """An option of a verb. ``takes`` names its value, a ``number`` or not; ``since`` is a feature of ``versions``."""
 
     name: str
     takes: str | None = None
     values: tuple[str, ...] = ()
     since: str | None = None
     short: str | None = None
+    number: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Parsed:
 
 
 SOFT_REBOOT = Flag("soft-reboot", takes="SOFT_REBOOT", values=("required", "auto"), since="soft-reboot")
+# Hides progress bars, which are drawn on terminals only and never here: what else is printed does not change.
 QUIET = Flag("quiet")
 
 VERBS: tuple[Verb, ...] = (
@@ -107,7 +110,7 @@ VERBS: tuple[Verb, ...] = (
         "Display status",
         (
             Flag("format", takes="FORMAT", values=("humanreadable", "yaml", "json"), since="status --format"),
-            Flag("format-version", takes="FORMAT_VERSION", since="status --format-version"),
+            Flag("format-version", takes="FORMAT_VERSION", since="status --format-version", number=True),
             Flag("booted"),
             Flag("json"),
             Flag("verbose", short="v", since="status --verbose"),
@@ -164,6 +167,8 @@ def _parse_verb(verb: Verb, arguments: list[str], version: str) -> Parsed:
             flag = flags.get(name) if word.startswith("--") else short.get(word[1:])
             if flag is None:
                 raise UsageError(_hinted(f"error: unexpected argument '{word}' found", usage))
+            if flag.name in parsed.flags:
+                raise UsageError(_hinted(f"error: the argument '{_shown(flag)}' cannot be used multiple times", usage))
             parsed.flags[flag.name] = _flag_value(flag, given if has_value else None, pending, usage, version)
         elif verb.positional is not None and parsed.positional is None:
             parsed.positional = word
@@ -195,6 +200,9 @@ def _flag_value(flag: Flag, given: str | None, pending: list[str], usage: str, v
             raise UsageError(_hinted(f"error: a value is required for '{_shown(flag)}' but none was supplied", usage))
         given = pending.pop(0)
     known = tuple(v for v in flag.values if v != "humanreadable" or has(version, "status --format=humanreadable"))
+    if flag.number and not re.fullmatch(r"\+?[0-9]{1,9}", given):
+        cause = "cannot parse integer from empty string" if not given else "invalid digit found in string"
+        raise UsageError(_hinted(f"error: invalid value '{given}' for '{_shown(flag)}': {cause}", None))
     if flag.values and given not in known:
         raise UsageError(
             _hinted(

@@ -15,7 +15,12 @@ from simulator.versions import has
 
 
 class BootcError(Exception):
-    """A runtime error of bootc: the chain of contexts and cause as it prints them after ``error: ``."""
+    """A runtime error of bootc: the chain of contexts and cause as it prints them after ``error: ``.
+
+    ``so_far`` is what the command had printed and changed when it failed.
+    """
+
+    so_far: Outcome | None = None
 
     def __init__(self, *chain: str, notes: tuple[str, ...] = ()) -> None:
         super().__init__(": ".join(chain))
@@ -39,18 +44,18 @@ class World(Protocol):
         """Put the files of ``image`` that matter here where deployment ``deployment`` has them; raises PullError."""
 
     def default_policy(self) -> str | None:
-        """The type of the default entry of the device's policy.json; None when there is no such file."""
+        """The type of the default requirement of policy.json, None unless it is the only one; raises PullError."""
 
 
 @dataclass
 class Outcome:
-    """What a command leaves behind: the state, what it printed, how it exited, whether it asks for a reboot."""
+    """What a command leaves behind: the state, what it printed, and how it ends: for a reboot, or never."""
 
     state: State
     out: list[str] = field(default_factory=list)
     err: list[str] = field(default_factory=list)
-    code: int = 0
     reboot: bool = False
+    stuck: bool = False
     document: str | None = None
 
 
@@ -62,7 +67,6 @@ class UpgradeOptions:
     apply: bool = False
     download_only: bool = False
     from_downloaded: bool = False
-    quiet: bool = False
     tag: str | None = None
 
 
@@ -75,7 +79,6 @@ class SwitchOptions:
     enforce_sigpolicy: bool = False
     retain: bool = False
     apply: bool = False
-    quiet: bool = False
 
     @property
     def ref(self) -> ImageRef:
@@ -144,6 +147,14 @@ def check_registry(state: State, ref: ImageRef) -> None:
     )
 
 
+def default_policy(world: World, *context: str) -> str | None:
+    """As the world says, with its error in bootc's words."""
+    try:
+        return world.default_policy()
+    except PullError as failed:
+        raise BootcError(*context, str(failed)) from failed
+
+
 def missing_layers(image: Image, have: Mapping[str, int]) -> tuple[Layer, ...]:
     """Layers of ``image`` the device does not have, each once."""
     wanted = {layer.digest: layer for layer in image.layers if layer.digest not in have}
@@ -160,7 +171,7 @@ def check_space(state: State, image: Image, required: int, *context: str) -> Non
         raise BootcError(*context, "No space left on device (os error 28)")
     raise BootcError(
         *context,
-        fault.text.format(image=image.ref, available=size_text(0), required=size_text(required)),
+        fault.text.format(image=image.ref.image, available=size_text(0), required=size_text(required)),
     )
 
 
@@ -182,25 +193,28 @@ def unpack(world: World, entry: Deployment, *context: str) -> None:
         raise BootcError(*context, str(failed)) from failed
 
 
-def spinner(state: State, outcome: Outcome, task: str, *, quiet: bool) -> None:
+def spinner(state: State, outcome: Outcome, task: str) -> None:
     """What a finished spinner task leaves when nobody watches: a line on stderr (on stdout in old versions)."""
-    if quiet:
-        return
     stream = outcome.err if has(state.bootc_version, "spinner on stderr") else outcome.out
     stream.append(f"{task}...done (0 seconds)")
 
 
-def swap_default(state: State) -> tuple[State, list[str]]:
-    """Make the rollback deployment the default entry, or the booted one when it is not; what bootc says about it."""
+def told_queued(state: State) -> bool:
+    """``rollbackQueued`` as bootc tells it: with UKIs it was inverted for a long time."""
+    if state.uki and state.booted is not None and not has(state.bootc_version, "uki rollbackQueued"):
+        return not state.rollback_queued
+    return state.rollback_queued
+
+
+def swap_default(outcome: Outcome, *context: str) -> None:
+    """Make the rollback deployment the default entry, or the booted one when it is not; say what bootc says of it."""
+    state = outcome.state
     booted, rollback = state.booted, state.rollback
-    assert booted is not None
-    assert rollback is not None
-    reverting = state.rollback_queued
-    first = booted if reverting else rollback
+    reverting = told_queued(state)
+    outcome.out += ["notice: Reverting queued rollback state"] if reverting else []
+    if booted is None or rollback is None:
+        raise BootcError(*context, "No rollback available")
+    first = booted if state.rollback_queued else rollback
     order = (first, *(entry for entry in state.deployments if entry.id != first.id))
-    lines = (
-        ["notice: Reverting queued rollback state", "Next boot: current deployment"]
-        if reverting
-        else ["Next boot: rollback deployment"]
-    )
-    return replace(state, deployments=order), lines
+    outcome.state = replace(state, deployments=order)
+    outcome.out.append(f"Next boot: {'current' if reverting else 'rollback'} deployment")

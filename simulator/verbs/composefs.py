@@ -19,41 +19,74 @@ from simulator.verbs.common import (
     check_space,
     diff_lines,
     fetch,
+    missing_layers,
     resolve,
     swap_default,
+    told_queued,
     unpack,
 )
 from simulator.versions import has
 
+UPGRADING = ("Upgrading composefs",)
+SWITCHING = ("Switching", "Composefs Switching")
+BOOTED = "Some(Booted)"
+STAGING = "Performing Upgrade Operation"
 
-def upgrade(state: State, options: UpgradeOptions, world: World) -> Outcome:
+
+def upgrade(outcome: Outcome, options: UpgradeOptions, world: World) -> None:
     """``bootc upgrade``."""
-    outcome = Outcome(state)
+    state = outcome.state
     for wanted, flag in ((options.download_only, "--download-only"), (options.from_downloaded, "--from-downloaded")):
         if wanted and not has(state.bootc_version, "composefs download-only"):
-            raise BootcError("Upgrading", f"{flag} is not yet supported for composefs backend")
+            raise BootcError(*UPGRADING, f"{flag} is not yet supported for composefs backend")
     if options.from_downloaded:
-        return _unlock_downloaded(outcome, options)
+        _unlock_downloaded(outcome, options)
+        return
     booted, spec = state.booted, state.spec
     assert booted is not None
     assert spec is not None
-    ref = spec if options.tag is None else spec.with_tag(options.tag)
-    image = resolve(state, world, ref, "Upgrading", "Getting image manifest")
-    if any(entry.checksum == image.verity for entry in state.everything):
-        return _nothing_new(outcome, ref, image, options)
-    if options.check and image.verity not in state.contents:
+    asked = _look_up(state, world, spec if options.tag is None else spec.with_tag(options.tag), *UPGRADING)
+    image = asked
+    if state.staged is not None:
+        if _staged_before(outcome, state.staged, asked, options):
+            return
+        # What is staged comes first, also before a tag that was asked for.
+        image = _look_up(state, world, state.staged.image.ref, *UPGRADING)
+        if _pulled(state, image):
+            _upgrade_pulled(outcome, image, f"No changes in staged image: {image.ref}", options, world)
+            return
+    if _pulled(state, asked):
+        if _slot_with(state, asked) is not None:
+            outcome.out.append(f"No changes in: {image.ref}")
+            return
+    elif options.check:
         outcome.out += diff_lines(booted.image, image)
-        return outcome
+        return
     # Content that is in the repository but not deployed is staged even by --check: the flag is looked at too late.
-    _stage(outcome, state, image, world, locked=options.download_only, context="Upgrading")
-    outcome.reboot = options.apply
-    return outcome
+    _stage(outcome, image, world, *UPGRADING, locked=options.download_only, apply=options.apply)
 
 
-def _unlock_downloaded(outcome: Outcome, options: UpgradeOptions) -> Outcome:
+def _look_up(state: State, world: World, ref: ImageRef, *context: str) -> Image:
+    checking = f"Checking if image {ref.image} is pulled"
+    return resolve(state, world, ref, *context, checking, "Getting container info", f"Opening image {ref.pull_spec}")
+
+
+def _pulled(state: State, image: Image) -> bool:
+    """Whether the repository has it: it is asked for by configuration, as content is known only when it is there."""
+    return image.config_digest in state.contents
+
+
+def _upgrade_pulled(outcome: Outcome, image: Image, unchanged: str, options: UpgradeOptions, world: World) -> None:
+    if _slot_with(outcome.state, image) is not None:
+        outcome.out.append(unchanged)
+    else:
+        _stage(outcome, image, world, *UPGRADING, locked=options.download_only, apply=options.apply)
+
+
+def _unlock_downloaded(outcome: Outcome, options: UpgradeOptions) -> None:
     state = outcome.state
     if state.staged is None:
-        raise BootcError("Upgrading", "No staged deployment found")
+        raise BootcError(*UPGRADING, "No staged deployment found")
     if state.staged_locked:
         outcome.state = replace(state, staged_locked=False)
         outcome.reboot = options.apply
@@ -62,67 +95,101 @@ def _unlock_downloaded(outcome: Outcome, options: UpgradeOptions) -> Outcome:
             "Staged deployment is present and not in download only mode.",
             "Use `bootc update --apply` to apply the update.",
         ]
-    return outcome
 
 
-def _nothing_new(outcome: Outcome, ref: ImageRef, image: Image, options: UpgradeOptions) -> Outcome:
-    staged = outcome.state.staged
-    if staged is None:
-        outcome.out.append(f"No changes in: {ref}")
-    elif staged.checksum == image.verity and not has(outcome.state.bootc_version, "composefs manifest digest"):
-        outcome.out.append("Update already staged. To apply update run `bootc update --apply`")
-        outcome.reboot = options.apply
+def _staged_before(outcome: Outcome, staged: Deployment, asked: Image, options: UpgradeOptions) -> bool:
+    """Whether an old bootc finds what was asked for staged; later ones compare digests of two kinds and never do."""
+    if staged.image.config_digest != asked.config_digest or has(
+        outcome.state.bootc_version, "composefs manifest digest"
+    ):
+        return False
+    if options.apply:
+        outcome.reboot = True
     else:
-        outcome.out.append(f"No changes in staged image: {ref}")
-    return outcome
+        outcome.out.append("Update already staged. To apply update run `bootc update --apply`")
+    return True
 
 
-def _stage(outcome: Outcome, state: State, image: Image, world: World, *, locked: bool, context: str) -> None:
-    if image.verity not in state.contents:
-        check_space(state, image, image.size, context)
-    state, _unused = fetch(state, world, image, context, "Pulling composefs repository")
+def _stage(outcome: Outcome, image: Image, world: World, *context: str, locked: bool, apply: bool) -> None:
+    context = (*context, STAGING)
+    state = outcome.state
+    preflight = has(state.bootc_version, "composefs disk preflight")
+    missing = sum(layer.size for layer in missing_layers(image, state.layers))
+    check_space(state, image, image.size if preflight else missing, *context)
+    state, _unused = fetch(state, world, image, *context, "Pulling composefs repository")
+    # From here on the repository has it, whatever becomes of the deployment.
+    outcome.state = state = replace(state, contents=tuple(dict.fromkeys((*state.contents, image.config_digest))))
+    slot = _slot_with(state, image)
+    if slot is not None and not has(state.bootc_version, "composefs same-digest error"):
+        raise BootcError("not simulated: before 1.16.0 bootc stages what is deployed once more, over its own files")
+    if slot is not None:
+        raise BootcError(*context, f"Target image has the same fs-verity digest as the existing {slot} deployment.")
     conflict = active(state, Moment.MERGE)
     if conflict is not None and has(state.bootc_version, "composefs etc conflict check"):
-        raise BootcError(context, conflict.text, notes=("etc/skorionos: file in the image, directory here",))
+        raise BootcError(*context, conflict.text, notes=("etc/skorionos: file in the image, directory here",))
     # bootc writes the origin always as unverified: a signature asked for is forgotten.
     unsigned = replace(image, ref=replace(image.ref, signature=None))
     entry = Deployment(unsigned, image.verity)
-    unpack(world, entry, context, "Staging")
-    outcome.state = _collect(replace(state, staged=entry, staged_locked=locked))
+    unpack(world, entry, *context, "Staging")
+    outcome.state = replace(state, staged=entry, staged_locked=locked)
+    if active(state, Moment.STAGED) is not None:
+        # It waits for a lock on the repository that it holds itself.
+        outcome.stuck = True
+        return
+    outcome.state = collect(outcome.state)
+    outcome.reboot = apply
 
 
-def _collect(state: State) -> State:
+def collect(state: State) -> State:
     """Free what no deployment uses."""
     keep = {layer.digest for entry in state.everything for layer in entry.image.layers}
     return replace(
         state,
-        contents=tuple(entry.checksum for entry in state.everything),
+        contents=tuple(entry.image.config_digest for entry in state.everything),
         layers={digest: size for digest, size in state.layers.items() if digest in keep},
     )
 
 
-def switch(state: State, options: SwitchOptions, world: World) -> Outcome:
+def switch(outcome: Outcome, options: SwitchOptions, world: World) -> None:
     """``bootc switch``."""
-    outcome = Outcome(state)
+    state = outcome.state
     if state.spec == options.ref:
         outcome.out.append("Image specification is unchanged.")
         outcome.reboot = (
             options.apply and state.staged is not None and has(state.bootc_version, "switch --apply when staged")
         )
-        return outcome
-    image = resolve(state, world, options.ref, "Switching", "Getting image manifest")
+        return
+    image = _look_up(state, world, options.ref, *SWITCHING)
     slot = _slot_with(state, image)
     if slot is None:
-        _stage(outcome, state, image, world, locked=False, context="Switching")
-        outcome.reboot = options.apply
-    elif has(state.bootc_version, "composefs same-digest error"):
-        raise BootcError("Switching", f"Target image has the same fs-verity digest as the existing {slot} deployment.")
-    return outcome
+        _stage(outcome, image, world, *SWITCHING, locked=False, apply=options.apply)
+    elif not has(state.bootc_version, "composefs same-digest error"):
+        _switch_to_deployed(outcome, image, slot)
+    elif _pulled(state, image):
+        raise BootcError(*SWITCHING, f"Target image has the same fs-verity digest as the existing {slot} deployment.")
+    else:
+        _stage(outcome, image, world, *SWITCHING, locked=False, apply=options.apply)
+
+
+def _switch_to_deployed(outcome: Outcome, image: Image, slot: str) -> None:
+    """Before 1.16 a switch to what is booted only renamed it, and one to another deployment did nothing."""
+    if slot != BOOTED:
+        outcome.out.append(f"No changes in image: {image.ref}")
+        return
+    outcome.out += ["Image already in composefs repository", "Updating target image reference"]
+    ref = replace(image.ref, signature=None)
+    outcome.state = replace(
+        outcome.state,
+        deployments=tuple(
+            replace(entry, image=replace(entry.image, ref=ref)) if entry.checksum == image.verity else entry
+            for entry in outcome.state.deployments
+        ),
+    )
 
 
 def _slot_with(state: State, image: Image) -> str | None:
     for entry, slot in (
-        (state.booted, "Some(Booted)"),
+        (state.booted, BOOTED),
         (state.staged, "Some(Staged)"),
         (state.rollback, "Some(Rollback)"),
     ):
@@ -131,28 +198,31 @@ def _slot_with(state: State, image: Image) -> str | None:
     return "None" if any(entry.checksum == image.verity for entry in state.others) else None
 
 
-def rollback(state: State, *, apply: bool) -> Outcome:
+def rollback(outcome: Outcome, *, apply: bool) -> None:
     """``bootc rollback``: swaps the two boot entries; since 1.16 what is staged goes."""
-    if state.rollback is None:
-        raise BootcError("Rollback", "No rollback available")
-    after, lines = swap_default(state)
-    if has(state.bootc_version, "composefs rollback drops staged"):
-        after = replace(after, staged=None, staged_locked=False)
-    return Outcome(after, out=lines, reboot=apply)
+    swap_default(outcome, "Rollback", "Rolling back composefs")
+    if has(outcome.state.bootc_version, "composefs rollback drops staged"):
+        outcome.state = replace(outcome.state, staged=None, staged_locked=False)
+    outcome.reboot = apply
 
 
-def delete_deployment(state: State, deployment: str) -> Outcome:
+def delete_deployment(outcome: Outcome, deployment: str) -> None:
     """``bootc delete-deployment``: any but the booted one, with everything only it used."""
+    state = outcome.state
+    context = f"Deleting composefs deployment {deployment}"
     if deployment == state.booted_id:
-        raise BootcError("Cannot delete currently booted deployment")
+        raise BootcError(context, "Cannot delete currently booted deployment")
     if all(entry.checksum != deployment for entry in state.everything):
-        raise BootcError(f"Deployment {deployment} not found")
-    outcome = Outcome(state)
+        raise BootcError(context, f"Deployment {deployment} not found")
     if state.staged is not None and state.staged.checksum == deployment:
-        after = replace(state, staged=None, staged_locked=False)
-    else:
-        after, lines = swap_default(state) if state.rollback_queued else (state, [])
-        outcome.out += lines
-        after = replace(after, deployments=tuple(entry for entry in after.deployments if entry.checksum != deployment))
-    outcome.state = _collect(after)
-    return outcome
+        outcome.state = collect(replace(state, staged=None, staged_locked=False))
+        return
+    if told_queued(state):
+        # A queued rollback is taken back first, with all that a rollback does.
+        rollback(outcome, apply=False)
+    outcome.state = collect(
+        replace(
+            outcome.state,
+            deployments=tuple(entry for entry in outcome.state.deployments if entry.checksum != deployment),
+        )
+    )

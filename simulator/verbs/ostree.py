@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 from simulator.reference import ImageRef
 from simulator.state import Deployment, Image, State
@@ -16,6 +17,7 @@ from simulator.verbs.common import (
     UpgradeOptions,
     World,
     check_space,
+    default_policy,
     diff_lines,
     fetch,
     missing_layers,
@@ -28,34 +30,36 @@ from simulator.verbs.common import (
 )
 from simulator.versions import has
 
+SWITCHING = ("Switching", "Switching (ostree)")
 
-def upgrade(state: State, options: UpgradeOptions, world: World) -> Outcome:
+
+def upgrade(outcome: Outcome, options: UpgradeOptions, world: World) -> None:
     """``bootc upgrade``."""
-    outcome = Outcome(state)
+    state = outcome.state
     if options.from_downloaded:
-        return _unlock_downloaded(outcome, options)
+        _unlock_downloaded(outcome, options)
+        return
     booted, spec = state.booted, state.spec
     assert booted is not None
     assert spec is not None
     ref = spec if options.tag is None else spec.with_tag(options.tag)
     if options.check:
-        return _check(outcome, booted, ref, world)
-    state, image = _prepare(outcome, ref, world, "Upgrading", quiet=options.quiet)
+        _check(outcome, booted, ref, world)
+        return
+    image = _prepare(outcome, ref, world, "Upgrading")
     staged = state.staged
     if staged is not None and staged.image.digest == image.digest:
         outcome.reboot = options.apply
-        outcome.out.append(_relock(outcome, state, options))
+        outcome.out.append(_relock(outcome, options))
     elif booted.image.digest == image.digest:
         outcome.out.append("No update available.")
-        outcome.state = state
     else:
-        _stage(outcome, state, image, world, locked=options.download_only, quiet=options.quiet, context="Upgrading")
+        _stage(outcome, image, world, "Upgrading", locked=options.download_only)
         outcome.out += diff_lines(booted.image, image)
         outcome.reboot = options.apply
-    return outcome
 
 
-def _unlock_downloaded(outcome: Outcome, options: UpgradeOptions) -> Outcome:
+def _unlock_downloaded(outcome: Outcome, options: UpgradeOptions) -> None:
     state = outcome.state
     if state.staged is None:
         raise BootcError("Upgrading", "No staged deployment found")
@@ -65,25 +69,23 @@ def _unlock_downloaded(outcome: Outcome, options: UpgradeOptions) -> Outcome:
     else:
         outcome.out.append("Staged deployment is already set to apply on reboot")
     outcome.reboot = options.apply
-    return outcome
 
 
-def _check(outcome: Outcome, booted: Deployment, ref: ImageRef, world: World) -> Outcome:
+def _check(outcome: Outcome, booted: Deployment, ref: ImageRef, world: World) -> None:
     # The registry is compared with the image stored under this reference, not with what is booted.
     state = outcome.state
-    image = resolve(state, world, ref, "Upgrading", "Preparing import", "Fetching manifest")
-    stored = state.stored.get(ref.image)
-    if stored is not None and stored.digest == image.digest:
+    found = _find(state, ref, world, "Upgrading")
+    if found.stored:
         outcome.out.append(f"No changes in: {ref.pull_spec}")
-        return outcome
+        return
     outcome.out.append(f"Update available for: {ref.pull_spec}")
-    outcome.out += _version_lines(image)
-    outcome.out += diff_lines(booted.image, image)
-    outcome.state = _remember_update(state, stored, image)
-    return outcome
+    outcome.out += _version_lines(found.image)
+    outcome.out += diff_lines(booted.image, found.image)
+    outcome.state = _remember_update(state, ref, found.image)
 
 
-def _remember_update(state: State, stored: Image | None, image: Image) -> State:
+def _remember_update(state: State, ref: ImageRef, image: Image) -> State:
+    stored = state.stored.get(ref.image)
     if stored is None:
         return state
     return replace(state, cached_updates={**state.cached_updates, stored.digest: image})
@@ -94,10 +96,10 @@ def _version_lines(image: Image) -> list[str]:
     return ([] if version is None else [f"  Version: {version}"]) + [f"  Digest: {image.digest}"]
 
 
-def _relock(outcome: Outcome, state: State, options: UpgradeOptions) -> str:
+def _relock(outcome: Outcome, options: UpgradeOptions) -> str:
     """The staged deployment is what the registry has: set its lock as asked, and say what became of it."""
-    locked = state.staged_locked
-    outcome.state = replace(state, staged_locked=options.download_only)
+    locked = outcome.state.staged_locked
+    outcome.state = replace(outcome.state, staged_locked=options.download_only)
     if locked == options.download_only:
         return "Staged update present, not changed"
     if options.download_only:
@@ -105,44 +107,64 @@ def _relock(outcome: Outcome, state: State, options: UpgradeOptions) -> str:
     return "Staged deployment will now be applied on reboot"
 
 
-def _prepare(outcome: Outcome, ref: ImageRef, world: World, verb: str, *, quiet: bool) -> tuple[State, Image]:
-    """Make sure that what ``ref`` is now is stored here, pulling if need be."""
-    state = outcome.state
+class _Found(NamedTuple):
+    """What a reference is, and whether that is stored under it: then with the manifest it was stored with."""
+
+    image: Image
+    stored: bool
+
+
+def _find(state: State, ref: ImageRef, world: World, *context: str) -> _Found:
+    """Look ``ref`` up, at the registry unless it cannot have moved."""
+    context = (*context, "Preparing import", "Fetching manifest")
+    if ref.signature is not None and default_policy(world, *context) == "insecureAcceptAnything":
+        raise BootcError(
+            *context, "containers-policy.json specifies a default of `insecureAcceptAnything`; refusing usage"
+        )
     stored = state.stored.get(ref.image)
     if stored is not None and stored.digest == ref.pinned_digest:
-        # A reference by this architecture's own digest cannot move: no request is made.
-        outcome.out.append(f"No changes in {ref} => {stored.digest}")
-        return state, replace(stored, ref=ref)
-    image = resolve(state, world, ref, verb, "Preparing import", "Fetching manifest")
-    local = {entry.image.digest for entry in state.everything}
-    if image.digest in local or (stored is not None and stored.digest == image.digest):
+        return _Found(replace(stored, ref=ref), stored=True)
+    image = resolve(state, world, ref, *context)
+    # A manifest pushed again around the same configuration is the image that is here: its old digest stays.
+    if stored is not None and stored.config_digest == image.config_digest:
+        return _Found(replace(stored, ref=ref), stored=True)
+    _check_bootable(state, image, *context)
+    return _Found(image, stored=False)
+
+
+def _prepare(outcome: Outcome, ref: ImageRef, world: World, *context: str) -> Image:
+    """Make sure that what ``ref`` is now is stored here, pulling if need be."""
+    state = outcome.state
+    found = _find(state, ref, world, *context)
+    image = found.image
+    if found.stored:
         outcome.out.append(f"No changes in {ref} => {image.digest}")
-        return replace(state, stored={**state.stored, ref.image: image}), image
-    _check_bootable(state, image, verb)
+        return image
+    outcome.state = state = _remember_update(state, ref, image)
     needed = missing_layers(image, state.layers)
     size = sum(layer.size for layer in needed)
-    check_space(state, image, size, verb)
+    check_space(state, image, size, *context)
     present = len({layer.digest for layer in image.layers}) - len(needed)
-    if needed and not quiet:
+    if needed:
         outcome.out.append(f"layers already present: {present}; layers needed: {len(needed)} ({size_text(size)})")
-    state, _unused = fetch(_remember_update(state, stored, image), world, image, verb, "Importing")
-    return replace(state, stored={**state.stored, ref.image: image}), image
+    state, _unused = fetch(state, world, image, *context, "Importing")
+    outcome.state = replace(state, stored={**state.stored, ref.image: image})
+    return image
 
 
-def _check_bootable(state: State, image: Image, verb: str) -> None:
+def _check_bootable(state: State, image: Image, *context: str) -> None:
     if not ({"ostree.bootable", "containers.bootc"} & set(image.labels)):
-        raise BootcError(verb, "Target image does not have ostree.bootable label")
+        raise BootcError(*context, "Target image does not have ostree.bootable label")
     if image.architecture != state.architecture:
-        raise BootcError(verb, f"Image has architecture {image.architecture}; expected {state.architecture}")
+        raise BootcError(*context, f"Image has architecture {image.architecture}; expected {state.architecture}")
 
 
-def _stage(
-    outcome: Outcome, state: State, image: Image, world: World, *, locked: bool, quiet: bool, context: str
-) -> None:
+def _stage(outcome: Outcome, image: Image, world: World, *context: str, locked: bool) -> None:
+    state = outcome.state
     serials = [entry.serial or 0 for entry in state.everything if entry.checksum == image.commit]
     entry = Deployment(image, image.commit, serial=max(serials) + 1 if serials else 0)
-    unpack(world, entry, context, "Staging")
-    spinner(state, outcome, "Deploying", quiet=quiet)
+    unpack(world, entry, *context, "Staging")
+    spinner(state, outcome, "Deploying")
     state = replace(state, staged=entry, staged_locked=locked)
     if has(state.bootc_version, "reboot-required"):
         state = replace(state, reboot_required=image.digest)
@@ -172,36 +194,29 @@ def cleanup(state: State) -> tuple[State, list[str]]:
     return after, [f"Pruned images: {dropped} (layers: {len(gone)}, objsize: {size_text(sum(gone.values()))})"]
 
 
-def switch(state: State, options: SwitchOptions, world: World) -> Outcome:
+def switch(outcome: Outcome, options: SwitchOptions, world: World) -> None:
     """``bootc switch``."""
-    outcome = Outcome(state)
+    state = outcome.state
     ref, before = options.ref, state.spec
     if before == ref:
         outcome.out.append("Image specification is unchanged.")
         outcome.reboot = (
             options.apply and state.staged is not None and has(state.bootc_version, "switch --apply when staged")
         )
-        return outcome
-    if options.enforce_sigpolicy and world.default_policy() == "insecureAcceptAnything":
-        raise BootcError(
-            "Switching",
-            "containers-policy.json specifies a default of `insecureAcceptAnything`; refusing usage",
-        )
-    state, image = _prepare(outcome, ref, world, "Switching", quiet=options.quiet)
+        return
+    image = _prepare(outcome, ref, world, *SWITCHING)
     if options.retain and before is not None:
-        state = replace(state, retained=(*state.retained, before.image))
-    _stage(outcome, state, image, world, locked=False, quiet=options.quiet, context="Switching")
+        outcome.state = replace(outcome.state, retained=(*state.retained, before.image))
+    _stage(outcome, image, world, *SWITCHING, locked=False)
     outcome.reboot = options.apply
-    return outcome
 
 
-def rollback(state: State, *, apply: bool) -> Outcome:
+def rollback(outcome: Outcome, *, apply: bool) -> None:
     """``bootc rollback``: a toggle, which discards what is staged."""
-    target = state.rollback
-    if target is None:
-        raise BootcError("Rollback", "Rollback (ostree)", "No rollback available")
-    after, lines = swap_default(state)
-    after = replace(after, staged=None, staged_locked=False)
-    if has(state.bootc_version, "reboot-required"):
-        after = replace(after, reboot_required=target.image.digest)
-    return Outcome(after, out=lines, reboot=apply)
+    target = outcome.state.rollback
+    swap_default(outcome, "Rollback", "Rollback (ostree)")
+    assert target is not None
+    outcome.state = replace(outcome.state, staged=None, staged_locked=False)
+    if has(outcome.state.bootc_version, "reboot-required"):
+        outcome.state = replace(outcome.state, reboot_required=target.image.digest)
+    outcome.reboot = apply

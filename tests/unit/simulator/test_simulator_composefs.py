@@ -10,8 +10,20 @@ from dataclasses import replace
 import pytest
 
 from simulator import status
+from simulator.reference import ImageRef
 from simulator.verbs.common import BootcError
-from tests.simulated_world import REPOSITORY, STABLE, FakeWorld, bootc, device, image, names, reboot, with_fault
+from tests.simulated_world import (
+    REPOSITORY,
+    STABLE,
+    FakeWorld,
+    bootc,
+    device,
+    digest,
+    image,
+    names,
+    reboot,
+    with_fault,
+)
 
 OTHER = f"{REPOSITORY}:other"
 
@@ -53,11 +65,77 @@ def test_upgrade_with_something_staged_to_any_deployed_content_keeps_it_and_does
     assert outcome.state.staged_locked, "upgrade does not unlock"
 
 
-def test_before_1_16_4_an_already_staged_update_was_told_and_applied():
+def test_before_1_16_4_an_already_staged_update_was_told_or_applied():
     state, world = staged(version="1.16.3")
-    outcome = bootc(state, world, "upgrade", "--apply")
-    assert outcome.out == ["Update already staged. To apply update run `bootc update --apply`"]
-    assert outcome.reboot
+    told = bootc(state, world, "upgrade")
+    assert told.out == ["Update already staged. To apply update run `bootc update --apply`"]
+    assert not told.reboot
+    applied = bootc(state, world, "upgrade", "--apply")
+    assert applied.out == []
+    assert applied.reboot
+
+
+def relabelled(name: str, ref: str = STABLE):
+    """The content of the image called ``name`` under another configuration, as a build with other labels makes it."""
+    made = image(name, ref)
+    again = f"{name} relabelled"
+    return replace(made, digest=digest(f"manifest {again}"), config_digest=digest(f"config {again}"))
+
+
+def test_check_counts_the_layers_of_an_image_never_pulled_though_its_content_is_booted():
+    world = FakeWorld()
+    world.images[STABLE] = relabelled("b")
+    outcome = bootc(composefs(), world, "upgrade", "--check")
+    assert [line.split(":")[0] for line in outcome.out] == ["Total new layers", "Removed layers", "Added layers"]
+    assert outcome.state == composefs()
+
+
+@pytest.mark.parametrize(("there", "slot"), [("b", "Some(Booted)"), ("a", "Some(Rollback)")])
+def test_upgrade_finds_out_that_content_is_deployed_only_after_it_pulled_it(there, slot):
+    world = FakeWorld()
+    world.images[STABLE] = relabelled(there)
+    with pytest.raises(BootcError) as failed:
+        bootc(composefs(), world, "upgrade")
+    assert str(failed.value) == (
+        "Upgrading composefs: Performing Upgrade Operation: "
+        f"Target image has the same fs-verity digest as the existing {slot} deployment."
+    )
+    assert failed.value.so_far is not None
+    after = failed.value.so_far.state
+    assert after.deployments == composefs().deployments
+    assert bootc(after, world, "upgrade").out == [f"No changes in: {STABLE}"]
+
+
+def test_what_an_old_bootc_would_damage_is_refused():
+    world = FakeWorld()
+    world.images[STABLE] = relabelled("b")
+    with pytest.raises(BootcError, match=r"not simulated: before 1\.16\.0"):
+        bootc(composefs(version="1.15.2"), world, "upgrade")
+
+
+def test_a_manifest_pushed_again_around_the_same_configuration_is_no_update():
+    world = FakeWorld()
+    world.images[STABLE] = replace(image("b"), digest=digest("manifest again"))
+    assert bootc(composefs(), world, "upgrade").out == [f"No changes in: {STABLE}"]
+
+
+def test_what_is_staged_comes_before_a_tag():
+    state, world = staged()
+    world.put(OTHER, "other")
+    outcome = bootc(state, world, "upgrade", "--tag", "other")
+    assert outcome.out == [f"No changes in staged image: {STABLE}"]
+    assert outcome.state == state
+    assert world.requests[-2:] == [OTHER, STABLE]
+
+
+def test_a_switch_before_1_16_to_booted_content_only_renames_it():
+    world = FakeWorld(other="b")
+    outcome = bootc(composefs(version="1.15.2"), world, "switch", OTHER)
+    assert outcome.out == ["Image already in composefs repository", "Updating target image reference"]
+    assert outcome.state.spec == ImageRef(OTHER)
+    assert outcome.state.staged is None
+    world.put(OTHER, "a")
+    assert bootc(composefs(version="1.15.2"), world, "switch", OTHER).out == [f"No changes in image: {OTHER}"]
 
 
 def test_check_prints_counts_only_and_stages_nothing():
@@ -166,6 +244,14 @@ def test_disk_preflight_asks_for_the_whole_image():
         bootc(with_fault(composefs(), "disk-full"), FakeWorld(stable="n"), "upgrade")
 
 
+def test_disk_preflight_asks_for_it_also_when_everything_is_there():
+    state, world = staged("--download-only")
+    with pytest.raises(BootcError, match=r"required: 1\.2\u00a0GB"):
+        bootc(with_fault(reboot(state), "disk-full"), world, "upgrade")
+    old = replace(reboot(state), bootc_version="1.15.2")
+    assert names(bootc(with_fault(old, "disk-full"), world, "upgrade").state)["staged"] == "n"
+
+
 def test_status_has_no_type_no_version_and_the_digest_of_its_time():
     state, _unused = staged()
     shown = status.document(state)["status"]
@@ -184,6 +270,18 @@ def test_a_manifest_annotation_gives_the_version():
     world.images[STABLE] = replace(world.images[STABLE], annotations={"org.opencontainers.image.version": "2026.8"})
     state = bootc(composefs(), world, "upgrade").state
     assert status.document(state)["status"]["staged"]["image"]["version"] == "2026.8"
+
+
+def test_rollback_ignores_soft_reboot_and_nothing_else_does():
+    assert bootc(composefs(), FakeWorld(), "rollback", "--soft-reboot=auto", "--apply").reboot
+    with pytest.raises(BootcError, match="soft reboots are not simulated"):
+        bootc(composefs(), FakeWorld(stable="n"), "upgrade", "--soft-reboot=auto")
+
+
+def test_usr_overlay_before_it_could_be_read_only():
+    once = bootc(composefs(version="1.14.0"), FakeWorld(), "usr-overlay")
+    assert once.out[0] == "A writeable overlayfs is now mounted on /usr"
+    assert bootc(once.state, FakeWorld(), "usr-overlay").out == ["A writeable overlayfs is already mounted on /usr"]
 
 
 def test_the_second_usr_overlay_succeeds():

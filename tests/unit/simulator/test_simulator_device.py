@@ -48,6 +48,32 @@ def test_create_refuses_to_overwrite(kde, registry):
     assert kde.status()["booted"]["image"]["version"] == "1.1.0"
 
 
+def test_create_refuses_composefs_of_a_bootc_without_it(registry, tmp_path):
+    device = LiveDevice(tmp_path / "d")
+    create = ("create", "--image", image(registry, "v1.0.0"), "--backend", "composefs", "--bootc-version")
+    done = device.run(*create, "1.8.0")
+    assert (done.returncode, device.directory.exists()) == (1, False)
+    assert "composefs came with bootc 1.9.0" in done.stderr
+    assert device.run(*create, "1.9.0").returncode == 0
+
+
+def test_unified_kernel_images(registry, make_device):
+    device = make_device(image(registry, "v1.0.0"), "--backend", "composefs", "--boot-type", "uki")
+    assert device.status()["booted"]["composefs"]["bootType"] == "Uki"
+    shown = device.show()
+    assert (shown["rollback_queued"], shown["rollback_queued_as_told"]) == (False, True)
+    refused = device.run("create", "--force", "--image", image(registry, "v1.0.0"), "--boot-type", "uki")
+    assert refused.returncode == 1
+    assert "add --backend composefs" in refused.stderr
+
+
+@pytest.mark.parametrize("version", ["1.16", "latest", "1.16.x", "1.16.-9"])
+def test_what_is_no_version_is_told(registry, tmp_path, version):
+    done = LiveDevice(tmp_path / "d").run("create", "--image", image(registry, "v1.0.0"), f"--bootc-version={version}")
+    assert done.returncode == 1
+    assert f"not a bootc version: '{version}'" in done.stderr
+
+
 def test_how_to_reach_registries_is_there_before_the_device(registry, tmp_path):
     device = LiveDevice(tmp_path / "d")
     conf = device.file("etc/containers/registries.conf.d/lan.conf")
@@ -206,6 +232,61 @@ def test_finalize_failure(kde, registry):
     assert "ostree-boot-complete.service" in kde.sh("systemctl list-units --state=failed --plain --no-legend").stdout
 
 
+def test_boot_menu(kde, registry):
+    alone = kde.run("boot-menu")
+    assert alone.returncode == 1
+    assert "one entry only" in alone.stderr
+    kde.run("bootc", "switch", image(registry, "v1.1.0"))
+    assert kde.run("boot-menu").returncode == 0
+    kde.wait_until_up()
+    status = kde.status()
+    assert status["booted"]["image"]["version"] == "1.0.0"
+    assert status["rollback"]["image"]["version"] == "1.1.0"
+    assert status["rollbackQueued"] is True
+    assert 'IMAGE_VERSION="1.0.0"' in kde.file("etc/os-release").read_text()
+
+
+def test_falling_back(kde, registry):
+    kde.fault("falls-back")
+    kde.run("bootc", "switch", image(registry, "v1.1.0"))
+    kde.run("systemctl", "reboot")
+    kde.wait_until_up()
+    assert kde.status()["booted"]["image"]["version"] == "1.0.0"
+    assert kde.show()["faults"] == {}
+    assert kde.sh("bootc rollback").stdout.endswith("Next boot: current deployment\n")
+    assert kde.status()["rollbackQueued"] is False
+
+
+def test_a_deadlock_lasts_until_it_is_killed_and_what_is_staged_stays(registry, make_device):
+    device = make_device(image(registry, "v1.0.0"), "--backend", "composefs", "--bootc-version", "1.16.7")
+    device.fault("deadlock-after-staging")
+    command = [*SIMULATOR_COMMAND, "device", str(device.directory), "bootc", "switch", image(registry, "v1.1.0")]
+    with subprocess.Popen(command) as stuck:
+        end = time.monotonic() + 10
+        while device.status()["staged"] is None and time.monotonic() < end:
+            time.sleep(0.05)
+        time.sleep(0.2)
+        assert stuck.poll() is None
+        assert device.run("bootc", "status").returncode == 0, "it holds no lock that status needs"
+        stuck.terminate()
+        assert stuck.wait(5) == -15
+    assert device.status()["staged"] is not None
+    with subprocess.Popen([*command[:-1], image(registry, "v1.2.0")]) as stuck:
+        time.sleep(1)
+        assert stuck.poll() is None
+        device.run("reboot")
+        assert stuck.wait(5) == 143, "a reboot kills it, too"
+
+
+def test_faults_that_cannot_happen_on_a_device_are_refused(kde, registry, make_device):
+    assert "one of the composefs backend; this device has ostree" in kde.run("fault", "etc-conflict").stderr
+    assert "one of the composefs backend" in kde.run("fault", "deadlock-after-staging").stderr
+    new = make_device(image(registry, "v1.0.0"), "--backend", "composefs", "--bootc-version", "1.16.8", "--force")
+    assert "was mended in bootc 1.16.8" in new.run("fault", "deadlock-after-staging").stderr
+    assert "one of the ostree backend" in new.run("fault", "lock-held", "1").stderr
+    assert new.show()["faults"] == {}
+
+
 def test_registry_faults_reach_skopeo_too(kde, registry):
     kde.fault("registry-unreachable")
     done = kde.run("skopeo", "inspect", "--raw", f"docker://{image(registry, 'v1.1.0')}")
@@ -243,6 +324,33 @@ def test_ostree_serialises_and_composefs_does_not(registry, make_device):
         pulling.terminate()
 
 
+def test_a_format_version_there_is_not_is_told_before_the_lock(kde):
+    kde.fault("lock-held", "60")
+    done = kde.run("bootc", "status", "--format-version=2", timeout=10)
+    assert (done.returncode, done.stderr) == (1, "error: Status: Unsupported format version: 2\n")
+
+
+def test_errors_before_1_4_are_log_messages_in_colour(registry, make_device):
+    device = make_device(image(registry, "v1.0.0"), "--bootc-version", "1.3.0")
+    done = device.run("bootc", "rollback")
+    expected = "\x1b[31mERROR\x1b[0m Rollback: Rollback (ostree): No rollback available\n"
+    assert (done.returncode, done.stderr) == (1, expected)
+
+
+@pytest.mark.parametrize("scope", ["{host}/skorionos/kde:v1.1.0", "{host}/skorionos/kde", "{host}", ""])
+def test_a_policy_rejects_images_in_its_narrowest_scope(kde, registry, scope):
+    policy = kde.file("etc/containers/policy.json")
+    rejected = {"docker": {scope.format(host=registry.host): [{"type": "reject"}]}}
+    policy.write_text(json.dumps({"default": [{"type": "insecureAcceptAnything"}], "transports": rejected}))
+    done = kde.run("bootc", "switch", image(registry, "v1.1.0"))
+    assert done.returncode == 1
+    assert "is rejected by policy" in done.stderr
+    accepted = {"docker": {f"{registry.host}/skorionos/kde:v1.1.0": [{"type": "insecureAcceptAnything"}]}}
+    policy.write_text(json.dumps({"default": [{"type": "reject"}], "transports": accepted}))
+    assert kde.run("bootc", "switch", image(registry, "v1.1.0")).returncode == 0
+    assert kde.run("bootc", "switch", image(registry, "v1.2.0")).returncode == 1
+
+
 def test_concurrent_status(kde):
     processes = [
         subprocess.Popen([str(kde.directory / "bin/bootc"), "status", "--json"], stdout=subprocess.PIPE)
@@ -276,7 +384,7 @@ def test_errors_are_one_line_on_stderr(kde, registry):
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith(
-        "error: Switching: Preparing import: Fetching manifest: failed to invoke method OpenImage"
+        "error: Switching: Switching (ostree): Preparing import: Fetching manifest: failed to invoke method OpenImage"
     )
     assert done.stderr.endswith("manifest unknown\n")
     assert kde.run("bootc", "upgrade", "--nope").returncode == 2
@@ -284,8 +392,10 @@ def test_errors_are_one_line_on_stderr(kde, registry):
 
 def test_faults_are_listed_and_checked(kde):
     listed = simulator("faults").stdout
+    documented = (SIMULATOR.parent / "docs/simulator.md").read_text()
     for name in faults.TABLE:
         assert name in listed
+        assert f"`{name}" in documented
     assert kde.run("fault", "slow-pull").stderr == "error: fault slow-pull needs a value: SECONDS\n"
     assert kde.run("fault", "slow-pull", "soon").returncode == 1
     assert kde.run("fault", "asleep", "5").returncode == 1

@@ -16,6 +16,7 @@ from tests.simulated_world import (
     FakeWorld,
     bootc,
     device,
+    digest,
     image,
     names,
     reboot,
@@ -98,7 +99,8 @@ def test_a_staged_image_stays_when_the_tag_moves_back_to_the_booted_one():
     state, world = staged()
     world.put(STABLE, "b")
     outcome = bootc(state, world, "upgrade")
-    assert outcome.out == [f"No changes in {STABLE} => {B}", "No update available."]
+    # What is stored under the tag is the new image, so the booted one is fetched once more to find that out.
+    assert outcome.out == [f"layers already present: 1; layers needed: 1 (250.0{NBSP}MB)", "No update available."]
     assert names(reboot(outcome.state))["booted"] == "n"
 
 
@@ -188,6 +190,61 @@ def test_switch_back_to_the_booted_content_makes_another_deployment():
     assert names(reboot(outcome.state)) == {"booted": "b", "staged": None, "rollback": "b"}
 
 
+def repushed(name: str, ref: str = STABLE):
+    """The image called ``name`` under another manifest, as a push with other compression or annotations makes it."""
+    made = image(name, ref)
+    return replace(made, digest=digest(f"manifest {name} again"), layers=image(f"{name} again", ref).layers)
+
+
+@pytest.mark.parametrize("flags", [(), ("--check",)])
+def test_a_manifest_pushed_again_around_the_same_configuration_is_no_update(flags):
+    world = FakeWorld()
+    world.images[STABLE] = repushed("b")
+    outcome = bootc(device(), world, "upgrade", *flags)
+    if flags:
+        assert outcome.out == [f"No changes in: docker://{STABLE}"]
+    else:
+        assert outcome.out == [f"No changes in {STABLE} => {B}", "No update available."]
+    assert outcome.state == device()
+
+
+def test_a_staged_image_keeps_its_manifest_when_that_is_pushed_again():
+    state, world = staged("--download-only")
+    world.images[STABLE] = repushed("n")
+    outcome = bootc(state, world, "upgrade")
+    assert outcome.out == [f"No changes in {STABLE} => {N}", "Staged deployment will now be applied on reboot"]
+    assert outcome.state.staged is not None
+    assert outcome.state.staged.image.digest == N
+
+
+def test_content_is_stored_by_reference_whatever_is_deployed():
+    world = FakeWorld(stable="n", old="b")
+    state = reboot(bootc(device(), world, "upgrade").state)
+    assert names(state)["rollback"] == "b"
+    outcome = bootc(state, world, "switch", f"{REPOSITORY}:old")
+    assert outcome.out[0] == f"layers already present: 1; layers needed: 1 (250.0{NBSP}MB)"
+    assert image("b").layers[1].digest in outcome.state.layers
+
+
+def test_another_name_of_a_stored_image_needs_no_layers_and_says_nothing_of_them():
+    world = FakeWorld(stable="b", same="b")
+    outcome = bootc(device(), world, "switch", f"{REPOSITORY}:same")
+    assert outcome.out[0] == f"Queued for next boot: {REPOSITORY}:same"
+
+
+def test_quiet_hides_progress_bars_only():
+    outcome = bootc(device(), FakeWorld(stable="n"), "upgrade", "--quiet")
+    assert outcome.out[0].startswith("layers already present: 1; ")
+    assert outcome.err == ["Deploying...done (0 seconds)"]
+
+
+def test_check_refuses_what_could_not_be_staged():
+    world = FakeWorld()
+    world.put(STABLE, "n", architecture="arm64")
+    with pytest.raises(BootcError, match=r"Image has architecture arm64; expected amd64"):
+        bootc(device(), world, "upgrade", "--check")
+
+
 def test_a_reference_by_own_digest_never_moves_and_needs_no_network():
     world = FakeWorld(stable="n")
     pinned = f"{REPOSITORY}@{N}"
@@ -220,6 +277,18 @@ def test_sigpolicy_refuses_an_insecure_default_before_any_request():
     assert f"Queued for next boot: ostree-image-signed:docker://{REPOSITORY}:other" in after.out
     assert after.state.spec is not None
     assert after.state.spec.signature == "containerPolicy"
+
+
+@pytest.mark.parametrize("flags", [(), ("--check",)])
+def test_a_reference_stored_with_a_policy_is_refused_once_the_policy_is_insecure(flags):
+    world = FakeWorld(other="n")
+    world.policy = "reject"
+    state = reboot(bootc(device(), world, "switch", "--enforce-container-sigpolicy", f"{REPOSITORY}:other").state)
+    world.policy = "insecureAcceptAnything"
+    world.requests.clear()
+    with pytest.raises(BootcError, match="refusing usage"):
+        bootc(state, world, "upgrade", *flags)
+    assert world.requests == []
 
 
 def test_rollback_is_a_toggle():
@@ -292,7 +361,7 @@ def test_image_errors():
     with pytest.raises(BootcError, match=r"Image has architecture arm64; expected amd64"):
         bootc(device(), world, "upgrade")
     with pytest.raises(
-        BootcError, match=r"^Switching: Preparing import: Fetching manifest: failed to invoke method OpenImage"
+        BootcError, match=r"^Switching: Switching \(ostree\): Preparing import: Fetching manifest: failed to invoke"
     ):
         bootc(device(), world, "switch", f"{REPOSITORY}:absent")
 
@@ -327,3 +396,10 @@ def test_usr_overlay_lasts_until_the_reboot_and_fails_the_second_time():
     with pytest.raises(BootcError, match="Deployment is already in unlocked state: development"):
         bootc(outcome.state, FakeWorld(), "usr-overlay")
     assert reboot(outcome.state).usr_overlay is None
+
+
+def test_a_read_only_usr_overlay_is_another_state():
+    outcome = bootc(device(), FakeWorld(), "usr-overlay", "--read-only")
+    assert outcome.out[0] == "A writable overlayfs is prepared for /usr, but is mounted read-only by default."
+    with pytest.raises(BootcError, match="Deployment is already in unlocked state: transient"):
+        bootc(outcome.state, FakeWorld(), "usr-overlay")

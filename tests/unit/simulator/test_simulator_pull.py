@@ -139,15 +139,16 @@ def test_staging_the_booted_image_again_keeps_its_files_though_its_layers_were_c
 
 
 def test_a_tampered_layer_is_refused_and_nothing_is_staged(registry, make_device):
-    upper = layer({CHECK: b"#!/bin/sh\n"})
-    registry.push_image("os", "v1", [layer(BASE)])
-    registry.push_image("os", "v2", [layer(BASE), upper])
+    base, upper = layer(BASE), layer({CHECK: b"#!/bin/sh\n"})
+    registry.push_image("os", "v1", [base])
+    registry.push_image("os", "v2", [base, upper])
     device = make_device(f"{registry.host}/os:v1")
     manifest = json.loads(registry.request("GET", "/v2/os/manifests/v2")[2])
     registry.contents.blobs[manifest["layers"][1]["digest"]] = upper + b"tampered"
     done = device.run("bootc", "switch", f"{registry.host}/os:v2")
     assert done.returncode == 1
     assert "Digest did not match" in done.stderr
+    assert done.stdout.startswith("layers already present: 1; "), "which was printed before it failed"
     shown = device.show()
     assert shown["staged"] is None
     assert shown["last_pull"] is None

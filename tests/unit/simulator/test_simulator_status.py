@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from simulator import status
-from simulator.programs.bootc import show_status
+from simulator.programs.bootc import check_format_version, show_status
 from simulator.programs.usage import parse
 from simulator.state import Boot, State, from_json, to_json
 from simulator.verbs.common import BootcError, size_text
@@ -88,7 +88,9 @@ def test_booted_hides_only_staged_and_rollback():
 
 def test_bad_format_version():
     with pytest.raises(BootcError, match=r"^Status: Unsupported format version: 2$"):
-        shown(device(), "--format-version", "2")
+        check_format_version(parse(["status", "--format-version", "2"], "1.16.9"))
+    for fine in ((), ("--format-version=0",), ("--format-version", "1")):
+        check_format_version(parse(["status", *fine], "1.16.9"))
 
 
 def test_a_third_deployment_is_in_others():
@@ -121,6 +123,14 @@ def test_queued_rollback_shows_in_spec_and_status():
         ("ostree", "1.3.0", "status.booted.ostree.stateroot", True),
         ("ostree", "1.1.6", "status.booted.image.architecture", False),
         ("ostree", "1.1.7", "status.booted.image.architecture", True),
+        ("ostree", "0.1.9", "spec.bootOrder", False),
+        ("ostree", "0.1.10", "spec.bootOrder", True),
+        ("ostree", "0.1.9", "status.rollbackQueued", False),
+        ("ostree", "0.1.5", "status.booted.cachedUpdate", False),
+        ("ostree", "0.1.6", "status.booted.cachedUpdate", True),
+        ("ostree", "0.1.5", "status.type", False),
+        ("ostree", "0.1.13", "status.booted.store", False),
+        ("ostree", "0.1.14", "status.booted.store", True),
         ("composefs", "1.10.0", "status.booted.composefs.bootDigest", False),
         ("composefs", "1.11.0", "status.booted.composefs.bootDigest", True),
         ("composefs", "1.15.1", "status.booted.composefs.missingVerityAllowed", False),
@@ -141,10 +151,79 @@ def test_bootloader_case_changed_with_1_13():
         assert host["status"]["booted"]["composefs"]["bootloader"] == name
 
 
-def test_verbose_text_has_the_details():
+def test_api_version_became_stable_with_0_1_15():
+    for version, name in (("0.1.14", "v1alpha1"), ("0.1.15", "v1")):
+        assert status.document(device(version=version))["apiVersion"] == f"org.containers.bootc/{name}"
+
+
+def test_before_1_5_every_key_is_in_declaration_order():
+    host = json.loads(shown(staged_device(version="1.4.0"), "--json"))
+    assert list(host["status"]) == ["staged", "booted", "rollback", "rollbackQueued", "type"]
+    assert list(host["status"]["booted"]) == [
+        "image",
+        "cachedUpdate",
+        "incompatible",
+        "pinned",
+        "store",
+        "ostree",
+    ]
+    assert list(host["status"]["booted"]["image"]) == ["image", "version", "timestamp", "imageDigest", "architecture"]
+
+
+def test_text_for_people_is_laid_out_as_bootc_does():
+    staged = image("n").digest
     text = shown(staged_device(), "--format", "humanreadable", "-v")
-    for label in ("StateRoot: default", "Deploy serial: 0", "Commit: ", "Download-only: no", "UpdateVersion: n ("):
-        assert label in text
+    assert text.splitlines()[:10] == [
+        f"  Staged image: {STABLE}",
+        f"        Digest: {staged} (amd64)",
+        "       Version: n (2026-08-01T04:10:00Z)",
+        "     StateRoot: default",
+        " Deploy serial: 0",
+        "        Staged: yes",
+        f"        Commit: {image('n').commit}",
+        "   Soft-reboot: no",
+        " Download-only: no",
+        "",
+    ]
+    booted = text.split("\n\n")[1].splitlines()
+    assert booted[0] == f"● Booted image: {STABLE}"
+    assert booted[3] == " UpdateVersion: n (2026-08-01T04:10:00Z)"
+    assert booted[4] == f"  UpdateDigest: {staged}"
+
+
+def test_text_names_a_signature_only_where_one_is_asked_for():
+    world = FakeWorld(stable="n")
+    world.policy = "reject"
+    state = bootc(device(), world, "switch", "--enforce-container-sigpolicy", STABLE).state
+    lines = [line.strip() for line in shown(state, "-v", tty=True).splitlines()]
+    assert lines.count("Signature: container-policy") == 1
+
+
+def test_text_of_composefs_tells_fs_verity():
+    assert "FsVerity: Enforced" in shown(device(backend="composefs"), "-v", tty=True)
+    assert "StateRoot" not in shown(device(backend="composefs"), "-v", tty=True)
+
+
+@pytest.mark.parametrize(
+    ("created", "told"),
+    [
+        ("2026-08-01T04:10:00Z", "2026-08-01T04:10:00Z"),
+        ("2026-08-01T04:10:00+00:00", "2026-08-01T04:10:00Z"),
+        ("2026-08-01T01:10:00.5+02:00", "2026-07-31T23:10:00.500Z"),
+        ("2026-08-01T04:10:00.123456789Z", "2026-08-01T04:10:00.123456789Z"),
+        ("2026-08-01T04:10:00.000Z", "2026-08-01T04:10:00Z"),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
+        ("2026-13-01T04:10:00Z", None),
+        ("yesterday", None),
+    ],
+)
+def test_times_are_told_in_utc(created, told):
+    state = device()
+    old = replace(state.deployments[0], image=replace(state.deployments[0].image, created=created))
+    state = replace(state, deployments=(old,))
+    assert status.document(state)["status"]["booted"]["image"]["timestamp"] == told
+    if told is not None:
+        assert f"({told[:19]}Z)" in shown(state, tty=True)
 
 
 @pytest.mark.parametrize(
