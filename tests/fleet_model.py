@@ -133,7 +133,7 @@ class FakeDevice:
             self.staged, self.next_boot = digest("f") if self.habit == "wrong_content" else wanted, "staged"
         return self._seen()
 
-    def queue_rollback(self) -> Observation:
+    def queue_rollback(self, *, forward: bool = False) -> Observation:
         self._answer("queue_rollback")
         if self.rollback is None:
             raise DeviceError("no_rollback", "there is nothing to go back to")

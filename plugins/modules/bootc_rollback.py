@@ -45,6 +45,12 @@ options:
     description: Go to the rollback deployment even if the device was taken back from it before.
     type: bool
     default: false
+  forward:
+    description:
+      - The rollback deployment is the newer image and wanted now, so this is no way back and is not remembered as one.
+      - A host with the composefs backend cannot reach such an image in any other way.
+    type: bool
+    default: false
   timeout:
     description: Seconds the whole change may take.
     type: int
@@ -140,6 +146,7 @@ def main() -> None:
             "state": {"type": "str", "default": "queued", "choices": ["queued"]},
             "discard_staged": {"type": "bool", "default": False},
             "repeat": {"type": "bool", "default": False},
+            "forward": {"type": "bool", "default": False},
             "timeout": timeout_option(120),
         },
         supports_check_mode=True,
@@ -149,7 +156,7 @@ def main() -> None:
     def work() -> dict[str, Any]:
         outcome = carry_out(
             Client(),
-            wish_to_roll_back(options["discard_staged"], options["repeat"]),
+            wish_to_roll_back(options["discard_staged"], options["repeat"], options["forward"]),
             options["timeout"],
             check_mode=module.check_mode,
             warn=module.warn,

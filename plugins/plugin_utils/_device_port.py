@@ -43,9 +43,10 @@ class ModulePort:
             raise DeviceError("same_content", "It runs this very content already, under another digest.")
         return observation(result)
 
-    def queue_rollback(self) -> Observation:
+    def queue_rollback(self, *, forward: bool = False) -> Observation:
         """Have the rollback slot boot next. The flow decides by digests, so the device's own memory is overridden."""
-        return observation(self._run("bootc_rollback", {"discard_staged": True, "repeat": True}))
+        options = {"discard_staged": True, "repeat": True, "forward": forward}
+        return observation(self._run("bootc_rollback", options))
 
     def reboot(self, expect: Sequence[str]) -> Reboot:
         """Ask for the reboot; the device refuses when something else than expected would boot."""

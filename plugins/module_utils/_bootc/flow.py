@@ -83,7 +83,7 @@ def carry_out(
         if check_mode or not transition.commands:
             return Outcome(before, transition.predicted, transition, transition.commands, transition.changed, notes)
         # Before the command: afterwards may be too late, and a rollback that never happens does no harm.
-        _remember(lambda: _remember_rollback(before, transition), warn)
+        _remember(lambda: _remember_rollback(before, transition, desired), warn)
         outcome = _Change(client, before, desired, transition, notes, deadline).run()
         _remember(lambda: _forget_what_is_left_behind(outcome.after), warn)
         return outcome
@@ -100,13 +100,15 @@ def _remember(change: Callable[[], None], warn: Warn) -> None:
         )
 
 
-def _remember_rollback(before: Status, transition: Transition) -> None:
+def _remember_rollback(before: Status, transition: Transition, desired: Desired) -> None:
     booted, rollback = before.booted, before.rollback
     if ROLLBACK not in transition.commands or booted is None or rollback is None:
         return
     if booted.digest is None or rollback.digest is None:
         return
-    if transition.predicted.next_boot == "rollback":
+    if isinstance(desired, Rollback) and desired.forward:
+        forget_rollbacks(booted.digest, rollback.digest)
+    elif transition.predicted.next_boot == "rollback":
         remember_rollback(RollbackMark.now(booted.digest, rollback.digest))
     elif queued_here(before, _history()):
         # Somebody changed their mind: that rollback never happened.
@@ -378,10 +380,12 @@ def _resolve(client: Client, reference: Reference, status: Status) -> tuple[Reso
     return resolution, ""
 
 
-def wish_to_roll_back(discard_staged: bool, repeat: bool) -> Callable[[Status], tuple[Rollback, str]]:
+def wish_to_roll_back(
+    discard_staged: bool, repeat: bool, forward: bool = False
+) -> Callable[[Status], tuple[Rollback, str]]:
     """Take along what the device remembers."""
 
     def make(_status: Status) -> tuple[Rollback, str]:
-        return Rollback(discard_staged, repeat, _history()), ""
+        return Rollback(discard_staged, repeat, forward, _history()), ""
 
     return make

@@ -68,10 +68,14 @@ class Update:
 
 @dataclass(frozen=True)
 class Rollback:
-    """The rollback deployment boots next, unless the host already came back from it."""
+    """The rollback deployment boots next, unless the host already came back from it.
+
+    ``forward`` says that the rollback deployment is the newer one: the host is not being taken back.
+    """
 
     discard_staged: bool = False
     repeat: bool = False
+    forward: bool = False
     history: History = ()
 
 
@@ -527,7 +531,7 @@ def _plan_rollback(status: Status, desired: Rollback) -> Transition:
             f"Rolling back would throw away the staged {_describe(staged)}",
             "Set discard_staged=true if that is meant, or reboot into it first",
         )
-    came_back = not desired.repeat and _came_back(rollback.digest, booted.digest, desired.history)
+    came_back = not (desired.repeat or desired.forward) and _came_back(rollback.digest, booted.digest, desired.history)
     if came_back or status.rollback_queued:
         # The boot order is already right. Another rollback would turn it round.
         commands: tuple[Command, ...] = (_drop_staged(status),) if staged is not None else ()

@@ -192,7 +192,7 @@ class Update:
             if seen.backend != "ostree":
                 # composefs refuses to deploy the same content twice. On ostree a new deployment of it is better: it
                 # takes the present /etc along, and not that of the day when the old one was made.
-                return self.port.queue_rollback()
+                return self.port.queue_rollback(forward=True)
         return self.port.stage(self.target.pinned, self.target.accept)
 
     def _check_content(self, staged: Observation) -> None:

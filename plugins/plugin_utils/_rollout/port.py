@@ -77,8 +77,8 @@ class Port(Protocol):
     def stage(self, reference: str, accept: Sequence[str]) -> Observation:
         """Have the image boot next; returns what is true then."""
 
-    def queue_rollback(self) -> Observation:
-        """Have the rollback slot boot next, discarding what is staged."""
+    def queue_rollback(self, *, forward: bool = False) -> Observation:
+        """Have the rollback slot boot next, discarding what is staged; ``forward`` when it holds the newer image."""
 
     def reboot(self, expect: Sequence[str]) -> Reboot:
         """Ask for a reboot into one of ``expect``; returns at once."""

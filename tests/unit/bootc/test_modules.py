@@ -227,6 +227,17 @@ def test_rollback_after_the_reboot_does_not_go_forward_again(device, run_module)
     assert run_module(bootc_rollback.main, check=True, repeat=True)["changed"] is True
 
 
+@pytest.mark.parametrize("device", ["ostree-rollback"], indirect=True)
+def test_going_forward_to_the_rollback_deployment_is_not_remembered_as_a_way_back(device, run_module):
+    run_module(bootc_rollback.main)
+    reboot(device)
+    forward = run_module(bootc_rollback.main, forward=True)
+    assert (forward["changed"], forward["bootc"]["next_boot"]) == (True, "rollback")
+    reboot(device)
+    back = run_module(bootc_rollback.main)
+    assert (back["changed"], back["already_rolled_back"]) == (True, False)
+
+
 def reboot(device):
     """Boot what boots next."""
     state = device.state

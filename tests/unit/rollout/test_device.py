@@ -501,7 +501,7 @@ def test_a_stage_that_boots_nothing_is_tried_again() -> None:
 
 def test_a_rollback_that_queues_nothing_is_inconsistent() -> None:
     class Stuck(FakeDevice):
-        def queue_rollback(self) -> Any:
+        def queue_rollback(self, *, forward: bool = False) -> Any:
             self.calls.append("queue_rollback")
             return self._seen()
 
@@ -721,10 +721,10 @@ class Flapping(FakeDevice):
             raise Unreachable
         return super().health(known_failed_units, settle=settle)
 
-    def queue_rollback(self) -> Any:
+    def queue_rollback(self, *, forward: bool = False) -> Any:
         if self.loses == "queue_rollback":
             raise Unreachable
-        return super().queue_rollback()
+        return super().queue_rollback(forward=forward)
 
 
 @pytest.mark.parametrize(("loses", "habit"), [("health", "good"), ("queue_rollback", "unhealthy")])

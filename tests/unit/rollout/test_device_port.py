@@ -120,7 +120,9 @@ def test_staging_asks_for_the_digest_and_says_what_counts_as_it() -> None:
 def test_going_back_overrides_the_memory_of_the_device() -> None:
     device, calls = port({"bootc": status(next_boot="rollback")})
     assert device.queue_rollback().next_boot == "rollback"
-    assert calls.asked == [("skorionos.bootc.bootc_rollback", {"discard_staged": True, "repeat": True})]
+    assert calls.asked == [
+        ("skorionos.bootc.bootc_rollback", {"discard_staged": True, "repeat": True, "forward": False})
+    ]
 
 
 def test_a_reboot_returns_what_was_true_before() -> None:
