@@ -76,6 +76,14 @@ class SimulatedFleet:
     def boots(self, host: str) -> int:
         return int(self.device(host)["boot"]["count"])
 
+    def wait_for_boot(self, host: str) -> None:
+        """Wait until a device that was rebooted from outside answers again."""
+        deadline = time.monotonic() + 30
+        argv = [sys.executable, str(SIMULATOR), "device", str(self.root / "devices" / host), "exec", "--", "true"]
+        while subprocess.run(argv, capture_output=True, check=False).returncode:
+            assert time.monotonic() < deadline, f"{host} does not boot"
+            time.sleep(0.2)
+
     def booted(self, host: str) -> str:
         """Digest a device runs, as its own bootc says; the device must be up."""
         status = json.loads(self.simulate(host, "bootc", "status", "--format=json", "--format-version=1"))

@@ -21,6 +21,7 @@ def test_a_good_release_reaches_everyone_and_a_second_run_changes_nothing(fleet:
     fleet.add("kde-1", "kde", "--backend", "composefs")
     fleet.add("kde-2", "kde", "--backend", "ostree")
     fleet.add("gnome-1", "gnome", "--backend", "ostree", "--bootc-version", "1.12.1")
+    fleet.add("gnome-2", "gnome", "--backend", "composefs", "--boot-type", "uki")
     spec = fleet.spec("v1.1.0")
 
     first = fleet.roll_out(spec)
@@ -38,7 +39,7 @@ def test_a_good_release_reaches_everyone_and_a_second_run_changes_nothing(fleet:
     assert {counters["changed"] for counters in second.recap().values()} == {0}
     assert second.seconds < first.seconds
     assert fleet.events("to-v1.1.0") == events
-    assert [fleet.boots(host) for host in fleet.hosts] == [2, 2, 2]
+    assert [fleet.boots(host) for host in fleet.hosts] == [2, 2, 2, 2]
 
 
 def test_with_nobody_due_no_device_is_touched_not_even_one_outside_the_rollout(fleet: SimulatedFleet) -> None:
@@ -177,6 +178,38 @@ def test_an_update_that_was_not_finalised_is_tried_again_by_the_next_run(fleet: 
     assert fleet.booted("kde-1") == before
     fleet.roll_out(spec)
     assert fleet.states("to-v1.1.0") == {"kde-1": "succeeded"}
+
+
+@pytest.mark.parametrize(
+    "backend",
+    [["ostree"], ["composefs"], ["composefs", "--boot-type", "uki"]],
+    ids=["ostree", "composefs", "unified kernel image"],
+)
+def test_a_device_whose_boot_loader_fell_back_stays_there(fleet: SimulatedFleet, backend: list[str]) -> None:
+    """The failed image stays the default entry, which the next boot, or a rollback, would go forward to."""
+    fleet.add("kde-1", "kde", "--backend", *backend, faults=["falls-back"])
+    before = fleet.booted("kde-1")
+    run = fleet.roll_out(fleet.spec("v1.1.0"))
+    assert run.rc == 2
+    assert fleet.states("to-v1.1.0") == {"kde-1": "rolled_back"}
+    assert fleet.booted("kde-1") == before
+    fleet.simulate("kde-1", "reboot")
+    fleet.wait_for_boot("kde-1")
+    assert fleet.booted("kde-1") == before
+    back = fleet.run("rollback")
+    assert back.rc == 0, back.output
+    assert fleet.booted("kde-1") == before
+
+
+def test_a_rollback_that_somebody_else_queued_is_named_and_not_taken(fleet: SimulatedFleet) -> None:
+    fleet.add("kde-1")
+    assert fleet.roll_out(fleet.spec("v1.1.0", waves=[])).rc == 0
+    fleet.simulate("kde-1", "bootc", "rollback")
+    boots = fleet.boots("kde-1")
+    run = fleet.run("rollback")
+    assert run.rc == 2
+    assert "1 of 1 devices did not go back: kde-1." in run.sentence()
+    assert fleet.boots("kde-1") == boots
 
 
 def test_an_image_that_does_not_fit_is_charged_and_does_not_pass_its_canary(fleet: SimulatedFleet) -> None:
