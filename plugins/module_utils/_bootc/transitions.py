@@ -172,13 +172,17 @@ def _staged_mismatch(transition: Transition, staged: Slot, predicted: Slot) -> s
     return None
 
 
+def _is_index(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def undeploy_staged(deployments: Sequence[Mapping[str, Any]], staged: Slot | None) -> Command | None:
     """How to drop what is staged by what ostree lists now, or None when that is not staged any more."""
     for position, entry in enumerate(deployments):
         identity = f"{entry.get('checksum')}.{entry.get('serial')}"
         if entry.get("staged") is True and staged is not None and staged.deployment in (identity, None):
             index = entry.get("index")
-            return (*UNDEPLOY_STAGED[:-1], str(index if type(index) is int else position))
+            return (*UNDEPLOY_STAGED[:-1], str(index if _is_index(index) else position))
     return None
 
 

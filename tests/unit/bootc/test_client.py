@@ -382,7 +382,10 @@ def test_dropping_what_is_staged_never_drops_something_else(listed, still_staged
     subject, script = client(answers)
     booted = json.loads(staged)["status"]["booted"]["image"]["imageDigest"]
     image = f"quay.io/acme/kiosk@{booted}"
-    undeploys = lambda: [line for line in script.changes if "undeploy" in line]  # noqa: E731
+
+    def undeploys() -> list[str]:
+        return [line for line in script.changes if "undeploy" in line]
+
     if dropped is None:
         with pytest.raises(BootcError, match="not staged any more"):
             switch(subject, image)
