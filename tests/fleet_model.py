@@ -89,6 +89,7 @@ class FakeDevice:
     calls: list[str] = field(default_factory=list)
     faults: dict[str, list[Exception | None]] = field(default_factory=dict)
     mute: bool = False
+    came_back_from: list[str] = field(default_factory=list)
     backend: str = "composefs"
 
     def __post_init__(self) -> None:
@@ -131,6 +132,16 @@ class FakeDevice:
             self.staged, self.next_boot = None, "booted"
         else:
             self.staged, self.next_boot = digest("f") if self.habit == "wrong_content" else wanted, "staged"
+        return self._seen()
+
+    def stay(self, reference: str, digest: str, came_back_from: str | None) -> Observation:
+        self._answer("stay")
+        assert reference.endswith(f"@{digest}")
+        if digest != self.booted:
+            raise DeviceError("unexpected", f"it runs {self.booted}")
+        self.staged, self.next_boot = None, "booted"
+        if came_back_from is not None:
+            self.came_back_from.append(came_back_from)
         return self._seen()
 
     def queue_rollback(self, *, forward: bool = False) -> Observation:

@@ -74,6 +74,12 @@ options:
     type: list
     elements: str
     default: []
+  came_back_from:
+    description:
+      - Digest of content that the host left by itself, or was made to leave, for what it runs. When it stays there, it
+        remembers that, so that M(skorionos.bootc.bootc_rollback) and M(skorionos.bootc.bootc_update) do not take it
+        there again unasked.
+    type: str
   timeout:
     description: Seconds the whole change may take, download included.
     type: int
@@ -179,6 +185,7 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_modu
     timeout_option,
 )
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.flow import carry_out, wish_to_switch
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.reference import check_digest
 
 
 def main() -> None:
@@ -201,6 +208,7 @@ def main() -> None:
             "enforce_signature": {"type": "bool", "default": False},
             "retain": {"type": "bool", "default": False},
             "accept_digests": {"type": "list", "elements": "str", "default": []},
+            "came_back_from": {"type": "str"},
             "timeout": timeout_option(1800),
         },
         supports_check_mode=True,
@@ -217,7 +225,15 @@ def main() -> None:
             retain=options["retain"],
             accept_digests=tuple(options["accept_digests"]),
         )
-        outcome = carry_out(client, wish, options["timeout"], check_mode=module.check_mode, warn=module.warn)
+        left = options["came_back_from"]
+        outcome = carry_out(
+            client,
+            wish,
+            options["timeout"],
+            check_mode=module.check_mode,
+            warn=module.warn,
+            came_back_from=None if left is None else check_digest(left),
+        )
         return dict(change_result(outcome), same_content=outcome.same_content)
 
     run_device_module(module, work)

@@ -130,7 +130,7 @@ def _membership(rollout: Rollout, present: Mapping[str, str | None]) -> list[Eve
         and (device.state is not DeviceState.SILENT or now >= answers_by(rollout, device))
     ]
     back = [
-        Event("released", now, device.host, data={"message": "its host is back in the inventory"})
+        Event("released", now, device.host, data={"message": "its host is back in the inventory", "resumed": True})
         for device in rollout.devices.values()
         if device.state is DeviceState.REMOVED and device.host in present
     ]
@@ -184,18 +184,20 @@ def _check_present(rollout: Rollout, candidates: Sequence[Candidate], *, accept_
     """
     present = {candidate.host for candidate in candidates}
     members = rollout.plan.members
-    gone = {host for host in members if host not in present}
+    absent = {host for host in members if host not in present}
+    # Who has a verdict keeps it, in the inventory or not.
+    gone = {host for host in absent if rollout.devices[host].is_undecided}
     news = {host for host in gone if rollout.devices[host].state is not DeviceState.REMOVED}
     emptied = [
         wave.name
         for wave, state, hosts in zip(rollout.plan.waves, rollout.waves, rollout.plan.hosts, strict=True)
-        if state.phase is not WavePhase.PASSED and news.intersection(hosts) and gone.issuperset(hosts)
+        if state.phase is not WavePhase.PASSED and news.intersection(hosts) and absent.issuperset(hosts)
     ]
     few = len(gone) <= max(1, len(members) * _FEW // 100) and not emptied
-    if len(gone) < len(members) and (accept_removed or few or not news):
+    if len(absent) < len(members) and (accept_removed or few or not news):
         return
     raise RolloutError(
-        _absence(rollout.plan.spec.id, len(gone), len(members), emptied),
+        _absence(rollout.plan.spec.id, len(absent), len(members), emptied),
         "Give the inventory it was planned with (-i); nothing was recorded. If devices are gone for good, add "
         "`-e bootc_rollout_accept_removed=true` once.",
         "no_hosts",
@@ -359,7 +361,9 @@ def as_document(value: object) -> Any:
 def load_device(document: Mapping[str, Any]) -> Device:
     """The device that ``as_document`` wrote."""
     states = {key: DeviceState(document[key]) for key in ("state", "phase")}
-    return Device(**{**document, **states, "failed_units": tuple(document["failed_units"])})
+    going_back = document["going_back"] and tuple(document["going_back"])
+    lists = {"failed_units": tuple(document["failed_units"]), "going_back": going_back}
+    return Device(**{**document, **states, **lists})
 
 
 def load_target(document: Mapping[str, Any]) -> Target:

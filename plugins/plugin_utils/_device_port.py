@@ -41,7 +41,22 @@ class ModulePort:
         result = self._run("bootc_switch", options)
         if result.get("same_content") == "booted":
             raise DeviceError("same_content", "It runs this very content already, under another digest.")
+        if result.get("same_content") is not None:
+            raise DeviceError(
+                "unexpected", "It has staged this very content under another digest, which proves nothing."
+            )
         return observation(result)
+
+    def stay(self, reference: str, digest: str, came_back_from: str | None) -> Observation:
+        """Have what it runs, ``reference`` with ``digest``, boot next too, and remember what it came back from."""
+        options: dict[str, Any] = {
+            "image": reference,
+            "accept_digests": [digest],
+            "timeout": self._spec.stage.timeout,
+        }
+        if came_back_from is not None:
+            options["came_back_from"] = came_back_from
+        return observation(self._run("bootc_switch", options))
 
     def queue_rollback(self, *, forward: bool = False) -> Observation:
         """Have the rollback slot boot next. The flow decides by digests, so the device's own memory is overridden."""

@@ -66,13 +66,16 @@ def carry_out(
     client: Client,
     make_desired: Callable[[Status], tuple[Desired, str]],
     timeout: float,
+    *,
     check_mode: bool = False,
     warn: Warn = lambda _text: None,
+    came_back_from: str | None = None,
 ) -> Outcome:
     """Bring the host into the wanted state, or only predict it.
 
     ``make_desired`` turns the current state into the wish, with a note about what it could not find out. ``warn`` is
-    told what does not keep the host from getting there.
+    told what does not keep the host from getting there. ``came_back_from`` is a digest that the host left for what it
+    runs, if it is to stay there.
     """
     deadline = client.clock() + timeout
     with contextlib.nullcontext() if check_mode else client.lock(min(LOCK_WAIT_SECONDS, timeout)):
@@ -80,12 +83,16 @@ def carry_out(
         desired, remark = make_desired(before) if before.is_bootc else (Update(), "")
         transition = plan(before, desired)
         notes = tuple(note for note in (transition.note, remark) if note)
-        if check_mode or not transition.commands:
+        if check_mode:
             return Outcome(before, transition.predicted, transition, transition.commands, transition.changed, notes)
+        if not transition.commands:
+            _remember(lambda: _remember_what_was_found(before, desired, came_back_from), warn)
+            return Outcome(before, before, transition, (), False, notes)
         # Before the command: afterwards may be too late, and a rollback that never happens does no harm.
         _remember(lambda: _remember_rollback(before, transition, desired), warn)
         outcome = _Change(client, before, desired, transition, notes, deadline).run()
         _remember(lambda: _forget_what_is_left_behind(outcome.after), warn)
+        _remember(lambda: _remember_what_was_found(outcome.after, desired, came_back_from), warn)
         return outcome
 
 
@@ -116,6 +123,24 @@ def _remember_rollback(before: Status, transition: Transition, desired: Desired)
     else:
         # To stay is to have come back from where the boot loader fell back from.
         remember_rollback(RollbackMark.now(rollback.digest, booted.digest))
+
+
+def _remember_what_was_found(status: Status, desired: Desired, came_back_from: str | None) -> None:
+    """Ways back that are queued, or behind the host, without this collection having asked for them."""
+    booted, rollback = status.booted, status.rollback
+    if booted is None or booted.digest is None:
+        return
+    if came_back_from is not None and status.next_boot == "booted":
+        _mark_once(came_back_from, booted.digest)
+    meant = isinstance(desired, Rollback) and desired.repeat and not desired.forward
+    if meant and status.next_boot == "rollback" and rollback is not None and rollback.digest is not None:
+        _mark_once(booted.digest, rollback.digest)
+
+
+def _mark_once(left: str, returned_to: str) -> None:
+    between = [mark for mark in _history() if set(mark) == {left, returned_to}]
+    if not between or between[-1] != (left, returned_to):
+        remember_rollback(RollbackMark.now(left, returned_to))
 
 
 def _forget_what_is_left_behind(after: Status) -> None:

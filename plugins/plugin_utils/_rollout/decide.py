@@ -102,11 +102,13 @@ def batches(rollout: Rollout, skip: Iterable[str]) -> tuple[tuple[str, ...], ...
 
 def _in_flight(rollout: Rollout) -> tuple[str, ...]:
     """A held rollout starts nothing new, but what is in the middle of its update or was lost there comes to an end."""
-    return tuple(d.host for d in rollout.devices.values() if d.device_class is DeviceClass.FLIGHT or d.may_heal)
+    return tuple(
+        d.host for d in rollout.devices.values() if d.device_class is DeviceClass.FLIGHT or d.may_heal or d.armed
+    )
 
 
 def _is_open(device: Device) -> bool:
-    return device.device_class in (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT) or device.may_heal
+    return device.device_class in (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT) or device.may_heal or device.armed
 
 
 def _touchable(rollout: Rollout, waves: Sequence[int]) -> tuple[str, ...]:
@@ -127,7 +129,7 @@ def _may_start(rollout: Rollout, variant: str, wave: int) -> bool | str:
 
     A variant's first success comes before any of its devices in a later wave. Where the earlier waves can no longer
     give one because all their devices of the variant dropped out, one device of this wave takes the part of the
-    canary, asleep ones last. (Where they failed, the gate holds the rollout.)
+    canary, those not tried yet first. (Where they failed, the gate holds the rollout.)
     """
     kin = [device for device in rollout.devices.values() if device.variant == variant and device.wave <= wave]
     if any(device.proves_its_variant for device in kin):
@@ -141,7 +143,7 @@ def _may_start(rollout: Rollout, variant: str, wave: int) -> bool | str:
     if any(device.device_class is DeviceClass.FLIGHT for device in alone):
         return False
     waiting = [device for device in alone if device.device_class is DeviceClass.UNTOUCHED]
-    waiting.sort(key=lambda device: device.state is DeviceState.UNREACHABLE)
+    waiting.sort(key=lambda device: (device.state is not DeviceState.PENDING, device.since))
     return waiting[0].host if waiting else False
 
 

@@ -28,6 +28,8 @@ _OCCUPIED = frozenset({"busy", "timeout"})
 """Something else keeps bootc from answering for now."""
 _MOST_REBOOTS_ASKED = 3
 """How often one update, or one way back, may ask for its reboot: a device on which nothing comes of it is no good."""
+_MOST_VANISHED = 3
+"""How often a device may fall silent in its checks, or on its way back, before that is its verdict."""
 _GOING_DOWN_SECONDS = 30.0
 """How long a device that was asked to reboot may go on answering, sensibly or not, before it is down."""
 
@@ -42,6 +44,7 @@ class Before:
     rollback: str | None = None
     failed_units: tuple[str, ...] = ()
     reboots_asked: int = 0
+    vanished: int = 0
 
     @classmethod
     def of(cls, device: Device) -> Before:
@@ -53,6 +56,7 @@ class Before:
             device.previous_rollback,
             device.failed_units,
             device.reboots_asked,
+            device.vanished,
         )
 
     def is_booted(self, seen: Observation) -> bool:
@@ -67,6 +71,18 @@ class Before:
         return (digest is not None and digest == self.digest) or (
             deployment is not None and deployment == self.deployment
         )
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """Why a device goes back to its previous image."""
+
+    reason: str
+    message: str
+
+    def as_data(self) -> dict[str, object]:
+        """As its events have it."""
+        return {"reason": self.reason, "message": self.message}
 
 
 @dataclass(frozen=True)
@@ -99,7 +115,9 @@ class Update:
 
     def _continue(self, device: Device, seen: Observation) -> None:
         before = Before.of(device)
-        if device.phase is DeviceState.ROLLING_BACK:
+        if device.armed and device.device_class is DeviceClass.CHARGED:
+            self._disarm_at_last(device, seen)
+        elif device.phase is DeviceState.ROLLING_BACK:
             self._resume_rollback(device, seen)
         elif device.phase in (DeviceState.APPLYING, DeviceState.VERIFYING):
             self._resume_apply(device, seen)
@@ -138,6 +156,11 @@ class Update:
                 self.journal("staged", {"reason": error.reason, "message": message})
             return
         self.journal("released", {"reason": "held", "message": "the rollout was held before this device rebooted"})
+
+    def _disarm_at_last(self, device: Device, seen: Observation) -> None:
+        """It was given up, and what it boots next could not be changed then."""
+        if "armed" not in self._closed(None, seen):
+            self.journal("noted", {"armed": False})
 
     def _already_there(self, device: Device, seen: Observation) -> None:
         """It runs the target, but nobody has proved that it does so well."""
@@ -204,7 +227,7 @@ class Update:
         raise DeviceError("digest_mismatch", f"{content} was staged, which is not the wanted content")
 
     def _stage_failed(self, device: Device, error: DeviceError, seen: Observation) -> None:
-        data = {"reason": error.reason, "message": error.message + self._disarmed(unless=seen)}
+        data = {"reason": error.reason, **self._closed(error.message, unless=seen)}
         if error.reason in _UNFIT_HOST:
             self.journal("incompatible", data)
         elif error.reason == "same_content":
@@ -247,9 +270,9 @@ class Update:
         except DeviceError:
             seen = None
         if error.reason in _OCCUPIED:
-            self.journal("staged", {"reason": error.reason, "message": error.message})
+            self.journal("staged", {"reason": error.reason, "message": error.message, "refused": True})
         else:
-            self.journal("failed", {"reason": error.reason, "message": error.message + self._disarmed(seen)})
+            self.journal("failed", {"reason": error.reason, **self._closed(error.message, seen)})
 
     def _await(self, before: Before) -> None:
         asked_at = self.now()
@@ -286,8 +309,8 @@ class Update:
     def _was_asked_too_often(self, device: Device) -> bool:
         if device.reboots_asked < _MOST_REBOOTS_ASKED:
             return False
-        message = f"asked {device.reboots_asked} times to reboot into the new image, it still runs the previous one."
-        self.journal("failed", {"reason": "not_applied", "message": message + self._disarmed()})
+        message = f"asked {device.reboots_asked} times to reboot into the new image, it still runs the previous one"
+        self.journal("failed", {"reason": "not_applied", **self._closed(message)})
         return True
 
     # -- the verdict ---------------------------------------------------------------------------------------------------
@@ -310,13 +333,14 @@ class Update:
             self._prove(before, seen, again)
         elif not before.is_booted(seen):
             self._inconsistent(before, seen)
-        elif was_there or self._is_target(seen.rollback):
+        elif was_there or (self._is_target(seen.rollback) and not self._is_target(before.rollback)):
             message = "it booted the new image and fell back to the previous one"
             self._gave_up("rolled_back", "came_back_on_previous", message, seen)
         elif before.reboots_asked < _MOST_REBOOTS_ASKED:
             # A power loss does this, and that is nobody's fault; only a device that does it every time is broken.
             message = "it came back on the previous image: the update was not finalised at shutdown"
-            self.journal("deferred", {"reason": "stage_lost", "message": message, "attempt": False})
+            data = {"reason": "stage_lost", "attempt": False, **self._closed(message, seen)}
+            self.journal("deferred", data)
         else:
             message = f"it came back on the previous image after each of {before.reboots_asked} reboots"
             self._gave_up("failed", "came_back_on_previous", message, seen)
@@ -325,16 +349,16 @@ class Update:
         try:
             health = self.port.health(before.failed_units)
         except Unreachable:
-            self._vanished_in_check(before, again)
+            self._vanished_in_check(before, seen, again)
             return
         except DeviceError as error:
             self._could_not_check(before, seen, error, again)
             return
         after = health.after
         if not health.healthy:
-            self._go_back(before, after, "unhealthy", health.complaint)
+            self._go_back(before, after, Complaint("unhealthy", health.complaint))
         elif after.boot_id != seen.boot_id or not self._is_target(after.booted):
-            self._go_back(before, after, "restless", "it rebooted again while its health was checked")
+            self._go_back(before, after, Complaint("restless", "it rebooted again while its health was checked"))
         else:
             self.journal("succeeded", {"booted_digest": after.booted})
 
@@ -343,15 +367,21 @@ class Update:
         back = None
         if error.reason in _OCCUPIED and not again:
             back = self.port.await_boot(None, self.spec.verify.timeout)
-        if back is None:
-            self._go_back(before, seen, error.reason, error.message)
+        if back is None and error.reason in _OCCUPIED and before.vanished < _MOST_VANISHED:
+            self.journal("silent", {"reason": error.reason, "message": f"not checked yet: {error.message}"})
+        elif back is None:
+            self._go_back(before, seen, Complaint(error.reason, error.message))
         elif back.boot_id == seen.boot_id:
             self._prove(before, back, again=True)
         else:
             self._booted(before, back, None, was_there=True, again=True)
 
-    def _vanished_in_check(self, before: Before, again: bool) -> None:
+    def _vanished_in_check(self, before: Before, seen: Observation, again: bool) -> None:
         message = "no answer while its health was checked"
+        if before.vanished >= _MOST_VANISHED:
+            message = f"it vanished {before.vanished} times while it was checked"
+            self._go_back(before, seen, Complaint("restless", message))
+            return
         if again:  # it comes and goes: the next pass may find it steadier
             self.journal("silent", {"reason": "silent", "message": message})
             return
@@ -361,8 +391,7 @@ class Update:
 
     def _gave_up(self, kind: str, reason: str, message: str, seen: Observation) -> None:
         """It runs its previous image. A boot loader that fell back goes forward again at the next boot, unless told."""
-        message += self._disarmed(seen)
-        self.journal(kind, {"reason": reason, "message": message, "booted_digest": seen.booted})
+        self.journal(kind, {"reason": reason, **self._closed(message, seen), "booted_digest": seen.booted})
 
     def _inconsistent(self, before: Before, seen: Observation) -> None:
         message = f"it runs {seen.booted}, which is neither the new image nor the previous one ({before.digest})"
@@ -370,62 +399,78 @@ class Update:
 
     # -- back ----------------------------------------------------------------------------------------------------------
 
-    def _go_back(self, before: Before, seen: Observation, reason: str, message: str) -> None:
-        self.journal("rolling_back", {"reason": reason, "message": message})
+    def _go_back(self, before: Before, seen: Observation, why: Complaint) -> None:
+        self.journal("rolling_back", why.as_data())
         if before.is_booted(seen):
-            self._returned(before, seen, reason, message)  # its own boot checks were faster
+            self._returned(before, seen, why)  # its own boot checks were faster
         else:
-            self._roll_back(before, seen, reason, message)
+            self._roll_back(before, seen, why)
 
-    def _roll_back(self, before: Before, seen: Observation, reason: str, message: str, *, again: bool = False) -> None:
+    def _roll_back(self, before: Before, seen: Observation, why: Complaint, *, again: bool = False) -> None:
         if self._is_target(seen.rollback):
             # Booting the rollback slot would go forward.
-            self._cannot_go_back(f"{message}; its rollback slot holds the new image as well")
-            return
-        if seen.rollback is not None and not before.is_rollback(seen):
-            self._cannot_go_back(f"{message}; its rollback slot holds {seen.rollback} instead of {before.digest}")
-            return
+            self._cannot_go_back(f"{why.message}; its rollback slot holds the new image as well")
+        elif seen.rollback is not None and not before.is_rollback(seen):
+            self._cannot_go_back(f"{why.message}; its rollback slot holds {seen.rollback} instead of {before.digest}")
+        else:
+            self._boot_back(before, seen, why, again)
+
+    def _boot_back(self, before: Before, seen: Observation, why: Complaint, again: bool) -> None:
         asked = None
         try:
             queued = self.port.queue_rollback()
+            if queued.boot_id != seen.boot_id:  # its own boot checks were faster, and what is queued now leads forward
+                self._came_up_on_its_way_back(before, queued, why, again=True)
+                return
             if queued.next_boot == "booted":
-                self._cannot_go_back(f"{message}; the rollback was asked for, but does not boot next")
+                self._cannot_go_back(f"{why.message}; the rollback was asked for, but does not boot next")
                 return
             asked = queued.boot_id
-            self.journal("rolling_back", {"reason": reason, "message": message, "boot_id": asked})
+            self.journal("rolling_back", {**why.as_data(), "boot_id": asked})
             self.port.reboot([queued.rollback] if queued.rollback else [])
         except Unreachable:
             pass
         except DeviceError as error:
-            back = self._after_going_down(seen.boot_id)
-            if back is None:
-                self._cannot_go_back(f"{message}; going back failed: {error.message}")
-            else:
-                self._came_up_on_its_way_back(before, back, reason, message, again)
+            self._refused_to_go_back(before, seen, why, error, again)
             return
         back = self.port.await_boot(asked, self.spec.apply.reboot_timeout) if asked is not None else None
         if back is None:
-            silence = f"no answer while going back ({message})"
-            if again:
-                self.journal("silent", {"reason": "silent", "message": silence})
-                return
-            back = self._await_answer(silence)
+            back = self._await_on_its_way_back(before, why, again)
         if back is not None:
-            self._came_up_on_its_way_back(before, back, reason, message, again)
+            self._came_up_on_its_way_back(before, back, why, again)
 
-    def _came_up_on_its_way_back(
-        self, before: Before, seen: Observation, reason: str, message: str, again: bool
+    def _refused_to_go_back(
+        self, before: Before, seen: Observation, why: Complaint, error: DeviceError, again: bool
     ) -> None:
-        if self._is_target(seen.booted) and not again:
-            self._roll_back(before, seen, reason, message, again=True)
+        back = self._after_going_down(seen.boot_id)
+        if back is not None:
+            self._came_up_on_its_way_back(before, back, why, again)
+        elif error.reason in _OCCUPIED:  # the next run tries again
+            self.journal("rolling_back", {**why.as_data(), "refused": True})
         else:
-            self._returned(before, seen, reason, message)
+            self._cannot_go_back(f"{why.message}; going back failed: {error.message}")
 
-    def _returned(self, before: Before, seen: Observation, reason: str, message: str) -> None:
+    def _await_on_its_way_back(self, before: Before, why: Complaint, again: bool) -> Observation | None:
+        silence = f"no answer while going back ({why.message})"
+        if before.vanished >= _MOST_VANISHED:
+            self._cannot_go_back(f"{why.message}; it vanished {before.vanished} times on its way back")
+        elif again:
+            self.journal("silent", {"reason": "silent", "message": silence})
+        else:
+            return self._await_answer(silence)
+        return None
+
+    def _came_up_on_its_way_back(self, before: Before, seen: Observation, why: Complaint, again: bool) -> None:
+        if self._is_target(seen.booted) and not again:
+            self._roll_back(before, seen, why, again=True)
+        else:
+            self._returned(before, seen, why)
+
+    def _returned(self, before: Before, seen: Observation, why: Complaint) -> None:
         if before.is_booted(seen):
-            self._gave_up("rolled_back", reason, message, seen)
+            self._gave_up("rolled_back", why.reason, why.message, seen)
         elif self._is_target(seen.booted):
-            self._cannot_go_back(f"{message}; it came up on the new image again")
+            self._cannot_go_back(f"{why.message}; it came up on the new image again")
         else:
             self._inconsistent(before, seen)
 
@@ -434,23 +479,23 @@ class Update:
 
     def _resume_rollback(self, device: Device, seen: Observation) -> None:
         before = Before.of(device)
-        reason, message = device.reason or "unhealthy", device.message or "going back"
+        why = Complaint(*device.going_back or ("unhealthy", "going back"))
         if before.is_booted(seen):
-            self._returned(before, seen, reason, message)
+            self._returned(before, seen, why)
         elif not self._is_target(seen.booted):
             self._inconsistent(before, seen)
         elif device.reboots_asked >= _MOST_REBOOTS_ASKED:
             self._cannot_go_back(
-                f"asked {device.reboots_asked} times to reboot into the previous image, it still runs the new one"
+                f"{why.message}; after {device.reboots_asked} attempts to go back it runs the new image"
             )
         elif device.reboots_asked and seen.boot_id == device.boot_id:
             back = self._after_going_down(device.boot_id, device.since)
             if back is None:
-                self._roll_back(before, seen, reason, message)
+                self._roll_back(before, seen, why)
             else:
                 self._resume_rollback(device, back)
         else:
-            self._roll_back(before, seen, reason, message)
+            self._roll_back(before, seen, why)
 
     # -- silence -------------------------------------------------------------------------------------------------------
 
@@ -505,23 +550,28 @@ class Update:
 
     # -- what boots next -----------------------------------------------------------------------------------------------
 
-    def _disarmed(self, seen: Observation | None = None, *, unless: Observation | None = None) -> str:
-        """Make sure that a later reboot of a device that was given up applies nothing; empty when it is so."""
+    def _closed(
+        self, message: str | None, seen: Observation | None = None, *, unless: Observation | None = None
+    ) -> dict[str, object]:
+        """Make sure that a later reboot of a device that was given up applies nothing; returns what to journal."""
         try:
             self._disarm(seen or self.port.observe(), unless)
         except (Unreachable, DeviceError):
-            return " What boots next could not be changed and may apply at its next reboot."
-        return ""
+            warning = "what boots next could not be changed yet and may apply at its next reboot"
+            return {"message": f"{message}; {warning}" if message else warning, "armed": True}
+        return {"message": message} if message else {}
 
     def _disarm(self, seen: Observation, unless: Observation | None = None) -> None:
         """Have it boot again what it runs, ``unless`` what boots next is what it was before anything was done to it."""
-        if seen.next_boot not in ("staged", "rollback"):
+        came_back_from = seen.rollback if self._is_target(seen.rollback) else None
+        if seen.next_boot not in ("staged", "rollback") and came_back_from is None:
             return
         if unless is not None and (seen.next_boot, seen.staged) == (unless.next_boot, unless.staged):
             return
         if seen.booted is None:
             raise DeviceError("unexpected", "what it runs has no digest by which it could be told to stay there")
-        self.port.stage(f"{self.target.image}@{seen.booted}", [seen.booted])
+        if not self._is_target(seen.booted):
+            self.port.stay(f"{self.target.image}@{seen.booted}", seen.booted, came_back_from)
 
     def _is_target(self, digest: str | None) -> bool:
         return digest is not None and digest in self.target.accept

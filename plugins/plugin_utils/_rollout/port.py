@@ -77,6 +77,9 @@ class Port(Protocol):
     def stage(self, reference: str, accept: Sequence[str]) -> Observation:
         """Have the image boot next; returns what is true then."""
 
+    def stay(self, reference: str, digest: str, came_back_from: str | None) -> Observation:
+        """Have what it runs boot next too; it remembers that it came back from that digest, if one is given."""
+
     def queue_rollback(self, *, forward: bool = False) -> Observation:
         """Have the rollback slot boot next, discarding what is staged; ``forward`` when it holds the newer image."""
 

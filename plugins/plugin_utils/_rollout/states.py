@@ -90,6 +90,9 @@ class RolloutPhase(str, Enum):
 class Device:
     """One device in one rollout. ``since`` is when its state began (seconds since the epoch).
 
+    ``armed`` says of a device that was given up that it may still boot the target, because that could not be changed.
+    ``going_back`` is why it goes back to its previous image, reason and message.
+    ``vanished`` counts how often it fell silent since its checks, or its way back, began.
     ``proven`` says of a device that ran the target before anything was done to it that its checks are green.
     ``phase`` is the last state that was an intent (staging, applying, rolling_back) or its outcome, kept while the
     device is silent or lost; ``boot_id`` is the one read before the last reboot that was asked for.
@@ -114,6 +117,9 @@ class Device:
     reboots_asked: int = 0
     taken_over: bool = False
     proven: bool = False
+    armed: bool = False
+    vanished: int = 0
+    going_back: tuple[str, str] | None = None
     failed_units: tuple[str, ...] = ()
     reason: str | None = None
     message: str | None = None
@@ -126,6 +132,12 @@ class Device:
     def proves_its_variant(self) -> bool:
         """Whether its variant is known to work by it."""
         return self.state is DeviceState.SUCCEEDED or (self.state is DeviceState.CURRENT and self.proven)
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether it has no verdict yet; one that left the inventory may come back for it."""
+        undecided = (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT)
+        return self.device_class in undecided or self.state is DeviceState.REMOVED
 
     @property
     def may_heal(self) -> bool:
@@ -270,8 +282,7 @@ def _replay(rollout: Rollout, event: Event, devices: dict[str, Device]) -> Rollo
 
 def _taken_over(device: Device, at: float) -> Device:
     """A device another rollout took over: what is not decided here never will be; verdicts and charges stay."""
-    undecided = (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT)
-    if device.device_class in undecided or device.state is DeviceState.REMOVED:
+    if device.is_undecided:
         return replace(device, state=DeviceState.SUPERSEDED, since=at)
     return replace(device, taken_over=True)
 
@@ -359,6 +370,7 @@ _REMEMBERED = (
     "booted_digest",
     "boot_seconds",
     "proven",
+    "armed",
 )
 
 
@@ -369,13 +381,21 @@ def _device_after(before: Device, event: Event) -> Device:
         changes["failed_units"] = tuple(event.data["failed_units"])
     if event.kind not in _STATE_AFTER:
         return replace(before, **changes)
-    if state in _PHASES or state is DeviceState.PENDING:
+    starts_anew = state is DeviceState.PENDING and not event.data.get("resumed")
+    if state in _PHASES or starts_anew:
         changes["phase"] = state
+    elif event.data.get("reason") == "stage_lost":
+        changes["phase"] = DeviceState.PENDING
     if state is DeviceState.APPLYING:
         changes["reboots_asked"] = before.reboots_asked + 1
+    elif state is DeviceState.STAGED and event.data.get("refused"):
+        changes["reboots_asked"] = max(before.reboots_asked - 1, 0)
     elif state is DeviceState.ROLLING_BACK:
         on_the_way = before.phase is DeviceState.ROLLING_BACK
-        changes["reboots_asked"] = before.reboots_asked * on_the_way + ("boot_id" in event.data)
+        tried = "boot_id" in event.data or bool(event.data.get("refused"))
+        changes["reboots_asked"] = before.reboots_asked * on_the_way + tried
+        changes["going_back"] = (str(event.data.get("reason")), str(event.data.get("message")))
+    changes["vanished"] = _vanished(before, state)
     if event.kind == "deferred" and event.data.get("attempt"):
         changes["stage_attempts"] = before.stage_attempts + 1
     return replace(
@@ -386,6 +406,13 @@ def _device_after(before: Device, event: Event) -> Device:
         message=event.data.get("message"),
         **changes,
     )
+
+
+def _vanished(before: Device, state: DeviceState) -> int:
+    if state is DeviceState.SILENT:
+        return before.vanished + (before.phase in (DeviceState.VERIFYING, DeviceState.ROLLING_BACK))
+    goes_on = state in (before.phase, DeviceState.LOST)
+    return before.vanished if goes_on else 0
 
 
 def _covered(rollout: Rollout, index: int, at: float) -> Rollout:

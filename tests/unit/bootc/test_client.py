@@ -247,7 +247,7 @@ def test_resolving_the_configuration_asks_for_the_member_of_the_index():
 
 
 def switch(subject, image="quay.io/acme/kiosk:testing", timeout=60, check_mode=False, **options):
-    return carry_out(subject, wish_to_switch(subject, image, **options), timeout, check_mode)
+    return carry_out(subject, wish_to_switch(subject, image, **options), timeout, check_mode=check_mode)
 
 
 def test_old_composefs_hosts_are_understood_by_their_config_digests():

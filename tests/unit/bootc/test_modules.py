@@ -228,6 +228,24 @@ def test_rollback_after_the_reboot_does_not_go_forward_again(device, run_module)
 
 
 @pytest.mark.parametrize("device", ["ostree-rollback"], indirect=True)
+def test_a_host_that_went_back_by_itself_is_not_taken_forward_when_it_was_told_to_remember(device, run_module):
+    slots = device.state["document"]["status"]
+    booted, left = (slots[slot]["image"]["imageDigest"] for slot in ("booted", "rollback"))
+    image = f"{slots['booted']['image']['image']['image'].partition(':')[0]}@{booted}"
+    stay = {"image": image, "accept_digests": [booted], "came_back_from": left}
+    for _unused in range(2):
+        assert run_module(bootc_switch.main, **stay)["changed"] is False
+    result = run_module(bootc_rollback.main)
+    assert (result["changed"], result["already_rolled_back"]) == (False, True)
+
+
+@pytest.mark.parametrize("device", ["ostree-rollback-queued"], indirect=True)
+def test_a_rollback_that_is_queued_already_and_meant_is_remembered(device, run_module):
+    assert run_module(bootc_rollback.main, repeat=True)["changed"] is False
+    assert run_module(bootc_rollback.main)["queued_elsewhere"] is False
+
+
+@pytest.mark.parametrize("device", ["ostree-rollback"], indirect=True)
 def test_going_forward_to_the_rollback_deployment_is_not_remembered_as_a_way_back(device, run_module):
     run_module(bootc_rollback.main)
     reboot(device)

@@ -552,6 +552,7 @@ def test_hosts_that_joined_the_inventory_later_change_nothing(tmp_path: Path) ->
 
 def test_a_device_and_its_target_survive_the_way_through_a_playbook() -> None:
     device = Device("d1", "kde", 1, DeviceState.SILENT, 5.5, DeviceState.APPLYING, "b", failed_units=("a.service",))
+    device = replace(device, going_back=("unhealthy", "session: no"))
     assert load_device(json.loads(json.dumps(as_document(device)))) == device
     target = Target("kde", "registry.example/os", digest("a"), (digest("a"), digest("b")), "1", 5)
     assert load_target(json.loads(json.dumps(as_document(target)))) == target
@@ -563,3 +564,21 @@ def test_values_that_ansible_tagged_become_a_plain_document() -> None:
     assert [type(document["host"][0]), *map(type, document)] == [str, str]
     device = load_device({**as_document(Device("d1", "kde", 0)), "host": trust_as_template("d1")})
     assert device == Device("d1", "kde", 0)
+
+
+def test_devices_with_a_verdict_may_leave_the_inventory(tmp_path: Path) -> None:
+    hosts = [f"h{number:02}" for number in range(20)]
+    start(tmp_path, small_spec(), hosts)
+    members = derive(Ledger(tmp_path, "r1").read()).plan.members  # type: ignore[union-attr]
+    tell(tmp_path, small_spec(), *told("succeeded", *members[:6]))
+    end(tmp_path, small_spec())
+    assert start(tmp_path, small_spec(), members[6:], resolve=never).epoch == 2
+
+
+def test_a_device_that_booted_the_target_while_its_host_was_missing_is_still_proven(tmp_path: Path) -> None:
+    start(tmp_path, R1)
+    tell(tmp_path, R1, *told("staging", "d000", boot_id="b"), *told("staged", "d000"))
+    start(tmp_path, R1, HOSTS[1:])
+    start(tmp_path, R1)
+    device = derive(Ledger(tmp_path, "r1").read()).devices["d000"]  # type: ignore[union-attr]
+    assert (device.state, device.phase) == (DeviceState.PENDING, DeviceState.STAGED)

@@ -16,6 +16,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port impo
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import (
     Device,
+    DeviceClass,
     DeviceState,
     Rollout,
     apply_event,
@@ -309,7 +310,7 @@ def test_a_held_rollout_finishes_what_rebooted_and_disarms_the_rest(
 
 def test_a_held_device_that_cannot_be_disarmed_is_named_once_and_tried_again() -> None:
     tale = story(told=STAGED, staged=NEW, next_boot="staged")
-    tale.device.faults["stage"] = [HUNG, HUNG, None]
+    tale.device.faults["stay"] = [HUNG, HUNG, None]
     state = tale.run(draining=True)
     assert state.state is DeviceState.STAGED
     assert "cannot be dropped" in str(state.message)
@@ -323,7 +324,7 @@ def test_a_held_device_that_cannot_be_disarmed_is_named_once_and_tried_again() -
 
 def test_a_held_device_that_vanishes_while_it_is_disarmed_stays_in_flight() -> None:
     tale = story(told=STAGED, staged=NEW, next_boot="staged")
-    tale.device.faults["stage"] = [Unreachable()]
+    tale.device.faults["stay"] = [Unreachable()]
     assert tale.run(draining=True).state is DeviceState.STAGED
     assert tale.kinds == ["staging", "staged"]
 
@@ -770,17 +771,85 @@ def test_bootc_that_is_busy_for_a_while_after_the_reboot_is_asked_again() -> Non
 
 def test_bootc_hanging_after_the_reboot_is_no_success() -> None:
     tale = story()
-    tale.device.faults["health"] = [HUNG, HUNG]
-    assert tale.run().state is DeviceState.ROLLED_BACK
+    tale.device.faults["health"] = [HUNG] * 9
+    assert [tale.run().state for _unused in range(4)] == [*[DeviceState.SILENT] * 3, DeviceState.ROLLED_BACK]
     assert (tale.state.reason, tale.device.booted) == ("timeout", OLD)
 
 
-def test_bootc_hanging_on_the_way_back_is_inconsistent() -> None:
+def test_bootc_hanging_on_the_way_back_is_tried_again_but_not_for_ever() -> None:
     tale = story("unhealthy")
     tale.device.faults["queue_rollback"] = [HUNG]
-    assert tale.run().state is DeviceState.INCONSISTENT
-    assert "session: did not start; going back failed: bootc did not answer" in str(tale.state.message)
-    assert tale.device.booted == NEW
+    assert tale.run().state is DeviceState.ROLLING_BACK
+    assert tale.run().state is DeviceState.ROLLED_BACK
+    hopeless = story("unhealthy")
+    hopeless.device.faults["queue_rollback"] = [HUNG] * 9
+    for _unused in range(5):
+        hopeless.run()
+    assert (hopeless.state.state, hopeless.state.reason) == (DeviceState.INCONSISTENT, "rollback_failed")
+    assert "session: did not start" in str(hopeless.state.message)
+
+
+@pytest.mark.parametrize("loses", ["health", "queue_rollback"])
+def test_a_device_that_vanishes_every_time_gets_its_verdict(loses: str) -> None:
+    device = Flapping("good" if loses == "health" else "unhealthy", loses=loses)
+    tale = Story(device, time=device.time)
+    for _unused in range(8):
+        if tale.state.device_class is not DeviceClass.CHARGED:
+            tale.run(patience=900)
+    expected = DeviceState.ROLLED_BACK if loses == "health" else DeviceState.INCONSISTENT
+    assert tale.state.state is expected
+    assert str(tale.state.message).count("no answer") <= 1
+
+
+def test_a_device_that_could_not_be_disarmed_is_asked_again_until_it_is() -> None:
+    tale = story("falls_back")
+    tale.device.faults["stay"] = [Unreachable(), HUNG]
+    state = tale.run()
+    assert (state.state, state.armed, tale.device.next_boot) == (DeviceState.ROLLED_BACK, True, "rollback")
+    assert tale.run().armed
+    state = tale.run()
+    assert (state.state, state.armed, tale.device.next_boot) == (DeviceState.ROLLED_BACK, False, "booted")
+
+
+def test_a_device_that_went_back_by_itself_remembers_from_what() -> None:
+    """Otherwise a rollback of the fleet would take it forward."""
+    tale = story("falls_back_in_check")
+    tale.run()
+    assert tale.device.came_back_from == [NEW]
+
+
+def test_a_power_loss_is_no_fall_back_because_the_rollback_slot_had_the_target_before() -> None:
+    tale = story("unfinalised", rollback=NEW, backend="ostree")
+    assert tale.run().state is DeviceState.DEFERRED
+    assert tale.state.reason == "stage_lost"
+
+
+def test_an_owner_who_boots_something_else_after_a_lost_stage_is_no_alarm() -> None:
+    tale = story("unfinalised")
+    tale.run()
+    tale.device.habit, tale.device.booted = "good", OTHER
+    assert tale.run().state is DeviceState.SUCCEEDED
+
+
+def test_reboots_that_were_refused_do_not_count() -> None:
+    tale = story()
+    tale.device.faults["reboot"] = [DeviceError("busy", "rpm-ostree is at work")] * 3
+    for _unused in range(3):
+        assert tale.run().state is DeviceState.STAGED
+    tale.device.habit = "unfinalised"
+    assert tale.run().state is DeviceState.DEFERRED
+
+
+def test_a_device_whose_own_checks_are_faster_than_our_rollback_is_not_sent_forward() -> None:
+    class Racing(FakeDevice):
+        def queue_rollback(self, *, forward: bool = False) -> Any:
+            self.next_boot = "rollback"
+            self.power_cycle(orderly=True)
+            return super().queue_rollback(forward=forward)
+
+    tale = Story(Racing("unhealthy"))
+    assert tale.run().state is DeviceState.ROLLED_BACK
+    assert (tale.device.boots, tale.device.booted, tale.device.next_boot) == (2, OLD, "booted")
 
 
 @pytest.mark.parametrize("call", ["queue_rollback", "reboot"])

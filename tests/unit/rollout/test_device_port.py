@@ -212,3 +212,11 @@ def test_the_same_content_under_another_digest_is_told() -> None:
     with pytest.raises(DeviceError) as caught:
         port({"bootc": status(), "same_content": "booted"})[0].stage("r/i@" + NEW, (NEW,))
     assert caught.value.reason == "same_content"
+
+
+def test_staying_names_what_it_runs_and_what_it_came_back_from() -> None:
+    device, calls = port({"bootc": status()}, {"bootc": status()}, stage={"timeout": "5m"})
+    device.stay("r/i@" + OLD, OLD, NEW)
+    device.stay("r/i@" + OLD, OLD, None)
+    asked = {"image": "r/i@" + OLD, "accept_digests": [OLD], "timeout": 300}
+    assert [arguments for _unused, arguments in calls.asked] == [{**asked, "came_back_from": NEW}, asked]
