@@ -336,12 +336,16 @@ def _is_alive(holder: Holder) -> bool:
 
 
 def _start_of(pid: int) -> str | None:
-    """Start time of a process in clock ticks since boot (field 22 of proc(5) stat); None when there is none."""
+    """Start time of a process in clock ticks since boot (field 22 of proc(5) stat); None when none is at work.
+
+    One that is dead and only waits for its parent to notice does no work.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except OSError:
         return None
-    return stat.rpartition(")")[2].split()[19]
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in ("Z", "X") else fields[19]
 
 
 def _boot_id() -> str:

@@ -168,8 +168,8 @@ class Transport:
             raise RegistryError(
                 NETWORK,
                 f"No trusted TLS connection to {host}: {_innermost(error)}.",
-                "Install the registry's CA certificate or name it in REQUESTS_CA_BUNDLE; "
-                "set tls_verify to false only for a registry without TLS that you trust.",
+                "Install the registry's CA certificate or name it in REQUESTS_CA_BUNDLE, "
+                "or, for one without TLS that you trust, set tls_verify: false (in a spec, registry.insecure: true).",
             ) from error
         except (
             requests.exceptions.ConnectionError,

@@ -97,7 +97,9 @@ def _view(summary: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> di
 
 def _tiles(summary: Mapping[str, Any], everyone: Mapping[str, int]) -> list[dict[str, Any]]:
     lost = summary["totals"]["lost"]
-    notes = {**_TILE_NOTES, "failed": f"{lost} of them lost" if lost else "see their messages"}
+    waiting = "nothing new is started" if summary["phase"] in ("held", "superseded") else _TILE_NOTES["waiting"]
+    failed = f"{lost} of them lost" if lost else "see their messages"
+    notes = {**_TILE_NOTES, "failed": failed, "waiting": waiting}
     return [
         {"group": group, "label": GROUPS[group], "count": everyone[group], "note": notes[group]}
         for group in shown_groups(everyone)

@@ -168,8 +168,11 @@ def _concerns(summary: Mapping[str, Any], paint: Paint, width: int) -> list[str]
     devices = look_at(summary)
     if not devices:
         return []
-    rows = [[d["host"], STATES.get(d["state"], d["state"]), explain(d)] for d in devices[:_AT_MOST]]
-    lines = _table([_Column("host"), _Column("state"), _Column("message", limit=400)], rows, paint, width)[1:]
+    lines = []
+    for device in devices[:_AT_MOST]:
+        state = STATES.get(device["state"], device["state"])
+        lines += _wrap(f"{device['host']}  {state}", width, "  ", "  ")
+        lines += _wrap(explain(device), width, "    ", "    ", most=3)
     more = [f"  ... and {len(devices) - _AT_MOST} more"] if len(devices) > _AT_MOST else []
     return [paint("bold", "Devices that need a look"), *lines, *more]
 
@@ -206,8 +209,8 @@ def _note(row: Mapping[str, Any]) -> str:
     elif not row["is_bootc"]:
         words = "could not tell" if row["message"] else "does not run bootc"
     elif row["reboot_required"]:
-        going_back = row.get("next_boot") == "rollback" and row["rollback"] is not None
-        words = f"will go back to {_version(row['rollback'])}" if going_back else "waits for a reboot"
+        turns = row.get("next_boot") == "rollback" and row["rollback"] is not None
+        words = f"boots {_version(row['rollback'])} next" if turns else "waits for a reboot"
     else:
         words = ""
     return ": ".join(filter(None, [words, row["message"] or ""]))

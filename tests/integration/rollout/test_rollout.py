@@ -208,7 +208,9 @@ def test_a_rollback_that_somebody_else_queued_is_named_and_not_taken(fleet: Simu
     boots = fleet.boots("kde-1")
     run = fleet.run("rollback")
     assert run.rc == 2
-    assert "1 of 1 devices did not go back: kde-1." in run.sentence()
+    assert (
+        "1 of 1 devices did not go back. kde-1: its previous deployment was queued by somebody else" in run.sentence()
+    )
     assert fleet.boots("kde-1") == boots
 
 
@@ -247,7 +249,15 @@ def test_a_rollback_is_of_the_hosts_that_the_inventory_names_for_it(fleet: Simul
         fleet.add(f"kde-{number}")
     assert fleet.roll_out(fleet.spec("v1.1.0", waves=[])).rc == 0
     named = fleet.root / "named.yml"
-    named.write_text("all: {vars: {bootc_rollback_hosts: kde-1, bootc_rollback_batch: 0}}\n")
+    for wrong in (
+        {"bootc_rollback_hosts": "nobody"},
+        {"bootc_rollback_batch": 0},
+        {"bootc_rollback_reboot_timeout": "x"},
+    ):
+        refused = fleet.run("rollback", **wrong)
+        assert refused.rc == 2, refused.output
+        assert "Nothing was touched." in refused.sentence()
+    named.write_text("all: {vars: {bootc_rollback_hosts: kde-1, bootc_rollback_batch: 1}}\n")
     run = fleet.run("rollback", "-i", str(named))
     assert run.rc == 0, run.output
     assert [fleet.boots(host) for host in ("kde-1", "kde-2")] == [3, 2]
@@ -267,7 +277,7 @@ def test_a_rollback_passes_over_whoever_does_not_answer(fleet: SimulatedFleet) -
     fleet.simulate("kde-2", "fault", "bootc-missing")
     run = fleet.run("rollback", bootc_rollback_batch=1)
     assert run.rc == 2
-    assert "1 of 2 devices did not go back: kde-1." in run.sentence()
+    assert "1 of 2 devices did not go back. kde-1: no answer." in run.sentence()
     assert "Left alone, as they do not run bootc: kde-2." in run.sentence()
     assert fleet.booted("kde-3") == old
 

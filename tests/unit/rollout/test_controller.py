@@ -582,3 +582,10 @@ def test_a_device_that_booted_the_target_while_its_host_was_missing_is_still_pro
     start(tmp_path, R1)
     device = derive(Ledger(tmp_path, "r1").read()).devices["d000"]  # type: ignore[union-attr]
     assert (device.state, device.phase) == (DeviceState.PENDING, DeviceState.STAGED)
+
+
+def test_a_dead_controller_that_nobody_has_reaped_is_gone() -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
+    assert _controller._start_of(dead.pid) is None
+    dead.wait()
