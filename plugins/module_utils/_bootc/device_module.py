@@ -49,14 +49,16 @@ def run_device_module(module: AnsibleModule, work: Callable[[], dict[str, Any]])
     """Do the work of a module and end it, in failure with the reason."""
     if module.params["timeout"] <= 0:
         module.fail_json(msg="The timeout is not positive. Give it in seconds.", reason="invalid")
+    # Before the work: what an answer says of the device must not be older than the boot it claims to be from.
+    boot = boot_id()
     try:
         result = work()
     except BootcError as exc:
-        module.fail_json(boot_id=boot_id(), **exc.as_result())
+        module.fail_json(boot_id=boot, **exc.as_result())
     if not module._diff:
         result.pop("diff", None)
     result.setdefault("changed", False)
-    result.setdefault("boot_id", boot_id())
+    result.setdefault("boot_id", boot)
     module.exit_json(**result)
 
 

@@ -11,6 +11,7 @@ import time
 
 import pytest
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc import flow
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client import Client
 from ansible_collections.skorionos.bootc.plugins.modules import (
     bootc_apply,
     bootc_rollback,
@@ -48,6 +49,19 @@ def test_status(device, run_module):
     assert result["soft_reboots"] == 0
     assert result["bootc"]["bootc_version"] == "1.16.9"
     assert result["bootc"]["booted"]["digest"] == BOOTED
+
+
+def test_an_answer_does_not_claim_a_later_boot_than_its_state_is_of(device, run_module, monkeypatch):
+    """Whoever waits for a reboot would take the old state for what came up."""
+    read = Client.status
+
+    def reboots_then(client, timeout):
+        status = read(client, timeout)
+        (device.root / "proc/sys/kernel/random/boot_id").write_text("boot-2\n")
+        return status
+
+    monkeypatch.setattr(Client, "status", reboots_then)
+    assert run_module(bootc_status.main)["boot_id"] == "boot-1"
 
 
 @pytest.mark.parametrize("device", ["non-bootc"], indirect=True)
