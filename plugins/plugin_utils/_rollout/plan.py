@@ -68,10 +68,6 @@ class Plan:
     def members(self) -> tuple[str, ...]:
         return tuple(host for wave in self.hosts for host in wave)
 
-    def wave_of(self, host: str) -> int:
-        """Index of the wave that ``host`` is in."""
-        return next(index for index, wave in enumerate(self.hosts) if host in wave)
-
     def as_dict(self) -> dict[str, Any]:
         """A JSON document that ``load_plan`` reads back."""
         return {

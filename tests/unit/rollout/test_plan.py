@@ -193,12 +193,6 @@ def test_whatever_differs_shows_in_the_hash(other: Plan) -> None:
     assert plan_for(small_spec(), fleet(6)).hash != other.hash
 
 
-def test_every_device_is_found_in_its_wave() -> None:
-    plan = plan_for(small_spec(), fleet(9))
-    for index, hosts in enumerate(plan.hosts):
-        assert {plan.wave_of(host) for host in hosts} == {index}
-
-
 def test_hosts_with_odd_names_are_planned_too() -> None:
     odd = ["a b", "ü-1", "[fe80::1]:22", "-x", "../up", "{{ x }}", "日本", "a" * 300]
     plan = plan_for(small_spec(), [(host, "kde") for host in odd])
