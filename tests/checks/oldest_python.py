@@ -18,7 +18,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEVICE_PYTHONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 MODULE_UTILS = REPOSITORY / "plugins" / "module_utils"
-DEVICE_CODE = ("_bootc/*.py", "_device/*.py", "_process.py")
+DEVICE_CODE = ("_errors.py", "_bootc/**/*.py", "_device/**/*.py", "_process.py")
 
 sys.path.insert(0, str(REPOSITORY))
 
@@ -49,7 +49,8 @@ def oldest() -> str:
 def main() -> int:
     python = oldest()
     paths = [path for pattern in DEVICE_CODE for path in sorted(MODULE_UTILS.glob(pattern))]
-    names = [".".join(path.relative_to(MODULE_UTILS).with_suffix("").parts) for path in paths]
+    modules = [path.relative_to(MODULE_UTILS).with_suffix("") for path in paths if path.stem != "__init__"]
+    names = [".".join(module.parts) for module in modules]
     collections = str(REPOSITORY / ".venv" / "collections")
     with tempfile.TemporaryDirectory(prefix="bootc-python-") as directory, registry(Path(directory)) as address:
         for arguments in (["--backend", "ostree"], ["--backend", "composefs"]):

@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.errors import BootcError
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.reference import Reference, parse_reference
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.status import Status, parse_status
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.transitions import (
@@ -21,6 +20,7 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.transitions
     mismatch,
     plan,
 )
+from ansible_collections.skorionos.bootc.plugins.module_utils._errors import BootcError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from .._device.boot import boot_id, failed_units, soft_reboots
 from .._device.reboot import RebootRefused, schedule_reboot
+from .._errors import BootcError
 from .client import Client
-from .errors import BootcError
 from .flow import LOCK_WAIT_SECONDS, STATUS_SECONDS
 from .status import Status
 from .transitions import after_reboot, not_bootc

@@ -18,7 +18,7 @@ from typing import Any, Callable, ContextManager, Iterator, Sequence
 
 from .._device.command import CommandMissing, CommandTimeout, CommandUnusable, Completed, Run, Watch, run_command
 from .._device.root import device_path
-from .errors import AlreadyDeployed, BootcError
+from .._errors import AlreadyDeployed, BootcError
 from .reference import Reference, pinned
 from .status import Status, parse_status, parse_version
 

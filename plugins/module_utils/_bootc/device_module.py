@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, Sequence
 
 from .._device.boot import boot_id
+from .._errors import BootcError
 from .client import Client
-from .errors import BootcError
 from .flow import STATUS_SECONDS
 
 if TYPE_CHECKING:

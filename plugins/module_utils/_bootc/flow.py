@@ -11,8 +11,8 @@ from typing import Any, Callable
 
 from .._device.command import Watch
 from .._device.markers import RollbackMark, forget_rollbacks, read_rollbacks, remember_rollback
+from .._errors import AlreadyDeployed, BootcError
 from .client import Client, Resolution, machine_architecture
-from .errors import AlreadyDeployed, BootcError
 from .reference import Reference, check_digest, check_image, parse_reference
 from .status import Status
 from .transitions import (

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, Iterator
 
-from .errors import BootcError
+from .._errors import BootcError
 from .reference import is_digest
 
 OSTREE = "ostree"

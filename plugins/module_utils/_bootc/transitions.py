@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Mapping, Sequence, Tuple, Union
 
-from .errors import BootcError
+from .._errors import BootcError
 from .reference import parse_reference, pinned
 from .status import COMPOSEFS, OSTREE, ImageSpec, Slot, Status
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client import Client, classify, device_lock
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.errors import KINDS, BootcError
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.flow import (
     carry_out,
     wish_to_roll_back,
@@ -27,6 +26,7 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._device.command im
     CommandUnusable,
     Completed,
 )
+from ansible_collections.skorionos.bootc.plugins.module_utils._errors import KINDS, BootcError
 
 DATA = Path(__file__).parent / "data"
 NEW = "sha256:" + "5" * 64

@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.errors import BootcError
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.reference import (
     Reference,
     check_image,
     parse_reference,
     pinned,
 )
+from ansible_collections.skorionos.bootc.plugins.module_utils._errors import BootcError
 
 DIGEST = "sha256:" + "ab" * 32
 

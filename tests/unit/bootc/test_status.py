@@ -9,8 +9,8 @@ import json
 from pathlib import Path
 
 import pytest
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.errors import BootcError
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.status import parse_status, parse_version
+from ansible_collections.skorionos.bootc.plugins.module_utils._errors import BootcError
 
 DATA = Path(__file__).parent / "data"
 

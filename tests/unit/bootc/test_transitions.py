@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.errors import BootcError
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.status import Slot, Status
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.transitions import (
     Rollback,
@@ -20,6 +19,7 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.transitions
     plan,
     undeploy_staged,
 )
+from ansible_collections.skorionos.bootc.plugins.module_utils._errors import BootcError
 
 from .states import REPOSITORY, TAG, digest, state
 
