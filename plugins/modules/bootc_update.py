@@ -119,7 +119,8 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_modu
     run_device_module,
     timeout_option,
 )
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.flow import carry_out, wish_to_update
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.flow import carry_out
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.wishes import wish_to_update
 
 
 def main() -> None:

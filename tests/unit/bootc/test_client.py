@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client import Client, classify, device_lock
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.flow import (
-    carry_out,
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.flow import carry_out
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.reference import parse_reference
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.transitions import Switch
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.wishes import (
     wish_to_roll_back,
     wish_to_switch,
     wish_to_update,
 )
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.reference import parse_reference
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.transitions import Switch
 from ansible_collections.skorionos.bootc.plugins.module_utils._device.command import (
     CommandMissing,
     CommandTimeout,
