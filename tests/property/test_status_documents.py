@@ -20,11 +20,12 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.transitions
     mismatch,
     plan,
 )
+from ansible_collections.skorionos.bootc.plugins.module_utils._device.markers import RollbackMark
 from ansible_collections.skorionos.bootc.plugins.module_utils._errors import BootcError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.bootc.states import REPOSITORY, TAG, digest, state
+from tests.unit.bootc.states import REPOSITORY, TAG, back, digest, state
 
 DATA = Path(__file__).parents[1] / "unit" / "bootc" / "data"
 EXAMPLES = [json.loads(path.read_text()) for path in sorted(DATA.glob("*.json"))]
@@ -124,10 +125,10 @@ def wishes(draw):
         return Switch(draw(st.sampled_from([TAG, f"{REPOSITORY}:other"])), by_name=True, **known)
     if kind == "accepted":
         return Switch(TAG, **known)
-    history = tuple(draw(st.lists(st.tuples(LETTERS.map(digest), LETTERS.map(digest)), max_size=3)))
+    history = back(*draw(st.lists(st.tuples(LETTERS, LETTERS), max_size=3)))
     if kind == "update":
         return Update(draw(st.booleans()), **known, repeat=draw(st.booleans()), history=history)
-    return Rollback(draw(st.booleans()), draw(st.booleans()), history)
+    return Rollback(draw(st.booleans()), draw(st.booleans()), draw(st.booleans()), history)
 
 
 @settings(max_examples=400, deadline=None)
@@ -172,7 +173,7 @@ def test_a_rollback_is_where_the_device_goes_and_stays(status, discard):
     after = after_reboot(transition.predicted)
     assert after.booted is not None
     assert after.booted.digest == status.rollback.digest
-    history = ((status.booted.digest or "", status.rollback.digest or ""),)
+    history = (RollbackMark(status.booted.content, status.rollback.content, "t"),)
     again = plan(replace(after, read_only=False), Rollback(discard_staged=discard, history=history))
     assert again.commands == ()
 

@@ -70,6 +70,7 @@ def carry_out(
     runs, if it is to stay there.
     """
     deadline = client.clock() + timeout
+    client.lookup_seconds = min(client.lookup_seconds, timeout)
     with contextlib.nullcontext() if check_mode else client.lock(min(LOCK_WAIT_SECONDS, timeout)):
         before = client.status(min(STATUS_SECONDS, timeout))
         desired, remark = make_desired(before) if before.is_bootc else (Update(), "")

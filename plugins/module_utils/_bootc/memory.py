@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Callable
 
+from .._device.content import Content
 from .._device.markers import RollbackMark, forget_rollbacks, read_rollbacks, remember_rollback
 from .status import Status
-from .transitions import ROLLBACK, Desired, History, Rollback, Transition, queued_here
+from .transitions import ROLLBACK, Desired, Rollback, Transition, came_back, queued_here
 
 Warn = Callable[[str], None]
 
@@ -26,49 +27,49 @@ def remember(change: Callable[[], None], warn: Warn) -> None:
 
 
 def remember_plan(before: Status, transition: Transition, desired: Desired) -> None:
+    """What is about to be done: afterwards may be too late."""
     booted, rollback = before.booted, before.rollback
     if ROLLBACK not in transition.commands or booted is None or rollback is None:
         return
-    if booted.digest is None or rollback.digest is None:
+    here, there = booted.content, rollback.content
+    if not (here.is_known and there.is_known):
         return
     if isinstance(desired, Rollback) and desired.forward:
-        forget_rollbacks(booted.digest, rollback.digest)
+        forget_rollbacks(here, there)
     elif transition.predicted.next_boot == "rollback":
-        remember_rollback(RollbackMark.now(booted.digest, rollback.digest))
-    elif queued_here(before, history()):
+        remember_rollback(RollbackMark.now(here, there))
+    elif queued_here(before, read_rollbacks()):
         # Somebody changed their mind: that rollback never happened.
-        forget_rollbacks(booted.digest, rollback.digest, only_last=True)
+        forget_rollbacks(here, there, only_last=True)
     else:
         # To stay is to have come back from where the boot loader fell back from.
-        remember_rollback(RollbackMark.now(rollback.digest, booted.digest))
+        remember_rollback(RollbackMark.now(there, here))
 
 
 def remember_what_was_found(status: Status, desired: Desired, came_back_from: str | None) -> None:
     """Ways back that are queued, or behind the host, without this collection having asked for them."""
     booted, rollback = status.booted, status.rollback
-    if booted is None or booted.digest is None:
+    if booted is None or not booted.content.is_known:
         return
     if came_back_from is not None and status.next_boot == "booted":
-        _mark_once(came_back_from, booted.digest)
+        _mark_once(_content_of(status, came_back_from), booted.content)
     meant = isinstance(desired, Rollback) and desired.repeat and not desired.forward
-    if meant and status.next_boot == "rollback" and rollback is not None and rollback.digest is not None:
-        _mark_once(booted.digest, rollback.digest)
+    if meant and status.next_boot == "rollback" and rollback is not None and rollback.content.is_known:
+        _mark_once(booted.content, rollback.content)
 
 
-def _mark_once(left: str, returned_to: str) -> None:
-    between = [mark for mark in history() if set(mark) == {left, returned_to}]
-    if not between or between[-1] != (left, returned_to):
+def _content_of(status: Status, digest: str) -> Content:
+    """All that is known of the content with this digest."""
+    return next((slot.content for slot in status.slots() if slot.digest == digest), Content(digest))
+
+
+def _mark_once(left: Content, returned_to: Content) -> None:
+    if not came_back(left, returned_to, read_rollbacks()):
         remember_rollback(RollbackMark.now(left, returned_to))
 
 
 def forget_what_is_left_behind(after: Status) -> None:
     """A device that is taken forward on purpose is no longer one that came back from there."""
     booted, staged = after.booted, after.staged
-    if after.next_boot != "staged" or booted is None or staged is None:
-        return
-    if booted.digest is not None and staged.digest is not None:
-        forget_rollbacks(booted.digest, staged.digest)
-
-
-def history() -> History:
-    return tuple((mark.left, mark.returned_to) for mark in read_rollbacks())
+    if after.next_boot == "staged" and booted is not None and staged is not None:
+        forget_rollbacks(booted.content, staged.content)

@@ -37,6 +37,8 @@ def fail(text):
     sys.exit(1)
 
 def manifest(name):
+    if state.get("registry_down"):
+        fail("pinging container registry quay.io: no such host")
     if name not in registry:
         fail("reading manifest: manifest unknown")
     return registry[name]

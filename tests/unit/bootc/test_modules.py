@@ -162,10 +162,27 @@ def test_switch_to_an_unknown_image(device, run_module):
 
 
 def test_check_mode_says_when_the_registry_did_not_answer(device, run_module):
+    device.change(registry_down=True)
     result = run_module(bootc_switch.main, check=True, image=f"{REPOSITORY}:gone")
     assert result["changed"] is True
     assert result["bootc"]["staged"]["digest"] is None
     assert any("could not be looked up" in note for note in result["notes"])
+
+
+@pytest.mark.parametrize(
+    ("image", "accept"),
+    [
+        (f"{REPOSITORY}:gone", []),
+        (f"{REPOSITORY}@sha256:{'1' * 64}", []),
+        (f"{REPOSITORY}@sha256:{'1' * 64}", ["sha256:" + "2" * 64]),
+    ],
+)
+def test_check_mode_predicts_no_change_to_what_does_not_exist(device, run_module, image, accept):
+    for check in (True, False):
+        result = run_module(bootc_switch.main, check=check, image=image, accept_digests=accept)
+        assert (result["failed"], result["reason"]) == (True, "not_found")
+    assert run_module(bootc_update.main, check=True)["reason"] == "not_found"
+    assert device.state["document"]["status"]["staged"] is None
 
 
 @pytest.mark.parametrize(
@@ -381,7 +398,7 @@ def test_a_memory_that_cannot_be_written_does_not_keep_a_device_on_a_bad_image(d
 
 @pytest.mark.parametrize("device", ["composefs-sdboot-staged"], indirect=True)
 def test_rollback_with_something_staged(device, run_module):
-    assert run_module(bootc_rollback.main)["reason"] == "no_rollback"
+    assert run_module(bootc_rollback.main)["reason"] == "would_discard"
     four_times(run_module, bootc_rollback.main, discard_staged=True)
     assert [call[1] for call in device.calls()] == ["delete-deployment", "rollback"]
 
@@ -401,7 +418,7 @@ def test_apply_asks_for_a_reboot_once(device, run_module):
     result = run_module(bootc_apply.main)
     assert (result["changed"], result["verdict"], result["boot_id"]) == (True, None, "boot-1")
     assert result["expect_digests"] == [result["bootc"]["staged"]["digest"]]
-    assert result["predicted"]["booted"] == result["bootc"]["staged"]
+    assert result["predicted"]["booted"] == {**result["bootc"]["staged"], "soft_reboot_capable": None}
     deadline = time.monotonic() + 10
     while "rebooted" not in device.state and time.monotonic() < deadline:
         time.sleep(0.2)

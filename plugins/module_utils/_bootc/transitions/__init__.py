@@ -6,11 +6,23 @@
 from __future__ import annotations
 
 from .drop import undeploy_staged
-from .model import ROLLBACK, UNDEPLOY_STAGED, Command, Desired, History, Rollback, Switch, Transition, Update
+from .history import came_back, queued_here, taken_back, taken_back_note
+from .model import (
+    ROLLBACK,
+    UNDEPLOY_STAGED,
+    Command,
+    Desired,
+    History,
+    NothingStaged,
+    Rollback,
+    Switch,
+    Transition,
+    Update,
+)
 from .outcome import after_reboot, fetches, found_in, found_nothing_new, how_to_boot, mismatch, same_content_note
 from .plan import plan
-from .rollback import queued_here
-from .shared import not_bootc
+from .shared import not_bootc, tracked_image, with_tag
+from .supported import require_supported
 
 __all__ = [
     "ROLLBACK",
@@ -18,11 +30,13 @@ __all__ = [
     "Command",
     "Desired",
     "History",
+    "NothingStaged",
     "Rollback",
     "Switch",
     "Transition",
     "Update",
     "after_reboot",
+    "came_back",
     "fetches",
     "found_in",
     "found_nothing_new",
@@ -31,6 +45,11 @@ __all__ = [
     "not_bootc",
     "plan",
     "queued_here",
+    "require_supported",
     "same_content_note",
+    "taken_back",
+    "taken_back_note",
+    "tracked_image",
     "undeploy_staged",
+    "with_tag",
 ]

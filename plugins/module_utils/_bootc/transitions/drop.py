@@ -9,8 +9,19 @@ from typing import Any, Mapping, Sequence
 
 from ..._errors import BootcError
 from ..status import COMPOSEFS, Slot, Status
-from .model import UNDEPLOY_STAGED, Command
-from .shared import describe, require_version
+from .model import UNDEPLOY_STAGED, Command, Transition
+from .shared import describe
+
+
+def plan_nothing_staged(status: Status) -> Transition:
+    staged = status.staged
+    if staged is None:
+        return Transition((), status, note="Nothing is staged")
+    predicted = status.without_staged()
+    note = dropped_note(status, staged)
+    if predicted.next_boot == "rollback":
+        note += "; the queued rollback boots next now"
+    return Transition((drop_staged(status),), predicted, note=note, discards=("staged",))
 
 
 def drop_staged(status: Status) -> Command:
@@ -23,7 +34,6 @@ def drop_staged(status: Status) -> Command:
             "The staged deployment has no identity in the status of bootc",
             "Look at 'bootc status' on the device; a reboot drops or applies what is staged",
         )
-    require_version(status, "dropping what is staged", composefs=(1, 11, 0))
     return ("bootc", "delete-deployment", staged.deployment)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Tuple, Union
 
+from ..._device.markers import RollbackMark
 from ..status import Status
 
 Command = Tuple[str, ...]
@@ -21,8 +22,8 @@ UNDEPLOY_STAGED: Command = ("ostree", "admin", "undeploy", "0")
 
 CONTAINER_POLICY = "containerPolicy"
 
-# The rollbacks a host remembers, newest last, as pairs (digest left, digest returned to).
-History = Tuple[Tuple[str, str], ...]
+# The rollbacks a host remembers, newest last.
+History = Tuple[RollbackMark, ...]
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,10 @@ class Switch:
 class Update:
     """The newest content of the tracked image is staged, or with ``park`` at least downloaded.
 
-    ``accept`` and ``digest`` as for Switch: what the tracked reference resolves to now. Content the host was taken back
-    from is not staged again, unless ``repeat`` is set.
+    ``accept`` and ``digest`` as for Switch: what the tracked reference, or its ``tag``, resolves to now. Content the
+    host was taken back from is not staged again, and nothing is staged over a queued rollback, unless ``repeat`` is
+    set. With ``tag`` the host follows that tag of its repository from then on. ``from_downloaded`` takes what is
+    parked, whatever the registry has.
     """
 
     park: bool = False
@@ -57,6 +60,8 @@ class Update:
     digest: str | None = None
     repeat: bool = False
     history: History = ()
+    tag: str | None = None
+    from_downloaded: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,12 @@ class Rollback:
     history: History = ()
 
 
-Desired = Union[Switch, Update, Rollback]
+@dataclass(frozen=True)
+class NothingStaged:
+    """What is staged goes, armed or parked."""
+
+
+Desired = Union[Switch, Update, Rollback, NothingStaged]
 
 
 @dataclass(frozen=True)
@@ -81,7 +91,8 @@ class Transition:
 
     ``accept`` are the digests the staged slot may have afterwards, empty when any will do. ``uncertain`` says that the
     content could not be known beforehand, so that even "nothing new" would be a valid outcome. ``queued_elsewhere``
-    says that the rollback deployment boots next for a reason that is not known here.
+    says that the rollback deployment boots next for a reason that is not known here. ``by_name`` says that
+    what is staged has to have the predicted name too, as its content alone would not prove it.
     """
 
     commands: tuple[Command, ...]
@@ -92,6 +103,7 @@ class Transition:
     uncertain: bool = False
     already_rolled_back: bool = False
     queued_elsewhere: bool = False
+    by_name: bool = False
 
     @property
     def changed(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..status import OSTREE, Slot, Status
-from .model import PARK, UPGRADE, Command, Transition
+from .model import ARM, Command, Transition
 from .shared import pinned_name
 
 
@@ -42,7 +42,7 @@ def _staged_mismatch(transition: Transition, staged: Slot, predicted: Slot) -> s
         return "what is staged is parked" if staged.download_only else "what is staged is not parked"
     if transition.accept and staged.digest not in transition.accept and not _pins(staged, predicted):
         return f"{staged.digest} is staged, which is not the wanted content"
-    if not transition.accept and staged.image != predicted.image:
+    if (transition.by_name or not transition.accept) and staged.image != predicted.image:
         return f"{staged.image} is staged instead of {predicted.image}"
     return None
 
@@ -54,12 +54,16 @@ def _pins(slot: Slot, predicted: Slot) -> bool:
 
 def fetches(command: Command) -> bool:
     """Whether the command gets what the registry has."""
-    return command in (UPGRADE, PARK) or command[:2] == ("bootc", "switch")
+    return _upgrades(command) or command[:2] == ("bootc", "switch")
+
+
+def _upgrades(command: Command) -> bool:
+    return command[:2] == ("bootc", "upgrade") and command != ARM
 
 
 def found_nothing_new(transition: Transition, before: Status, after: Status) -> bool:
     """Whether an upgrade left the host as it found it: bootc takes content under another digest for what it has."""
-    if transition.commands[-1] not in (UPGRADE, PARK):
+    if not _upgrades(transition.commands[-1]):
         return False
     idle = _before_upgrade(transition, before)
     return (after.staged, after.next_boot) == (idle.staged, idle.next_boot) and not _rollback_is_gone(idle, after)
@@ -103,10 +107,11 @@ def after_reboot(status: Status) -> Status:
     others = status.others
     if status.next_boot == "staged" and status.rollback is not None and status.rollback.pinned:
         others = (status.rollback, *others)
+    # Whether a soft reboot can get there is told relative to what runs.
     return replace(
         status,
-        booted=slot,
-        rollback=replace(booted, download_only=False),
+        booted=replace(slot, soft_reboot_capable=None),
+        rollback=replace(booted, soft_reboot_capable=None, download_only=False),
         staged=None,
         others=others,
         spec_image=slot.spec,

@@ -10,8 +10,14 @@ from dataclasses import replace
 from ..._errors import BootcError
 from ..status import COMPOSEFS, Slot, Status
 from .drop import drop_staged, dropped_note
-from .model import ROLLBACK, Command, History, Rollback, Transition
+from .history import came_back, queued_here
+from .model import ROLLBACK, Command, Rollback, Transition
 from .shared import describe, pinned_name, require_two_entries
+
+_STALE = (
+    "This release of bootc leaves such an entry behind when it rolls back, so it may not be there at all: set "
+    "discard_staged=true to be rid of it"
+)
 
 
 def plan_rollback(status: Status, desired: Rollback) -> Transition:
@@ -28,11 +34,13 @@ def plan_rollback(status: Status, desired: Rollback) -> Transition:
         return Transition((), status, note=queued_note, queued_elsewhere=elsewhere)
     if staged is not None and not desired.discard_staged:
         raise BootcError(
-            "no_rollback",
+            "would_discard",
             f"Rolling back would throw away the staged {describe(staged)}",
-            "Set discard_staged=true if that is meant, or reboot into it first",
+            _STALE
+            if status.staged_may_be_stale
+            else "Set discard_staged=true if that is meant, or reboot into it first",
         )
-    returned = not (desired.repeat or desired.forward) and came_back(rollback.digest, booted.digest, desired.history)
+    returned = not (desired.repeat or desired.forward) and came_back(rollback.content, booted.content, desired.history)
     if returned or status.rollback_queued:
         # The boot order is already right. Another rollback would turn it round.
         commands: tuple[Command, ...] = (drop_staged(status),) if staged is not None else ()
@@ -57,22 +65,6 @@ def plan_rollback(status: Status, desired: Rollback) -> Transition:
         note=f"From {describe(booted)} to {describe(rollback)}",
         discards=("staged",) if staged is not None else (),
     )
-
-
-def came_back(left: str | None, here: str | None, history: History) -> bool:
-    """Whether the last rollback between these two went from the one to the other."""
-    for mark in reversed(history):
-        if mark in ((left, here), (here, left)):
-            return mark == (left, here)
-    return False
-
-
-def queued_here(status: Status, history: History) -> bool:
-    """Whether this host remembers that the rollback that is queued was asked for; without digests it cannot know."""
-    booted, rollback = status.booted, status.rollback
-    if booted is None or rollback is None or booted.digest is None or rollback.digest is None:
-        return True
-    return came_back(booted.digest, rollback.digest, history)
 
 
 def _queued_elsewhere_note(booted: Slot) -> str:

@@ -13,13 +13,35 @@ from ..status import COMPOSEFS, ImageSpec, Slot, Status
 from .model import ARM, Transition
 
 
-def not_bootc() -> BootcError:
-    """The failure of every verb on a host that bootc did not deploy."""
+def not_bootc(installed: bool = True) -> BootcError:
+    """The failure of every verb on a host that bootc did not deploy; most of those have no bootc at all."""
     return BootcError(
         "not_bootc",
-        "This host was not booted by bootc",
+        "This host was not booted by bootc" if installed else "There is no bootc on this host",
         "Run this only on image-based hosts; skorionos.bootc.bootc_status tells which these are",
     )
+
+
+def tracked_image(status: Status) -> ImageSpec:
+    """What an update follows; BootcError where there is nothing to follow."""
+    if status.spec_image is None:
+        raise BootcError(
+            "incompatible",
+            "This host tracks no image, so there is nothing to update from",
+            "Name one with skorionos.bootc.bootc_switch first",
+        )
+    return status.spec_image
+
+
+def with_tag(spec: ImageSpec, tag: str) -> ImageSpec:
+    """The same repository by another tag."""
+    name = f"Name the whole image with skorionos.bootc.bootc_switch instead of tag={tag}"
+    if spec.transport != "registry":
+        raise BootcError("incompatible", f"This host gets its image over {spec.transport}, which has no tags", name)
+    try:
+        return replace(spec, image=f"{parse_reference(spec.image).repository}:{tag}")
+    except BootcError as exc:
+        raise BootcError("incompatible", f"The tag of {spec.image} cannot be replaced: {exc.message}", name) from exc
 
 
 def require_two_entries(status: Status) -> None:
@@ -40,19 +62,6 @@ def require_compatible(status: Status) -> None:
                 "A deployment has local rpm-ostree modifications, which bootc cannot update",
                 "Undo them with 'rpm-ostree reset', or leave them behind with skorionos.bootc.bootc_switch",
             )
-
-
-def require_version(
-    status: Status, what: str, ostree: tuple[int, int, int] | None = None, composefs: tuple[int, int, int] | None = None
-) -> None:
-    needed = composefs if status.backend == COMPOSEFS else ostree
-    if needed is not None and not status.at_least(*needed):
-        raise BootcError(
-            "unsupported_version",
-            f"bootc {status.bootc_version} does not support {what} on a {status.backend} host, "
-            f"{'.'.join(map(str, needed))} does",
-            "Update the device with an option that needs no such support first",
-        )
 
 
 def refuse_redeployment(status: Status, accept: frozenset[str]) -> None:
@@ -94,13 +103,15 @@ def with_staged(status: Status, spec: ImageSpec, digest: str | None, download_on
         signature=spec.signature,
         digest=digest,
         architecture=architecture,
+        soft_reboot_capable=None,
         download_only=download_only,
     )
     return replace(status, staged=staged, spec_image=spec)
 
 
 def arm(status: Status, staged: Slot, accept: frozenset[str], note: str) -> Transition:
-    predicted = replace(status, staged=replace(staged, download_only=False))
+    # What is parked is never told to be capable of a soft reboot.
+    predicted = replace(status, staged=replace(staged, download_only=False, soft_reboot_capable=None))
     return Transition((ARM,), predicted, note=note, accept=accept_with(accept, staged))
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from ..._errors import BootcError
 from ..status import COMPOSEFS, ImageSpec, Slot, Status
 from .drop import drop_staged, dropped_note
+from .follow import plan_follow
+from .history import came_back, taken_back, taken_back_note
 from .model import PARK, UPGRADE, Command, Transition, Update
-from .rollback import came_back
 from .shared import (
     PARKED_IN_THE_WAY,
     arm,
@@ -17,25 +18,35 @@ from .shared import (
     may_be_parked,
     refuse_redeployment,
     require_compatible,
-    require_version,
+    tracked_image,
     with_staged,
+    with_tag,
 )
 
 
 def plan_update(status: Status, desired: Update) -> Transition:
     require_compatible(status)
-    spec = status.spec_image
-    if spec is None:
-        raise BootcError(
-            "incompatible",
-            "This host tracks no image, so there is nothing to update from",
-            "Name one with skorionos.bootc.bootc_switch first",
-        )
-    staged = status.staged
+    transition = _arm_downloaded(status, desired) if desired.from_downloaded else _update_to_newest(status, desired)
+    if not desired.repeat and status.next_boot == "rollback" and transition.predicted.next_boot == "staged":
+        note = "A rollback is queued, and nothing is staged over it without repeat=true"
+        return Transition((), status, note=note)
+    return transition
+
+
+def _update_to_newest(status: Status, desired: Update) -> Transition:
+    spec = tracked_image(status)
+    target = spec if desired.tag is None else with_tag(spec, desired.tag)
+    if target.image != spec.image:
+        return plan_follow(status, target, desired)
     if "@" in spec.image:
         return _update_of_a_digest(status, spec, desired)
-    if _taken_back(status, desired):
-        return Transition((), status, note=_taken_back_note(status, spec, desired))
+    if taken_back(status, desired):
+        return Transition((), status, note=taken_back_note(status, spec, desired))
+    return _update_to_content(status, spec, desired)
+
+
+def _update_to_content(status: Status, spec: ImageSpec, desired: Update) -> Transition:
+    staged = status.staged
     if staged is not None and staged.digest is not None and staged.digest in desired.accept:
         return _update_staged(status, staged, desired)
     if status.booted is not None and status.booted.digest is not None and status.booted.digest in desired.accept:
@@ -47,32 +58,28 @@ def plan_update(status: Status, desired: Update) -> Transition:
     return _fetch_update(status, spec, desired)
 
 
+def _arm_downloaded(status: Status, desired: Update) -> Transition:
+    """What is parked boots next, without a question to the registry."""
+    booted, staged = status.booted, status.staged
+    if staged is None:
+        raise BootcError(
+            "not_found",
+            "Nothing is downloaded on this device that could be armed",
+            "Download the update with state=downloaded first; a reboot drops what is parked",
+        )
+    if not staged.download_only:
+        return Transition((), status, note=f"The staged {describe(staged)} is armed already")
+    if not desired.repeat and booted is not None and came_back(staged.content, booted.content, desired.history):
+        note = f"This host was taken back from the parked {describe(staged)}, which is not armed without repeat=true"
+        return Transition((), status, note=note)
+    return arm(status, staged, frozenset(), "")
+
+
 def _update_of_a_digest(status: Status, spec: ImageSpec, desired: Update) -> Transition:
     note = f"The host tracks {spec.image}, a digest, which has no newer content"
     if status.staged is not None and status.download_only and not desired.park:
         return arm(status, status.staged, frozenset(), note)
     return Transition((), status, note=note)
-
-
-def _taken_back(status: Status, desired: Update) -> bool:
-    """Whether the newest content is, or may be, what the host was taken back from. ostree would stage it again."""
-    here = status.booted.digest if status.booted else None
-    if desired.repeat or here is None or here in desired.accept:
-        return False
-    candidates = desired.accept or {left for left, _returned_to in desired.history}
-    return any(came_back(digest, here, desired.history) for digest in candidates)
-
-
-def _taken_back_note(status: Status, spec: ImageSpec, desired: Update) -> str:
-    if not desired.accept:
-        return (
-            f"This host was taken back from other content, which {spec.image} may still hold, as it could not be "
-            "looked up: nothing is fetched without repeat=true"
-        )
-    note = f"This host was taken back from the newest content of {spec.image}"
-    if status.next_boot == "staged" and status.staged is not None and status.staged.digest in desired.accept:
-        return f"{note}, but somebody has staged that again"
-    return f"{note}, which is not staged again without repeat=true"
 
 
 def _update_staged(status: Status, staged: Slot, desired: Update) -> Transition:
@@ -103,11 +110,9 @@ def _update_is_booted(status: Status, desired: Update) -> Transition:
 def _fetch_update(status: Status, spec: ImageSpec, desired: Update) -> Transition:
     notes = []
     staged, uncertain = status.staged, not desired.accept
-    if desired.park:
-        if uncertain and staged is not None and not staged.download_only:
-            note = f"What {spec.image} holds now is not known: the armed {describe(staged)} is left as it is"
-            return Transition((), status, note=note)
-        require_version(status, "downloading without arming", ostree=(1, 12, 0), composefs=(1, 13, 0))
+    if desired.park and uncertain and staged is not None and not staged.download_only:
+        note = f"What {spec.image} holds now is not known: the armed {describe(staged)} is left as it is"
+        return Transition((), status, note=note)
     if uncertain:
         notes.append("What the tracked image holds now could not be determined beforehand")
     commands: tuple[Command, ...] = (PARK if desired.park else UPGRADE,)
