@@ -213,11 +213,11 @@ class SimulatedFleet:
 
 
 @contextlib.contextmanager
-def registry(root: Path, *arguments: str) -> Iterator[str]:
-    """A registry, by default with the catalogue of the simulator; gives its address."""
+def registry(root: Path, catalogue: Path | None = None) -> Iterator[str]:
+    """A registry with this catalogue, else that of the simulator; gives its address."""
     address = root / "registry.address"
-    where = ["--listen", "127.0.0.1:0", "--address-file", str(address)]
-    argv = [sys.executable, str(SIMULATOR), "registry", *where, *arguments]
+    argv = [sys.executable, str(SIMULATOR), "registry", "--listen", "127.0.0.1:0", "--address-file", str(address)]
+    argv += [] if catalogue is None else ["--catalogue", str(catalogue)]
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 120

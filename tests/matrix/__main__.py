@@ -38,7 +38,7 @@ def main() -> int:
         root = Path(directory)
         described = root / "catalogue.json"
         described.write_text(json.dumps(catalogue()), encoding="utf-8")
-        with registry(root, "--catalogue", str(described)) as address:
+        with registry(root, described) as address:
             bench = Bench(root, Releases.of(address))
             workers = max(2, os.cpu_count() or 2)
             bench.make(cases, workers)

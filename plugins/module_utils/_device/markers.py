@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from .content import Content
 from .root import device_path
 
 ROLLBACKS = "/var/lib/skorionos.bootc/rollbacks.json"
@@ -24,34 +25,47 @@ KEEP = 50
 
 @dataclass(frozen=True)
 class RollbackMark:
-    """The device went from one digest back to another."""
+    """The device went from one content back to another."""
 
-    left: str
-    returned_to: str
+    left: Content
+    returned_to: Content
     at: str
 
     @classmethod
-    def now(cls, left: str, returned_to: str) -> RollbackMark:
+    def now(cls, left: Content, returned_to: Content) -> RollbackMark:
         return cls(left, returned_to, datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+    def leads(self, left: Content, returned_to: Content) -> bool:
+        """Whether this is a way from the one content to the other."""
+        return self.left.is_same(left) and self.returned_to.is_same(returned_to)
+
+    def is_between(self, one: Content, other: Content) -> bool:
+        """Whether it leads from one of the two to the other."""
+        return self.leads(one, other) or self.leads(other, one)
 
 
 def read_rollbacks() -> tuple[RollbackMark, ...]:
     """All rollbacks the device remembers, newest last. A file that makes no sense is no memory."""
     try:
         entries = json.loads(device_path(ROLLBACKS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return ()
     parsed = map(_mark, entries) if isinstance(entries, list) else ()
     return tuple(mark for mark in parsed if mark is not None)
 
 
 def _mark(entry: object) -> RollbackMark | None:
-    if not isinstance(entry, dict):
+    """Files of the first release name contents by their digest only."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("at"), str):
         return None
-    left, returned_to, at = entry.get("from"), entry.get("to"), entry.get("at")
-    if isinstance(left, str) and isinstance(returned_to, str) and isinstance(at, str):
-        return RollbackMark(left, returned_to, at)
-    return None
+    left, returned_to = (
+        Content(_string(entry.get(name)), _string(entry.get(f"{name}_deployment"))) for name in ("from", "to")
+    )
+    return RollbackMark(left, returned_to, entry["at"]) if left.is_known and returned_to.is_known else None
+
+
+def _string(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def remember_rollback(mark: RollbackMark) -> None:
@@ -59,10 +73,10 @@ def remember_rollback(mark: RollbackMark) -> None:
     _keep((*read_rollbacks(), mark))
 
 
-def forget_rollbacks(one: str, other: str, *, only_last: bool = False) -> None:
-    """Drop what is remembered about these two digests, or only the last of it; the same holds when this returns."""
+def forget_rollbacks(one: Content, other: Content, *, only_last: bool = False) -> None:
+    """Drop what is remembered about these two contents, or only the last of it; the same holds when this returns."""
     marks = read_rollbacks()
-    between = [mark for mark in marks if {mark.left, mark.returned_to} == {one, other}]
+    between = [mark for mark in marks if mark.is_between(one, other)]
     dropped = between[-1:] if only_last else between
     if dropped:
         _keep(tuple(mark for mark in marks if mark not in dropped))
@@ -71,7 +85,16 @@ def forget_rollbacks(one: str, other: str, *, only_last: bool = False) -> None:
 def _keep(marks: tuple[RollbackMark, ...]) -> None:
     path = device_path(ROLLBACKS)
     path.parent.mkdir(parents=True, exist_ok=True)
-    entries = [{"from": each.left, "to": each.returned_to, "at": each.at} for each in marks[-KEEP:]]
+    entries = [
+        {
+            "from": mark.left.digest,
+            "from_deployment": mark.left.identity,
+            "to": mark.returned_to.digest,
+            "to_deployment": mark.returned_to.identity,
+            "at": mark.at,
+        }
+        for mark in marks[-KEEP:]
+    ]
     _write(path, json.dumps(entries, indent=1) + "\n")
 
 
