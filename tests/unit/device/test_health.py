@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.skorionos.bootc.plugins.module_utils._device.checks import judge_systemd, required_scripts
 from ansible_collections.skorionos.bootc.plugins.module_utils._device.command import (
     CommandMissing,
     CommandTimeout,
@@ -15,8 +16,6 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._device.health imp
     DETAIL_LIMIT,
     Checks,
     HealthRunner,
-    judge_systemd,
-    required_scripts,
 )
 
 

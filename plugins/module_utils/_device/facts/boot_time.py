@@ -39,7 +39,7 @@ class BootTime:
 
     ``total`` is their sum, None while the system is still starting. ``graphical`` is when graphical.target was reached,
     counted like ``total``. ``to_login`` is the part of it an image can do something about: all but the firmware, until
-    graphical.target or, without one, until the end of the boot.
+    graphical.target or, without one, until the end of the boot. ``pending`` says that it will be known later.
     """
 
     firmware: float | None = None
@@ -50,6 +50,7 @@ class BootTime:
     total: float | None = None
     graphical: float | None = None
     to_login: float | None = None
+    pending: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -89,6 +90,7 @@ def judge(manager: Mapping[str, str], target: Mapping[str, str], *, container: b
     before_kernel = firmware if firmware is not None else loader or 0
     login = finish if reached is None else reached
     return BootTime(
+        pending=login is None,
         firmware=_span(firmware, loader or 0),
         loader=_span(loader, 0),
         kernel=None if bare else _span(initrd or userspace, 0),
