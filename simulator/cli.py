@@ -16,7 +16,8 @@ from pathlib import Path
 from simulator import faults, versions
 from simulator.programs import NAMES
 from simulator.session import UNREACHABLE, refusal
-from simulator.state import Boot, Deployment, FaultSetting, State, deployment_to_json, to_json
+from simulator.state import Boot, Deployment, FaultSetting, State
+from simulator.statefile import deployment_to_json, to_json
 from simulator.store import Device, NoDevice, Unreachable, new_boot_id, reach
 
 
