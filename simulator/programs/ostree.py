@@ -50,7 +50,7 @@ def status(state: State) -> dict[str, Any]:
 def _unlocked(state: State, entry: Deployment) -> str:
     if entry.id != state.booted_id or state.usr_overlay is None:
         return "none"
-    return "development" if state.usr_overlay == "readWrite" else "transient"
+    return "development" if state.usr_overlay.access_mode == "readWrite" else "transient"
 
 
 def status_text(state: State) -> str:
