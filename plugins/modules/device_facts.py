@@ -94,7 +94,7 @@ device:
           type: int
         product:
           description:
-            - C(vendor), C(name), C(version), C(board_vendor) and C(board_name) as the firmware has them; C(virtual); and
+            - C(vendor), C(name), C(version), C(board_vendor), C(board_name) as the firmware has them; C(virtual); and
               C(family), one of V(steam_deck), V(rog_ally), V(legion_go), V(ayaneo), V(gpd), V(onexplayer), V(msi_claw),
               V(generic), V(vm). Serial numbers are not read.
           type: dict
