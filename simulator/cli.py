@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     actions.add_parser("finalize", help="in place, at shutdown: finalise").set_defaults(call=_finalize_in_place)
     for name in NAMES:
         actions.add_parser(name, help=f"run {name} on the device")
-    actions.add_parser("exec", help="run any command on the device: exec [--as-user | ...] -- COMMAND")
+    actions.add_parser("exec", help="run any command on the device: exec [--as-user] -- COMMAND")
 
     commands.add_parser("faults", help="list the faults").set_defaults(call=_faults)
     registry = commands.add_parser("registry", help="serve images over plain HTTP")

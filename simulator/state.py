@@ -167,10 +167,10 @@ class State:
     Of images pulled before, ostree knows the last one of each reference (``stored``), composefs the configurations
     (``contents``). ``boot_type`` is ``bls`` or, on composefs, ``uki``.
 
-    ``layers`` are those a pull need not fetch, ``objects`` those that take room, both in bytes by digest: what only a
-    deployment still uses, or nothing any more until the next collection, is not found by a pull. ``boot_files`` are the
-    kernels in /boot (composefs: on the ESP), in bytes by what tells them apart. ``disk_bytes`` and ``esp_bytes`` are
-    the sizes of the two file systems, None for as large as need be.
+    ``layers`` are those a pull need not fetch, in bytes by digest. ``leftovers`` take room like them, but nothing uses
+    them any more, nor does a pull find them: they wait for the next collection. ``boot_leftovers`` are the same of
+    kernels in /boot (composefs: on the ESP). ``disk_bytes`` and ``esp_bytes`` are the sizes of the two file systems,
+    None for as large as need be.
     """
 
     backend: str
@@ -189,8 +189,8 @@ class State:
     contents: tuple[str, ...] = ()
     cached_updates: Mapping[str, Image] = field(default_factory=dict)
     layers: Mapping[str, int] = field(default_factory=dict)
-    objects: Mapping[str, int] = field(default_factory=dict)
-    boot_files: Mapping[str, int] = field(default_factory=dict)
+    leftovers: Mapping[str, int] = field(default_factory=dict)
+    boot_leftovers: Mapping[str, int] = field(default_factory=dict)
     disk_bytes: int | None = None
     esp_bytes: int | None = None
     retained: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, Sequence
 
 from simulator.programs.words import BadOption, Words, parse
 from simulator.state import State
@@ -113,7 +113,7 @@ def answer(state: State, arguments: list[str]) -> tuple[int, str, str]:
     return 0, _printed(columns, rows, words), ""
 
 
-def _printed(columns: Sequence[str], rows: Sequence[List[Any]], words: Words) -> str:
+def _printed(columns: Sequence[str], rows: Sequence[list[Any]], words: Words) -> str:
     if words.on("json"):
         listed = [dict(zip((name.lower() for name in columns), row)) for row in rows]
         return json.dumps({"filesystems": listed}, indent=3) + "\n"

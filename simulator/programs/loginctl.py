@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, Sequence
 
 from simulator.programs.tables import JSON_FORMS, as_json, table
 from simulator.programs.words import BadOption, Words, parse
@@ -104,7 +104,7 @@ def shown(found: Sequence[Session], wanted: Sequence[str], words: Words) -> tupl
     names = [*words.listed("property"), *words.listed("property-value")]
     only_value = words.on("value", "property-value")
     by_id = {entry["Id"]: entry for entry in found}
-    blocks: List[str] = []
+    blocks: list[str] = []
     for name in wanted:
         if name not in by_id:
             return 1, "\n".join(blocks), f"Failed to get path for session '{name}': No session '{name}' known\n"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the skorionos.bootc contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``systemd-inhibit --list``: what holds the device back from shutting down is what run/simulator/inhibitors.json lists.
+"""``systemd-inhibit --list``: what holds the device back is what run/simulator/inhibitors.json lists.
 
 The file holds an array of objects: ``[{"who": "Steam", "what": "shutdown", "why": "Downloading", "mode": "block"}]``.
 """

@@ -14,9 +14,10 @@ import time
 import uuid
 from dataclasses import replace
 
-from simulator.programs.transient import Job, environment, launch, output_file, run_to_end, say
+from simulator.programs.transient import Job, Service, environment, launch, output_file, say
 from simulator.programs.units import Units, full_name
 from simulator.programs.words import BadOption, Words, parse
+from simulator.session import rights
 from simulator.state import State
 from simulator.store import Device
 
@@ -113,7 +114,7 @@ def run(device: Device, arguments: list[str]) -> int:
     try:
         words = parse(arguments, flags=FLAGS, values=VALUES, short=SHORT, command_follows=True)
         # What is not root's may not start anything as root.
-        if os.environ.get("BOOTC_SIMULATED_AS") == "user":
+        if rights() == "user":
             raise Refused("Failed to start transient service unit: Interactive authentication required.")
         return _start(device, state, words)
     except BadOption as wrong:
@@ -143,7 +144,7 @@ def _start(device: Device, state: State, words: Words) -> int:
     if not words.on("quiet"):
         _announce(wanted)
     if waits:
-        return _run_and_wait(device, state, units, wanted, words)
+        return _run_and_wait(device, state, wanted, words)
     if wanted.output is None:
         wanted = replace(wanted, output=str(output_file(device, state, wanted.unit)))
     oneshot = words.last("service-type") == "oneshot" and not words.on("no-block") and wanted.timer is None
@@ -158,12 +159,11 @@ def _announce(wanted: Job) -> None:
         say(f"Running as unit: {wanted.unit}; invocation ID: {wanted.environment['INVOCATION_ID']}")
 
 
-def _run_and_wait(device: Device, state: State, units: Units, wanted: Job, words: Words) -> int:
+def _run_and_wait(device: Device, state: State, wanted: Job, words: Words) -> int:
     if not words.on("pipe") and wanted.output is None:
         wanted = replace(wanted, output=str(output_file(device, state, wanted.unit)))
-    base = {"transient": True, "description": wanted.description, "pid": os.getpid()}
     sys.stdout.flush()
-    ended = run_to_end(device, state, units, wanted, base)
+    ended = Service(device, state, wanted).run(lambda: 0)
     if not words.on("quiet"):
         what = "EXIT_SUCCESS" if ended["status"] == 0 else "n/a"
         say(f"Finished with result: {ended['result']}")

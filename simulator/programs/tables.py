@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, Sequence
 
 Row = Dict[str, Any]
 JSON_FORMS = ("json", "json-pretty", "short", "pretty")
 
 
 def table(columns: Sequence[str], rows: Sequence[Row], *, legend: str | None) -> str:
-    """Columns aligned, their names in capitals above unless ``legend`` is None; that line follows after an empty one."""
+    """Columns aligned. Unless ``legend`` is None, their names stand above and it stands below."""
     body = [[_shown(row.get(column)) for column in columns] for row in rows]
-    head: List[List[str]] = [[column.upper() for column in columns]] if legend is not None else []
+    head: list[list[str]] = [[column.upper() for column in columns]] if legend is not None else []
     lines = head + body
     widths = [max((len(line[index]) for line in lines), default=0) for index in range(len(columns))]
     text = "".join(" ".join(f"{cell:<{width}}" for cell, width in zip(line, widths)).rstrip() + "\n" for line in lines)

@@ -14,9 +14,10 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Mapping, NoReturn
+from typing import IO, Any, Callable, Mapping, NoReturn
 
 from simulator.programs.units import Units
 from simulator.state import State
@@ -24,6 +25,7 @@ from simulator.store import Device, NoDevice, Rebooted
 
 OUTPUT = "run/simulator/output"
 STOP_SECONDS = 10.0
+INHERITED = frozenset(("PATH", "LANG", "LC_ALL", "TMPDIR"))
 _LOOK_SECONDS = 0.05
 
 
@@ -61,8 +63,7 @@ def environment(device: Device, state: State, extra: Mapping[str, str]) -> dict[
     from simulator import session
 
     full = session.environment(str(device.directory), str(device.root(state)), state.boot.id)
-    kept = {name: full[name] for name in ("PATH", "LANG", "LC_ALL", "TMPDIR") if name in full}
-    kept.update({name: text for name, text in full.items() if name.startswith("BOOTC_")})
+    kept = {name: text for name, text in full.items() if name in INHERITED or name.startswith("BOOTC_")}
     return {**kept, **extra}
 
 
@@ -100,65 +101,101 @@ def _become_supervisor(device: Device, state: State, job: Job, told: int) -> NoR
 
 def _supervise(device: Device, state: State, job: Job, told: int) -> None:
     signal.signal(signal.SIGTERM, _stop)
-    units = Units(state, device.root(state))
-    base: dict[str, Any] = {"transient": True, "description": job.description, "pid": os.getpid()}
+    service = Service(device, state, job)
     try:
-        if job.timer is not None and job.delay is not None:
-            elapses = time.time() + job.delay
-            units.note(job.timer, {**base, "active": "active", "sub": "waiting", "elapses": elapses})
-            os.write(told, b"1")
-            _wait(device, state, job.delay)
-            units.forget(job.timer)
-        run_to_end(device, state, units, job, base, told)
-    except Stopped:
-        if job.timer is not None:
-            units.forget(job.timer)
-    except (Rebooted, NoDevice):
+        if job.delay is None:
+            service.run(lambda: os.write(told, b"1"))
+        else:
+            service.wait(job.delay, lambda: os.write(told, b"1"))
+            service.run(lambda: 0)
+    except (Stopped, Rebooted, NoDevice):
         return
 
 
-def _wait(device: Device, state: State, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        time.sleep(max(0.0, min(end - time.monotonic(), 0.1)))
-        device.check_boot(state)
+class Service:
+    """A job that runs, or waits to run, as a unit of the device in the boot ``state`` is in."""
 
+    def __init__(self, device: Device, state: State, job: Job) -> None:
+        self.device = device
+        self.state = state
+        self.job = job
+        self.units = Units(state, device.root(state))
+        self.base: dict[str, Any] = {"transient": True, "description": job.description, "pid": os.getpid()}
 
-def run_to_end(
-    device: Device, state: State, units: Units, job: Job, base: Mapping[str, Any], told: int | None = None
-) -> dict[str, Any]:
-    """Run the command of ``job`` as its unit until it ends, is stopped or the boot ends; returns its last record."""
-    output: int | IO[bytes] | None
-    if job.output is None:
-        output = None
-    elif job.output == os.devnull:
-        output = subprocess.DEVNULL
-    else:
-        output = Path(job.output).open("ab", buffering=0)
-    signal.signal(signal.SIGTERM, _stop)
-    started = time.time()
-    child = subprocess.Popen(
-        job.command,
-        env=dict(job.environment),
-        cwd=job.directory,
-        stdin=None if output is None else subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
-        start_new_session=output is not None,
-    )
-    record = {**base, "output": job.output, "main_pid": child.pid, "started": started, "command": list(job.command)}
-    units.note(job.unit, {**record, "active": "active", "sub": "running", "result": "success"})
-    if told is not None and job.timer is None:
-        os.write(told, b"1")
-    stopped = None
-    try:
-        stopped = _until_end(device, state, child, job.limit)
-    except Stopped:
-        stopped = "success"
-    finally:
-        if child.poll() is None:
-            _end(child, group=output is not None)
-    return _ended(units, job, record, child.returncode, stopped)
+    def wait(self, seconds: float, begun: Callable[[], object]) -> None:
+        """Be the timer of the job until it elapses; calls ``begun`` once ``systemctl`` sees it."""
+        timer = self.job.timer
+        assert timer is not None
+        elapses = time.time() + seconds
+        self.units.note(timer, {**self.base, "active": "active", "sub": "waiting", "elapses": elapses})
+        begun()
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            time.sleep(max(0.0, min(end - time.monotonic(), 0.1)))
+            self.device.check_boot(self.state)
+        self.units.forget(timer)
+
+    def run(self, begun: Callable[[], object]) -> dict[str, Any]:
+        """Run the command until it ends, is stopped or the boot ends; returns the unit's last record.
+
+        Calls ``begun`` once the process is there. Without an output the process shares the streams of this one.
+        """
+        signal.signal(signal.SIGTERM, _stop)
+        job, started = self.job, time.time()
+        with ExitStack() as stack:
+            output: int | IO[bytes] | None = None
+            if job.output == os.devnull:
+                output = subprocess.DEVNULL
+            elif job.output is not None:
+                output = stack.enter_context(Path(job.output).open("ab", buffering=0))
+            child = subprocess.Popen(
+                job.command,
+                env=dict(job.environment),
+                cwd=job.directory,
+                stdin=None if output is None else subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=output is not None,
+            )
+            record = {
+                **self.base,
+                "output": job.output,
+                "main_pid": child.pid,
+                "started": started,
+                "command": list(job.command),
+            }
+            self.units.note(job.unit, {**record, "active": "active", "sub": "running", "result": "success"})
+            begun()
+            stopped = None
+            try:
+                stopped = _until_end(self.device, self.state, child, job.limit)
+            except Stopped:
+                stopped = "success"
+            finally:
+                if child.poll() is None:
+                    _end(child, group=output is not None)
+        return self._ended(record, child.returncode, stopped)
+
+    def _ended(self, record: dict[str, Any], code: int, stopped: str | None) -> dict[str, Any]:
+        job = self.job
+        result = stopped or ("success" if code == 0 else "exit-code" if code > 0 else "signal")
+        failed = result != "success"
+        remains = not failed and job.remain and stopped is None
+        record = {
+            **record,
+            "ended": time.time(),
+            "result": result,
+            "code": "exited" if code >= 0 else "killed",
+            "status": abs(code),
+            "active": "failed" if failed else "active" if remains else "inactive",
+            "sub": "failed" if failed else "exited" if remains else "dead",
+        }
+        # systemd forgets a unit that ended well; with --collect also one that failed.
+        if record["active"] == "inactive" or (failed and job.collect):
+            self.units.forget(job.unit)
+        else:
+            self.units.note(job.unit, record)
+        return record
 
 
 def _until_end(device: Device, state: State, child: subprocess.Popen[bytes], limit: float | None) -> str | None:
@@ -188,26 +225,6 @@ def _end(child: subprocess.Popen[bytes], *, group: bool) -> None:
             pass
         break
     child.wait()
-
-
-def _ended(units: Units, job: Job, record: dict[str, Any], code: int, stopped: str | None) -> dict[str, Any]:
-    result = stopped or ("success" if code == 0 else "exit-code" if code > 0 else "signal")
-    failed = result != "success"
-    record = {
-        **record,
-        "ended": time.time(),
-        "result": result,
-        "code": "exited" if code >= 0 else "killed",
-        "status": abs(code),
-        "active": "failed" if failed else "active" if job.remain and stopped is None else "inactive",
-        "sub": "failed" if failed else "exited" if job.remain and stopped is None else "dead",
-    }
-    # systemd forgets a unit that ended well; with --collect also one that failed.
-    if record["active"] == "inactive" or (failed and job.collect):
-        units.forget(job.unit)
-    else:
-        units.note(job.unit, record)
-    return record
 
 
 def supervised(record: Mapping[str, Any]) -> int | None:

@@ -83,6 +83,7 @@ class Unit:
     active: str
     sub: str
     file_state: str
+    preset: str | None = None
     fragment: str = ""
     triggers: str | None = None
     record: Record | None = None
@@ -139,7 +140,15 @@ class Units:
         triggers = vendor.triggers if vendor else None
         if name.endswith(".timer") and triggers is None:
             triggers = f"{name[: -len('.timer')]}.service"
-        return Unit(name, description, load, active, sub, file_state, where, triggers, record)
+        return Unit(name, description, load, active, sub, file_state, self._preset(name), where, triggers, record)
+
+    def _preset(self, name: str) -> str | None:
+        """What the distribution wants of the unit; None for what cannot be enabled."""
+        if self.wanted_by(name) is None:
+            return None
+        vendor = self._vendor(name)
+        wanted = name in self._linked_by_vendor or (vendor is not None and vendor.state == "enabled")
+        return "enabled" if wanted else "disabled"
 
     def _vendor(self, name: str) -> Vendor | None:
         found = VENDOR.get(name)

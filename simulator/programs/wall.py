@@ -18,7 +18,7 @@ FILE = "run/simulator/wall.jsonl"
 
 
 def run(device: Device, arguments: list[str]) -> int:
-    """The program ``wall``: a message from the arguments, from one file, or from stdin. Raises Unreachable, Rebooted."""
+    """The program ``wall``: a message from the arguments, a file or stdin. Raises Unreachable and Rebooted."""
     state = device.visited()
     try:
         words = parse(
