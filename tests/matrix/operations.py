@@ -49,9 +49,9 @@ def expect(host: Host, start: Start, wanted: Operation, rule: Rule) -> Expected:
     """What is to come of an operation: of the trouble the device is in, or else by its own rule."""
     holding = Holding.read(start.holding)
     expected = rule(host, start, holding)
-    if start.name == "no bootc host":
-        return unchanged(holding) if wanted.module == "bootc_status" else refused("not_bootc", holding)
-    if start.name == "without bootc":
+    if wanted.module in ANSWERS_ANYWHERE:
+        return expected
+    if start.name in ("no bootc host", "without bootc"):
         return unchanged(holding) if wanted.module == "bootc_status" else refused("not_bootc", holding)
     if start.name == "busy":
         return refused("busy", holding)
@@ -62,6 +62,7 @@ def expect(host: Host, start: Start, wanted: Operation, rule: Rule) -> Expected:
     return expected
 
 
+ANSWERS_ANYWHERE = ("device_facts", "device_health")
 REGISTRY_TROUBLE = {"offline": "network", "unauthorized": "auth"}
 
 
@@ -126,6 +127,18 @@ def _update(host: Host, start: Start, holding: Holding, *, parked: bool) -> Expe
     if parked and expected.outcome == "ok" and not host.has(*PARKING[host.backend]):
         return refused("unsupported_version", holding)
     return expected
+
+
+@operation("update from downloaded", "bootc_update", state="staged", from_downloaded=True)
+def arm(_host: Host, _start: Start, holding: Holding) -> Expected:
+    if not holding.staged:
+        return refused("not_found", holding)
+    return becomes(replace(holding, parked=False)) if holding.parked else unchanged(holding)
+
+
+@operation("update to tag of N", "bootc_update", tag="n")
+def follow_tag(host: Host, start: Start, holding: Holding) -> Expected:
+    return unchanged(holding) if holding.queued else switch_tag(host, start, holding)
 
 
 @operation("update absent", "bootc_update", state="absent")
@@ -198,6 +211,19 @@ def rollback_over_staged(host: Host, _start: Start, holding: Holding) -> Expecte
     if holding.staged and host.composefs and not host.has(1, 11, 0):
         return refused("unsupported_version", holding)
     return becomes(replace(holding.without_staged(), queued=True))
+
+
+# -- device_facts, device_health ---------------------------------------------------------------------------------------
+
+
+@operation("facts", "device_facts")
+def facts(_host: Host, _start: Start, holding: Holding) -> Expected:
+    return unchanged(holding)
+
+
+@operation("health", "device_health")
+def health(_host: Host, _start: Start, holding: Holding) -> Expected:
+    return unchanged(holding)
 
 
 # -- bootc_apply -------------------------------------------------------------------------------------------------------
