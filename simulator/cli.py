@@ -13,9 +13,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from simulator import faults, versions
+from simulator import faults, hardware, versions
+from simulator.programs import NAMES
 from simulator.session import UNREACHABLE, refusal
-from simulator.state import Boot, Deployment, FaultSetting, State, deployment_to_json, to_json
+from simulator.state import Boot, Deployment, FaultSetting, State
+from simulator.statefile import deployment_to_json, to_json
 from simulator.store import Device, NoDevice, Unreachable, new_boot_id, reach
 
 
@@ -47,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--bootc-version", default=versions.DEFAULT_VERSION, metavar="V")
     create.add_argument("--boot-seconds", type=float, default=2.0, metavar="S")
     create.add_argument("--arch", default="amd64", help="architecture in OCI terms")
+    create.add_argument("--hardware", choices=hardware.NAMES, default=hardware.DEFAULT, help="what it is made of")
     create.add_argument("--no-bootc", action="store_true", help="a host without bootc")
     create.add_argument("--in-place", action="store_true", help="the device is this machine, a systemd container")
     create.add_argument("--force", action="store_true", help="replace a device that is there")
@@ -65,9 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     actions.add_parser("show", help="print the state as JSON").set_defaults(call=_show)
     actions.add_parser("boot", help="in place, at boot: start the boot").set_defaults(call=_boot_in_place)
     actions.add_parser("finalize", help="in place, at shutdown: finalise").set_defaults(call=_finalize_in_place)
-    for name, text in (("bootc", "run bootc"), ("systemctl", "run systemctl"), ("ostree", "run ostree"),
-                       ("skopeo", "run skopeo"), ("exec", "run any command: exec -- COMMAND")):  # fmt: skip
-        actions.add_parser(name, help=f"{text} on the device")
+    for name in NAMES:
+        actions.add_parser(name, help=f"run {name} on the device")
+    actions.add_parser("exec", help="run any command on the device: exec [--as-user] -- COMMAND")
 
     commands.add_parser("faults", help="list the faults").set_defaults(call=_faults)
     registry = commands.add_parser("registry", help="serve images over plain HTTP")
@@ -118,6 +121,8 @@ def _create(parsed: argparse.Namespace) -> int:
         device.write(state)
         device.sync(state)
     device.settled()
+    if not parsed.in_place:
+        hardware.equip(device.root(state), parsed.hardware, parsed.arch)
     if parsed.in_place:
         from simulator.inplace import begin_watching, show_command_line
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simulator.faults import Moment, active, value
+from simulator.hardware import mountinfo
 from simulator.state import Image, State
 
 if TYPE_CHECKING:
     from simulator.store import Device
 
-PROGRAMS = ("bootc", "systemctl", "ostree", "skopeo")
 HEALTH = "org.skorionos.simulator.health"
 DETAIL = HEALTH + "-detail"
 FAILED_UNIT = "org.skorionos.simulator.failed-unit"
@@ -93,6 +93,7 @@ def rendered(state: State, tree: Path) -> dict[str, File]:
     if not state.in_place:
         files["proc/sys/kernel/random/boot_id"] = File(f"{state.boot.id}\n".encode())
         files["proc/cmdline"] = File(f"{command_line(state)}\n".encode())
+        files["proc/self/mountinfo"] = File(mountinfo(state).encode())
     return files
 
 
@@ -214,6 +215,7 @@ def drop_drafts(device: Device) -> None:
 
 def arrange_programs(device: Device, state: State) -> None:
     """Keep DIR/bin: one script for each program the device has."""
+    from simulator.programs import NAMES
     from simulator.store import python
 
     device.programs.mkdir(exist_ok=True)
@@ -225,7 +227,7 @@ def arrange_programs(device: Device, state: State) -> None:
     if state.composefs:
         absent.add("ostree")
     package = Path(__file__).resolve().parent
-    for name in PROGRAMS:
+    for name in NAMES:
         if name in absent:
             (device.programs / name).unlink(missing_ok=True)
             continue

@@ -81,10 +81,10 @@ def test_a_limit_holds_for_the_children_too(tmp_path):
     pid_file = tmp_path / "pid"
     script = f"sleep 60 & echo $! > {pid_file}; echo late >&2; wait"
     with pytest.raises(CommandTimeout) as caught:
-        run_command(("sh", "-c", script), 0.5)
+        run_command(("sh", "-c", script), 3)
     assert caught.value.stderr == b"late\n"
     pid = int(pid_file.read_text())
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while os.path.exists(f"/proc/{pid}") and time.monotonic() < deadline:  # noqa: PTH110
         if "Z" in open(f"/proc/{pid}/stat").read().split()[2]:  # noqa: PTH123, SIM115
             break
@@ -97,17 +97,17 @@ def test_a_command_that_is_watched_ends_when_there_is_enough(tmp_path):
     looks = iter([False, False, True])
     begin = time.monotonic()
     with pytest.raises(CommandTimeout) as caught:
-        run_command(("sh", "-c", "echo early >&2; exec sleep 60"), 60, watch=Watch(0.1, lambda: next(looks)))
+        run_command(("sh", "-c", "echo early >&2; exec sleep 60"), 60, watch=Watch(1, lambda: next(looks)))
     assert caught.value.stderr == b"early\n"
-    assert 0.3 <= caught.value.seconds <= time.monotonic() - begin < 20
+    assert 3 <= caught.value.seconds <= time.monotonic() - begin < 50
     assert next(looks, None) is None
 
 
 def test_a_command_that_is_watched_may_end_by_itself_or_run_out_of_time():
-    done = run_command(("sh", "-c", "echo a; sleep 0.3; echo b"), 60, watch=Watch(0.1, lambda: False))
+    done = run_command(("sh", "-c", "echo a; sleep 0.3; echo b"), 60, watch=Watch(1, lambda: False))
     assert done == Completed(0, b"a\nb\n", b"")
     with pytest.raises(CommandTimeout, match=r"within 0\.3 s"):
-        run_command(("sleep", "60"), 0.3, watch=Watch(0.1, lambda: False))
+        run_command(("sleep", "60"), 0.3, watch=Watch(1, lambda: False))
 
 
 def mark(left, returned_to, at="t"):
@@ -220,7 +220,7 @@ def test_a_reboot_comes_a_moment_later(root, monkeypatch):
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
     schedule_reboot(never)
     assert not asked.exists()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not (asked.exists() and asked.read_text()) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert asked.read_text() == "reboot1"
