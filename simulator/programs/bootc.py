@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, ContextManager
 
-from simulator import faults
+from simulator import faults, journal
 from simulator.faults import Moment
 from simulator.programs import TERMINATED
 from simulator.programs.usage import HelpAsked, Parsed, UsageError, parse
@@ -34,6 +34,8 @@ def perform(state: State, parsed: Parsed, world: World) -> Outcome:
     """Run a parsed command other than status on ``state``; raises BootcError. Pure as far as ``world`` is."""
     if state.booted is None:
         raise BootcError("Initializing storage", "System not booted via bootc")
+    if state.read_only:
+        raise BootcError(*_read_only(state))
     # bootc itself ignores it for a rollback on composefs.
     if parsed.on("soft-reboot") and not (state.composefs and parsed.verb == "rollback"):
         raise BootcError("soft reboots are not simulated; leave out --soft-reboot")
@@ -43,7 +45,17 @@ def perform(state: State, parsed: Parsed, world: World) -> Outcome:
     except BootcError as failed:
         failed.so_far = outcome
         raise
+    finally:
+        outcome.state = journal.operations(state, outcome.state, parsed.verb)
     return outcome
+
+
+def _read_only(state: State) -> tuple[str, ...]:
+    """What a device on a medium that cannot be written says to whatever would."""
+    if has(state.bootc_version, "readOnly"):
+        medium = "/sysroot is on a read-only block device (e.g. a live ISO)"
+        return "Initializing storage", f"Cannot perform this operation: {medium}"
+    return "Initializing storage", "Preparing for write", "Remounting /sysroot", "Read-only file system (os error 30)"
 
 
 def _verb(outcome: Outcome, parsed: Parsed, world: World) -> None:
@@ -153,9 +165,7 @@ def _run_parsed(device: Device, state: State, parsed: Parsed) -> int:
         _require_root(state, parsed)
     except BootcError as failed:
         return _failed(failed, state)
-    # Only ostree serialises its commands; the lock is held for the whole run, a pull included.
-    guard: ContextManager[State] = nullcontext(state) if state.composefs else device.sysroot_lock(state)
-    with guard as fresh:
+    with _guard(device, state) as fresh:
         try:
             outcome = _perform(device, fresh, parsed)
         except BootcError as failed:
@@ -164,11 +174,23 @@ def _run_parsed(device: Device, state: State, parsed: Parsed) -> int:
                 _keep(device, fresh, failed.so_far)
             return _failed(failed, fresh)
         after = _keep(device, fresh, outcome)
+        if after.composefs and after.staged != fresh.staged:
+            device.wait_for_repository(after)
         if outcome.stuck:
             device.pause(after, float("inf"))
         if outcome.reboot:
             return _reboot_and_park(device, after)
     return 0
+
+
+def _guard(device: Device, state: State) -> ContextManager[State]:
+    """What a command holds as long as it runs, a pull included: only ostree's keeps others out.
+
+    On a medium that cannot be written ostree takes no lock.
+    """
+    if state.composefs:
+        return device.repository_lock(state)
+    return nullcontext(state) if state.read_only else device.sysroot_lock(state)
 
 
 def _keep(device: Device, before: State, outcome: Outcome) -> State:
@@ -230,6 +252,6 @@ def _reboot_and_park(device: Device, state: State) -> int:
             return _failed(BootcError("Rebooting", "systemctl reboot failed"), state)
         time.sleep(_LONGEST_PARK_SECONDS)
         return 1
-    device.reboot(orderly=True)
+    device.restart()
     time.sleep(min(1.0, state.boot_seconds / 2))
     return TERMINATED
