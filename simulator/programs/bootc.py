@@ -19,7 +19,7 @@ from simulator.programs.usage import HelpAsked, Parsed, UsageError, parse
 from simulator.state import Overlay, State
 from simulator.store import Device
 from simulator.verbs import composefs, ostree
-from simulator.verbs.common import BootcError, Outcome, SwitchOptions, UpgradeOptions, World
+from simulator.verbs.common import BootcError, Outcome, PullError, SwitchOptions, UpgradeOptions, World, reachable
 from simulator.versions import has
 
 if TYPE_CHECKING:
@@ -104,16 +104,16 @@ def check_format_version(parsed: Parsed) -> None:
         raise BootcError("Status", f"Unsupported format version: {wanted}")
 
 
-def show_status(state: State, parsed: Parsed, *, tty: bool) -> Outcome:
+def show_status(state: State, parsed: Parsed, *, tty: bool, offline: bool = False) -> Outcome:
     """``bootc status``."""
     from simulator import status
 
     form = parsed.flags.get("format") or ("json" if parsed.on("json") else "humanreadable" if tty else "yaml")
     only_booted = parsed.on("booted")
     if form == "json":
-        text = status.as_json(status.document(state, only_booted=only_booted), state.bootc_version)
+        text = status.as_json(status.document(state, only_booted=only_booted, offline=offline), state.bootc_version)
     elif form == "yaml":
-        text = status.as_yaml(status.document(state, only_booted=only_booted))
+        text = status.as_yaml(status.document(state, only_booted=only_booted, offline=offline))
     else:
         text = status.as_text(state, only_booted=only_booted, verbose=parsed.on("verbose"))
     return Outcome(state, document=text)
@@ -211,8 +211,21 @@ def _failed(failed: BootcError, state: State) -> int:
 
 def _perform(device: Device, state: State, parsed: Parsed) -> Outcome:
     if parsed.verb == "status":
-        return show_status(state, parsed, tty=sys.stdout.isatty())
+        return show_status(state, parsed, tty=sys.stdout.isatty(), offline=_offline(device, state))
     return perform(state, parsed, _world(device, state))
+
+
+def _offline(device: Device, state: State) -> bool:
+    """Whether ``status`` would have to ask a registry, and gets no answer."""
+    from simulator.status import asks_registry
+
+    if state.booted is None or not asks_registry(state):
+        return False
+    try:
+        reachable(state, _world(device, state), state.booted.image.ref)
+    except PullError:
+        return True
+    return False
 
 
 def _world(device: Device, state: State) -> DeviceWorld:
