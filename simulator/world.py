@@ -33,6 +33,7 @@ class DeviceWorld:
         if ref.transport != "registry":
             raise PullError(f"transport {ref.transport!r} is not simulated; use a registry reference")
         self._refuse_by_policy(ref)
+        self.device.pause(self.state, seconds(self.state, Moment.ANSWER))
         registry = Registry(ref.image, self.root, self.state)
         digest = _manifest_digest(registry, self.state.architecture)
         raw, _unused = registry.manifest(digest)

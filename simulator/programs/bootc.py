@@ -12,14 +12,14 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, ContextManager
 
-from simulator import faults
+from simulator import faults, journal
 from simulator.faults import Moment
 from simulator.programs import TERMINATED
 from simulator.programs.usage import HelpAsked, Parsed, UsageError, parse
 from simulator.state import Overlay, State
 from simulator.store import Device
 from simulator.verbs import composefs, ostree
-from simulator.verbs.common import BootcError, Outcome, SwitchOptions, UpgradeOptions, World
+from simulator.verbs.common import BootcError, Outcome, PullError, SwitchOptions, UpgradeOptions, World, reachable
 from simulator.versions import has
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ def perform(state: State, parsed: Parsed, world: World) -> Outcome:
     """Run a parsed command other than status on ``state``; raises BootcError. Pure as far as ``world`` is."""
     if state.booted is None:
         raise BootcError("Initializing storage", "System not booted via bootc")
+    if state.read_only:
+        raise BootcError(*_read_only(state))
     # bootc itself ignores it for a rollback on composefs.
     if parsed.on("soft-reboot") and not (state.composefs and parsed.verb == "rollback"):
         raise BootcError("soft reboots are not simulated; leave out --soft-reboot")
@@ -43,7 +45,17 @@ def perform(state: State, parsed: Parsed, world: World) -> Outcome:
     except BootcError as failed:
         failed.so_far = outcome
         raise
+    finally:
+        outcome.state = journal.operations(state, outcome.state, parsed.verb)
     return outcome
+
+
+def _read_only(state: State) -> tuple[str, ...]:
+    """What a device on a medium that cannot be written says to whatever would."""
+    if has(state.bootc_version, "readOnly"):
+        medium = "/sysroot is on a read-only block device (e.g. a live ISO)"
+        return "Initializing storage", f"Cannot perform this operation: {medium}"
+    return "Initializing storage", "Preparing for write", "Remounting /sysroot", "Read-only file system (os error 30)"
 
 
 def _verb(outcome: Outcome, parsed: Parsed, world: World) -> None:
@@ -92,16 +104,16 @@ def check_format_version(parsed: Parsed) -> None:
         raise BootcError("Status", f"Unsupported format version: {wanted}")
 
 
-def show_status(state: State, parsed: Parsed, *, tty: bool) -> Outcome:
+def show_status(state: State, parsed: Parsed, *, tty: bool, offline: bool = False) -> Outcome:
     """``bootc status``."""
     from simulator import status
 
     form = parsed.flags.get("format") or ("json" if parsed.on("json") else "humanreadable" if tty else "yaml")
     only_booted = parsed.on("booted")
     if form == "json":
-        text = status.as_json(status.document(state, only_booted=only_booted), state.bootc_version)
+        text = status.as_json(status.document(state, only_booted=only_booted, offline=offline), state.bootc_version)
     elif form == "yaml":
-        text = status.as_yaml(status.document(state, only_booted=only_booted))
+        text = status.as_yaml(status.document(state, only_booted=only_booted, offline=offline))
     else:
         text = status.as_text(state, only_booted=only_booted, verbose=parsed.on("verbose"))
     return Outcome(state, document=text)
@@ -153,9 +165,7 @@ def _run_parsed(device: Device, state: State, parsed: Parsed) -> int:
         _require_root(state, parsed)
     except BootcError as failed:
         return _failed(failed, state)
-    # Only ostree serialises its commands; the lock is held for the whole run, a pull included.
-    guard: ContextManager[State] = nullcontext(state) if state.composefs else device.sysroot_lock(state)
-    with guard as fresh:
+    with _guard(device, state) as fresh:
         try:
             outcome = _perform(device, fresh, parsed)
         except BootcError as failed:
@@ -164,11 +174,23 @@ def _run_parsed(device: Device, state: State, parsed: Parsed) -> int:
                 _keep(device, fresh, failed.so_far)
             return _failed(failed, fresh)
         after = _keep(device, fresh, outcome)
+        if after.composefs and after.staged != fresh.staged:
+            device.wait_for_repository(after)
         if outcome.stuck:
             device.pause(after, float("inf"))
         if outcome.reboot:
             return _reboot_and_park(device, after)
     return 0
+
+
+def _guard(device: Device, state: State) -> ContextManager[State]:
+    """What a command holds as long as it runs, a pull included: only ostree's keeps others out.
+
+    On a medium that cannot be written ostree takes no lock.
+    """
+    if state.composefs:
+        return device.repository_lock(state)
+    return nullcontext(state) if state.read_only else device.sysroot_lock(state)
 
 
 def _keep(device: Device, before: State, outcome: Outcome) -> State:
@@ -189,8 +211,21 @@ def _failed(failed: BootcError, state: State) -> int:
 
 def _perform(device: Device, state: State, parsed: Parsed) -> Outcome:
     if parsed.verb == "status":
-        return show_status(state, parsed, tty=sys.stdout.isatty())
+        return show_status(state, parsed, tty=sys.stdout.isatty(), offline=_offline(device, state))
     return perform(state, parsed, _world(device, state))
+
+
+def _offline(device: Device, state: State) -> bool:
+    """Whether ``status`` would have to ask a registry, and gets no answer."""
+    from simulator.status import asks_registry
+
+    if state.booted is None or not asks_registry(state):
+        return False
+    try:
+        reachable(state, _world(device, state), state.booted.image.ref)
+    except PullError:
+        return True
+    return False
 
 
 def _world(device: Device, state: State) -> DeviceWorld:
@@ -230,6 +265,6 @@ def _reboot_and_park(device: Device, state: State) -> int:
             return _failed(BootcError("Rebooting", "systemctl reboot failed"), state)
         time.sleep(_LONGEST_PARK_SECONDS)
         return 1
-    device.reboot(orderly=True)
+    device.restart()
     time.sleep(min(1.0, state.boot_seconds / 2))
     return TERMINATED

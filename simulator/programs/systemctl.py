@@ -183,8 +183,9 @@ def _reboot(device: Device, state: State, verb: str, arguments: list[str]) -> An
     # Once --force skips the units' stop jobs only when given twice.
     forced = sum(word in ("--force", "-f") or 2 * (word == "-ff") for word in arguments)
     if verb == "soft-reboot" or (forced == 0 and _turns_soft(state)):
-        return 1, "", "Failed to soft-reboot: soft reboots are not supported on this device\n"
-    device.reboot(orderly=forced < 2)
+        device.soft_reboot()
+    else:
+        device.reboot(orderly=forced < 2)
     return 0, "", ""
 
 

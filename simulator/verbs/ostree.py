@@ -31,6 +31,10 @@ from simulator.verbs.common import (
 )
 from simulator.versions import has
 
+LAYERED = (
+    "Deployment contains local rpm-ostree modifications; cannot upgrade via bootc. "
+    "You can run `rpm-ostree reset` to undo the modifications."
+)
 SWITCHING = ("Switching", "Switching (ostree)")
 
 
@@ -42,7 +46,10 @@ def upgrade(outcome: Outcome, options: UpgradeOptions, world: World) -> None:
         return
     booted, spec = state.booted, state.spec
     assert booted is not None
-    assert spec is not None
+    if any(entry is not None and entry.layered for entry in (booted, state.staged)):
+        raise BootcError("Upgrading", LAYERED)
+    if spec is None:
+        raise BootcError("Upgrading", "No image source specified")
     ref = spec if options.tag is None else spec.with_tag(options.tag)
     if options.check:
         _check(outcome, booted, ref, world)
@@ -205,6 +212,8 @@ def switch(outcome: Outcome, options: SwitchOptions, world: World) -> None:
 def rollback(outcome: Outcome, *, apply: bool) -> None:
     """``bootc rollback``: a toggle, which discards what is staged."""
     target = outcome.state.rollback
+    if target is not None and target.tracked is None:
+        raise BootcError("Rollback", "Rollback (ostree)", "Rollback is not container image based")
     swap_default(outcome, "Rollback", "Rollback (ostree)")
     assert target is not None
     outcome.state = replace(outcome.state, staged=None, staged_locked=False)
