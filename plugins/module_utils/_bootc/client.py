@@ -18,17 +18,22 @@ from typing import Any, Callable, ContextManager, Iterator, Sequence
 
 from .._device.command import CommandMissing, CommandTimeout, CommandUnusable, Completed, Run, Watch, run_command
 from .._device.root import device_path
+from .._device.transient import TransientRun
 from .._errors import AlreadyDeployed, BootcError
 from .reference import Reference, pinned
 from .status import Status, parse_status, parse_version
 
 LOCK_PATH = "/run/skorionos.bootc.lock"
 LOCK_POLL_SECONDS = 0.2
+LOCK_WAIT_SECONDS = 60.0
 VERSION_SECONDS = 20.0
 RESOLVE_SECONDS = 60.0
 
 # Where bootc looks for registry credentials. It never consults those of podman.
 AUTH_FILES = ("/run/ostree/auth.json", "/etc/ostree/auth.json", "/usr/lib/ostree/auth.json")
+
+# Commands that may take as long as a download does.
+_LONG = (("bootc", "upgrade"), ("bootc", "switch"))
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -163,9 +168,15 @@ class Client:
     """Runs bootc and its neighbours and turns their failures into kinds."""
 
     def __init__(
-        self, run: Run = run_command, lock: Lock | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        run: Run = run_command,
+        lock: Lock | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        runner: TransientRun | None = None,
     ) -> None:
+        """``runner`` runs what may take long, so that it outlives the connection; without one ``run`` does."""
         self.run = run
+        self.runner = runner
         self.lock = lock or device_lock(clock)
         self.clock = clock
         self._version: str | None = None
@@ -201,10 +212,30 @@ class Client:
             raise _failure(argv, done)
         return done
 
+    @contextlib.contextmanager
+    def hold(self, timeout: float) -> Iterator[None]:
+        """The lock of this host, once everything is over that an execution before, cut off from its controller, began.
+
+        Within ``timeout`` seconds; for other tasks the wait is a minute at most. What was begun is waited for because
+        its result then only has to be looked at, where a second attempt would fetch everything again.
+        """
+        deadline = self.clock() + timeout
+        cut_off = self.runner is not None and bool(self.runner.at_work())
+        with self.lock(timeout if cut_off else min(LOCK_WAIT_SECONDS, timeout)):
+            left = self.runner.join(deadline - self.clock()) if self.runner is not None else ()
+            if left:
+                raise BootcError(
+                    "busy",
+                    f"What an earlier task began is still running on the device, as {', '.join(left)}",
+                    "Wait for it to end and run again, or look at it with 'systemctl status'",
+                )
+            yield
+
     def execute(self, argv: Sequence[str], timeout: float, watch: Watch | None = None) -> None:
         """Run a command that changes the host."""
+        run = self.runner if self.runner is not None and tuple(argv[:2]) in _LONG else self.run
         try:
-            done = self.run(argv, timeout) if watch is None else self.run(argv, timeout, watch=watch)
+            done = run(argv, timeout) if watch is None else run(argv, timeout, watch=watch)
         except CommandUnusable as exc:
             raise BootcError(
                 "unexpected", str(exc), f"Install {argv[0]} on the device or fix its PATH", command=argv
@@ -273,6 +304,11 @@ class Client:
         if not isinstance(document, dict):
             raise BootcError("unexpected", "The registry sent something else than a manifest", command=argv)
         return document, "sha256:" + hashlib.sha256(done.stdout).hexdigest()
+
+
+def host_client() -> Client:
+    """The client of a module that changes the host it runs on."""
+    return Client(runner=TransientRun())
 
 
 def classify(stderr: str, rc: int) -> tuple[str, str]:

@@ -36,7 +36,6 @@ from .transitions import (
     undeploy_staged,
 )
 
-LOCK_WAIT_SECONDS = 60.0
 STATUS_SECONDS = 60.0
 # A bootc that may hang: how often to look after it, with how much patience, and how long it may go on after its work.
 WATCH_SECONDS = 15.0
@@ -78,7 +77,7 @@ def carry_out(
     runs, if it is to stay there.
     """
     deadline = client.clock() + timeout
-    with contextlib.nullcontext() if check_mode else client.lock(min(LOCK_WAIT_SECONDS, timeout)):
+    with contextlib.nullcontext() if check_mode else client.hold(timeout):
         before = client.status(min(STATUS_SECONDS, timeout))
         desired, remark = make_desired(before) if before.is_bootc else (Update(), "")
         transition = plan(before, desired)

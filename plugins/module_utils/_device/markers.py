@@ -20,19 +20,26 @@ from .root import device_path
 
 ROLLBACKS = "/var/lib/skorionos.bootc/rollbacks.json"
 KEEP = 50
+# Why a device left a digest, where nobody had asked for it.
+FELL_BACK = "fell_back"
 
 
 @dataclass(frozen=True)
 class RollbackMark:
-    """The device went from one digest back to another."""
+    """The device went from one digest back to another; ``why`` is set when it did so by itself."""
 
     left: str
     returned_to: str
     at: str
+    why: str | None = None
 
     @classmethod
-    def now(cls, left: str, returned_to: str) -> RollbackMark:
-        return cls(left, returned_to, datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    def now(cls, left: str, returned_to: str, why: str | None = None) -> RollbackMark:
+        return cls(left, returned_to, datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), why)
+
+    def as_entry(self) -> dict[str, str]:
+        entry = {"from": self.left, "to": self.returned_to, "at": self.at}
+        return entry if self.why is None else {**entry, "why": self.why}
 
 
 def read_rollbacks() -> tuple[RollbackMark, ...]:
@@ -48,10 +55,16 @@ def read_rollbacks() -> tuple[RollbackMark, ...]:
 def _mark(entry: object) -> RollbackMark | None:
     if not isinstance(entry, dict):
         return None
-    left, returned_to, at = entry.get("from"), entry.get("to"), entry.get("at")
+    left, returned_to, at, why = (entry.get(key) for key in ("from", "to", "at", "why"))
     if isinstance(left, str) and isinstance(returned_to, str) and isinstance(at, str):
-        return RollbackMark(left, returned_to, at)
+        return RollbackMark(left, returned_to, at, why if isinstance(why, str) else None)
     return None
+
+
+def last_between(one: str | None, other: str | None) -> RollbackMark | None:
+    """The last rollback between these two digests, in whichever direction."""
+    between = [mark for mark in read_rollbacks() if {mark.left, mark.returned_to} == {one, other}]
+    return between[-1] if between else None
 
 
 def remember_rollback(mark: RollbackMark) -> None:
@@ -71,7 +84,7 @@ def forget_rollbacks(one: str, other: str, *, only_last: bool = False) -> None:
 def _keep(marks: tuple[RollbackMark, ...]) -> None:
     path = device_path(ROLLBACKS)
     path.parent.mkdir(parents=True, exist_ok=True)
-    entries = [{"from": each.left, "to": each.returned_to, "at": each.at} for each in marks[-KEEP:]]
+    entries = [each.as_entry() for each in marks[-KEEP:]]
     _write(path, json.dumps(entries, indent=1) + "\n")
 
 
