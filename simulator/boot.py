@@ -26,7 +26,7 @@ def finalise(state: State) -> State:
     if broken is None and not has(state.bootc_version, "composefs etc conflict check"):
         broken = active(state, Moment.MERGE)
     if broken is not None:
-        failed = replace(over(state, broken), staged=None, finalize_stamp=not state.composefs)
+        failed = replace(over(state, broken), staged=None, finalize_stamp=None if state.composefs else broken.text)
         return failed.noted(f"finalize-staged failed: {broken.text}")
     kept: tuple[Deployment, ...] = tuple(
         entry for entry in state.deployments if entry.pinned and entry.id != booted.id and not state.composefs
@@ -62,7 +62,7 @@ def start(state: State, now: float, boot_id: str, kernel_id: str | None = None, 
         staged_locked=False,
         usr_overlay=None,
         reboot_required=None,
-        finalize_stamp=False,
+        finalize_stamp=None,
     ).noted(f"boot {boot.count}: {chosen or 'no deployment'}")
 
 

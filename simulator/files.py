@@ -18,7 +18,6 @@ from simulator.state import Image, State
 if TYPE_CHECKING:
     from simulator.store import Device
 
-PROGRAMS = ("bootc", "systemctl", "ostree", "skopeo")
 HEALTH = "org.skorionos.simulator.health"
 DETAIL = HEALTH + "-detail"
 FAILED_UNIT = "org.skorionos.simulator.failed-unit"
@@ -214,6 +213,7 @@ def drop_drafts(device: Device) -> None:
 
 def arrange_programs(device: Device, state: State) -> None:
     """Keep DIR/bin: one script for each program the device has."""
+    from simulator.programs import NAMES
     from simulator.store import python
 
     device.programs.mkdir(exist_ok=True)
@@ -225,7 +225,7 @@ def arrange_programs(device: Device, state: State) -> None:
     if state.composefs:
         absent.add("ostree")
     package = Path(__file__).resolve().parent
-    for name in PROGRAMS:
+    for name in NAMES:
         if name in absent:
             (device.programs / name).unlink(missing_ok=True)
             continue

@@ -14,6 +14,9 @@ from typing import Any
 
 UNREACHABLE = 255
 SESSION_BOOT = "BOOTC_SIMULATED_BOOT"
+# Whose rights a session has: root's, when the variable is not there, or one of RIGHTS.
+SESSION_RIGHTS = "BOOTC_SIMULATED_RIGHTS"
+RIGHTS = {"--as-user": "user", "--without-sys-admin": "no-sys-admin", "--in-container": "container"}
 
 
 def refusal(summary: dict[str, Any], now: float) -> str | None:
@@ -22,6 +25,11 @@ def refusal(summary: dict[str, Any], now: float) -> str | None:
     if why is None and now < summary["up_at"]:
         return str(summary["while_booting"])
     return None if why is None else str(why)
+
+
+def rights() -> str:
+    """What this process may do: ``root`` or one of the values of RIGHTS."""
+    return os.environ.get(SESSION_RIGHTS, "root")
 
 
 def session_mark(directory: str, boot_id: str) -> str:
@@ -41,7 +49,14 @@ def environment(directory: str, root: str, boot_id: str) -> dict[str, str]:
 
 
 def execute(directory: str, command: list[str]) -> int:
-    """Replace this process by ``command`` on the device, or say that the device cannot be reached."""
+    """Replace this process by ``command`` on the device, or say that the device cannot be reached.
+
+    Before the command, one of RIGHTS takes rights away from its session.
+    """
+    rights: dict[str, str] = {}
+    if command and command[0] in RIGHTS:
+        rights = {SESSION_RIGHTS: RIGHTS[command[0]]}
+        command = command[1:]
     if command and command[0] == "--":
         command = command[1:]
     if not command:
@@ -67,7 +82,7 @@ def execute(directory: str, command: list[str]) -> int:
     # Python ignores SIGPIPE, which a pipeline on the device must not inherit.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
-        os.execvpe(command[0], command, environment(directory, root, state["boot"]["id"]))
+        os.execvpe(command[0], command, {**environment(directory, root, state["boot"]["id"]), **rights})
     except FileNotFoundError:
         sys.stderr.write(f"{command[0]}: command not found\n")
         return 127

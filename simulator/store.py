@@ -17,7 +17,8 @@ from typing import Any, Callable, Iterator
 
 from simulator import boot, faults
 from simulator.session import SESSION_BOOT, refusal
-from simulator.state import Deployment, State, deployment_from_json, deployment_to_json, from_json, to_json
+from simulator.state import Deployment, State
+from simulator.statefile import deployment_from_json, deployment_to_json, from_json, to_json
 
 WHILE_BOOTING = "the device is rebooting"
 

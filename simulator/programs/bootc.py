@@ -16,7 +16,7 @@ from simulator import faults
 from simulator.faults import Moment
 from simulator.programs import TERMINATED
 from simulator.programs.usage import HelpAsked, Parsed, UsageError, parse
-from simulator.state import State
+from simulator.state import Overlay, State
 from simulator.store import Device
 from simulator.verbs import composefs, ostree
 from simulator.verbs.common import BootcError, Outcome, SwitchOptions, UpgradeOptions, World
@@ -113,11 +113,11 @@ def _usr_overlay(outcome: Outcome, *, read_only: bool) -> None:
     any_kind = has(state.bootc_version, "usr-overlay --read-only")
     if state.usr_overlay is not None:
         if not state.composefs:
-            unlocked = "development" if state.usr_overlay == "readWrite" else "transient"
+            unlocked = "development" if state.usr_overlay.access_mode == "readWrite" else "transient"
             raise BootcError(f"Deployment is already in unlocked state: {unlocked}")
         outcome.out.append(f"{'An' if any_kind else 'A writeable'} overlayfs is already mounted on /usr")
         return
-    outcome.state = replace(state, usr_overlay="readOnly" if read_only else "readWrite")
+    outcome.state = replace(state, usr_overlay=Overlay("readOnly" if read_only else "readWrite"))
     if state.composefs:
         kind = "read-only" if read_only else "read/write" if any_kind else "writeable"
         outcome.out += [f"A {kind} overlayfs is now mounted on /usr", discarded]

@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from typing import Any
 
+from simulator import storage
 from simulator.state import Deployment, State
 from simulator.store import Device
 from simulator.verbs.common import BootcError, Outcome, version_of
@@ -50,7 +51,7 @@ def status(state: State) -> dict[str, Any]:
 def _unlocked(state: State, entry: Deployment) -> str:
     if entry.id != state.booted_id or state.usr_overlay is None:
         return "none"
-    return "development" if state.usr_overlay == "readWrite" else "transient"
+    return "development" if state.usr_overlay.access_mode == "readWrite" else "transient"
 
 
 def status_text(state: State) -> str:
@@ -86,11 +87,11 @@ def undeploy(state: State, index: str) -> Outcome:
         raise BootcError(f"Invalid index: {index}")
     entry = _at(state, index)
     if entry is state.staged:
-        after = replace(state, staged=None, staged_locked=False)
+        after = storage.without(state, entry)
     elif entry.id == state.booted_id:
         raise BootcError(f"Cannot undeploy currently booted deployment {index}")
     else:
-        after = replace(state, deployments=tuple(other for other in state.deployments if other.id != entry.id))
+        after = storage.without(state, entry)
     after, _unused = cleanup(after)
     return Outcome(after, out=[f"Deleted deployment {entry.id}"])
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Mapping, Protocol
 
+from simulator import storage
 from simulator.faults import Moment, active
 from simulator.reference import ImageRef, locate
 from simulator.state import Deployment, Image, Layer, Pulled, State
@@ -163,16 +164,14 @@ def missing_layers(image: Image, have: Mapping[str, int]) -> tuple[Layer, ...]:
 
 def check_space(state: State, image: Image, required: int, *context: str) -> None:
     """Raise when there is no room for ``required`` bytes."""
-    fault = active(state, Moment.PREFLIGHT)
-    feature = "composefs disk preflight" if state.composefs else "disk preflight"
-    if fault is None or required == 0:
+    available = storage.available(state)
+    if required == 0 or available is None or required <= available:
         return
+    feature = "composefs disk preflight" if state.composefs else "disk preflight"
     if not has(state.bootc_version, feature):
-        raise BootcError(*context, "No space left on device (os error 28)")
-    raise BootcError(
-        *context,
-        fault.text.format(image=image.ref.image, available=size_text(0), required=size_text(required)),
-    )
+        raise BootcError(*context, storage.FULL)
+    room = f"(available: {size_text(available)} required: {size_text(required)})"
+    raise BootcError(*context, f"Insufficient free space for {image.ref.image} {room}")
 
 
 def fetch(state: State, world: World, image: Image, *context: str) -> tuple[State, Pulled]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from simulator import storage
 from simulator.faults import Moment, active
 from simulator.reference import ImageRef
 from simulator.state import Deployment, Image, State
@@ -127,11 +128,14 @@ def _stage(outcome: Outcome, image: Image, world: World, *context: str, locked: 
     conflict = active(state, Moment.MERGE)
     if conflict is not None and has(state.bootc_version, "composefs etc conflict check"):
         raise BootcError(*context, conflict.text, notes=("etc/skorionos: file in the image, directory here",))
+    full = storage.boot_room(state, image)
+    if full is not None:
+        raise BootcError(*context, "Staging", "Writing boot files to the ESP", full)
     # bootc writes the origin always as unverified: a signature asked for is forgotten.
     unsigned = replace(image, ref=replace(image.ref, signature=None))
     entry = Deployment(unsigned, image.verity)
     unpack(world, entry, *context, "Staging")
-    outcome.state = replace(state, staged=entry, staged_locked=locked)
+    outcome.state = storage.left(state, replace(state, staged=entry, staged_locked=locked))
     if active(state, Moment.STAGED) is not None:
         # It waits for a lock on the repository that it holds itself.
         outcome.stuck = True
@@ -142,12 +146,7 @@ def _stage(outcome: Outcome, image: Image, world: World, *context: str, locked: 
 
 def collect(state: State) -> State:
     """Free what no deployment uses."""
-    keep = {layer.digest for entry in state.everything for layer in entry.image.layers}
-    return replace(
-        state,
-        contents=tuple(entry.image.config_digest for entry in state.everything),
-        layers={digest: size for digest, size in state.layers.items() if digest in keep},
-    )
+    return storage.collect(state)[0]
 
 
 def switch(outcome: Outcome, options: SwitchOptions, world: World) -> None:
@@ -215,14 +214,10 @@ def delete_deployment(outcome: Outcome, deployment: str) -> None:
     if all(entry.checksum != deployment for entry in state.everything):
         raise BootcError(context, f"Deployment {deployment} not found")
     if state.staged is not None and state.staged.checksum == deployment:
-        outcome.state = collect(replace(state, staged=None, staged_locked=False))
+        outcome.state = collect(storage.without(state, state.staged))
         return
     if told_queued(state):
         # A queued rollback is taken back first, with all that a rollback does.
         rollback(outcome, apply=False)
-    outcome.state = collect(
-        replace(
-            outcome.state,
-            deployments=tuple(entry for entry in outcome.state.deployments if entry.checksum != deployment),
-        )
-    )
+    gone = next(entry for entry in outcome.state.deployments if entry.checksum == deployment)
+    outcome.state = collect(storage.without(outcome.state, gone))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
+from simulator import storage
 from simulator.reference import ImageRef
 from simulator.state import Deployment, Image, State
 from simulator.verbs.common import (
@@ -176,22 +177,12 @@ def _stage(outcome: Outcome, image: Image, world: World, *context: str, locked: 
 
 
 def cleanup(state: State) -> tuple[State, list[str]]:
-    """Drop images no deployment refers to, layers of no stored image, and updates seen for what is gone."""
-    used = {entry.image.ref.image for entry in state.everything} | set(state.retained)
-    stored: dict[str, Image] = {spec: image for spec, image in state.stored.items() if spec in used}
-    keep = {layer.digest for image in stored.values() for layer in image.layers}
-    gone = {digest: size for digest, size in state.layers.items() if digest not in keep}
-    digests = {entry.image.digest for entry in state.everything} | {image.digest for image in stored.values()}
-    after = replace(
-        state,
-        stored=stored,
-        layers={digest: size for digest, size in state.layers.items() if digest in keep},
-        cached_updates={digest: image for digest, image in state.cached_updates.items() if digest in digests},
-    )
-    dropped = len(state.stored) - len(stored)
-    if not dropped and not gone:
+    """Collect what nothing uses, and what bootc says of it: nothing when there was nothing."""
+    after, freed = storage.collect(state)
+    if freed == storage.Freed():
         return after, []
-    return after, [f"Pruned images: {dropped} (layers: {len(gone)}, objsize: {size_text(sum(gone.values()))})"]
+    size = size_text(freed.object_bytes)
+    return after, [f"Pruned images: {freed.images} (layers: {freed.layers}, objsize: {size})"]
 
 
 def switch(outcome: Outcome, options: SwitchOptions, world: World) -> None:
