@@ -113,7 +113,7 @@ def apply_on_device(
         status = client.status(min(STATUS_SECONDS, timeout))
         decision = decide_now(status, options, _last(status), device)
         rebooting = decision.verdict is None
-        result = {
+        result: dict[str, Any] = {
             "changed": rebooting,
             "verdict": decision.verdict,
             "detail": decision.detail,
