@@ -174,7 +174,7 @@ def _run_parsed(device: Device, state: State, parsed: Parsed) -> int:
                 _keep(device, fresh, failed.so_far)
             return _failed(failed, fresh)
         after = _keep(device, fresh, outcome)
-        if after.composefs and after.staged != fresh.staged:
+        if after.composefs and after.staged != fresh.staged and not outcome.stuck:
             device.wait_for_repository(after)
         if outcome.stuck:
             device.pause(after, float("inf"))
