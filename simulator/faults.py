@@ -48,6 +48,7 @@ class Fault:
     once: bool = False
     backends: tuple[str, ...] = ("ostree", "composefs")
     mended: str | None = None
+    ostree_text: str | None = None
 
 
 TABLE: dict[str, Fault] = {
@@ -86,10 +87,10 @@ TABLE: dict[str, Fault] = {
         Fault("slow-pull", "fetching an image takes SECONDS longer", Moment.PULL, takes="SECONDS"),
         Fault(
             "etc-conflict",
-            "local changes in /etc conflict with the new image",
+            "local changes in /etc conflict with the new image: finalisation fails, or (composefs) staging",
             Moment.MERGE,
             text="Merge conflicts found in etc",
-            backends=("composefs",),
+            ostree_text="Modified config file newly defaults to directory 'skorionos', cannot merge",
         ),
         Fault(
             "finalize-failure",

@@ -24,6 +24,7 @@ FAILED_UNIT = "org.skorionos.simulator.failed-unit"
 STARTING_SECONDS = "org.skorionos.simulator.starting-seconds"
 DEFAULT_FAILED_UNIT = "plasma-session.service"
 HEALTH_CHECK = "usr/lib/greenboot/check/required.d/50-simulated-health.sh"
+STAMP = "boot/ostree/finalize-failure.stamp"
 _EXECUTABLE = 0o755
 DEFAULT_POLICY = '{"default": [{"type": "insecureAcceptAnything"}]}\n'
 
@@ -118,9 +119,11 @@ def command_line(state: State) -> str:
     root, booted = "root=UUID=5e1f0000-0000-4000-8000-000000000001 rw", state.booted
     if booted is None:
         return f"{root} quiet"
+    # A soft reboot leaves the kernel, and what it was started with.
+    checksum = (state.boot.entry or booted.id).partition(".")[0]
     if state.composefs:
-        return f"{root} composefs={booted.checksum} quiet"
-    return f"{root} ostree=/ostree/boot.1/{booted.stateroot}/{booted.checksum}/0"
+        return f"{root} composefs={checksum} quiet"
+    return f"{root} ostree=/ostree/boot.1/{booted.stateroot}/{checksum}/0"
 
 
 def _run_files(state: State) -> dict[str, File]:
@@ -176,6 +179,16 @@ def etc_changes(device: Device, state: State) -> list[tuple[str, str]]:
     return changes + [("removed", name) for name in sorted(set(image) - here)]
 
 
+def arrange_stamp(device: Device, state: State) -> None:
+    """What ostree leaves in /boot of a finalisation that failed, until the next boot has seen it."""
+    stamp = device.root(state) / STAMP
+    if state.finalize_stamp is None:
+        stamp.unlink(missing_ok=True)
+    else:
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        stamp.write_text(f"{state.finalize_stamp}\n", encoding="utf-8")
+
+
 def _write(path: Path, file: File) -> None:
     if file.link is not None:
         if path.is_symlink() and str(path.resolve()) == str((path.parent / file.link).resolve()):
@@ -214,7 +227,8 @@ def arrange_boot(device: Device, state: State) -> None:
     if state.in_place:
         return
     root = device.root(state)
-    shutil.rmtree(root / "run", ignore_errors=True)
+    if not state.boot.soft:
+        shutil.rmtree(root / "run", ignore_errors=True)
     for name in ("run", "tmp", "etc", "var/lib", "var/tmp", "usr/lib/greenboot/check/required.d"):
         (root / name).mkdir(parents=True, exist_ok=True)
     policy = root / "etc/containers/policy.json"
