@@ -90,7 +90,7 @@ def _run_parsed(device: Device, state: State, parsed: Parsed) -> int:
     except BootcError as failed:
         return _failed(failed, state)
     # Only ostree serialises its commands; the lock is held for the whole run, a pull included.
-    locks = not state.composefs and parsed.verb not in ("usr-overlay", "internals print-json-schema")
+    locks = not state.composefs and parsed.verb not in ("internals print-json-schema", "internals reboot")
     guard: ContextManager[State] = device.sysroot_lock(state) if locks else nullcontext(state)
     with guard as fresh:
         try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from simulator.programs.usage import Parsed
 from simulator.state import Overlay, State
-from simulator.verbs import composefs, internals, ostree
+from simulator.verbs import admin, composefs, internals, ostree
 from simulator.verbs.common import Aborted, BootcError, Outcome, SwitchOptions, UpgradeOptions, World
 from simulator.verbs.soft_reboot import REQUIRED, prepare_composefs, reset_composefs
 from simulator.versions import has
@@ -209,27 +209,13 @@ def _switch_options(parsed: Parsed) -> SwitchOptions:
 
 def _usr_overlay(outcome: Outcome, *, read_only: bool) -> None:
     state = outcome.state
-    discarded = "All changes there will be discarded on reboot."
+    if not state.composefs:
+        admin.unlock(outcome, hotfix=False, transient=read_only)
+        return
     any_kind = has(state.bootc_version, "usr-overlay --read-only")
     if state.usr_overlay is not None:
-        if not state.composefs:
-            raise BootcError(f"Deployment is already in unlocked state: {unlocked_state(state.usr_overlay)}")
         outcome.out.append(f"{'An' if any_kind else 'A writeable'} overlayfs is already mounted on /usr")
         return
     outcome.state = replace(state, usr_overlay=Overlay("readOnly" if read_only else "readWrite"))
-    if state.composefs:
-        kind = "read-only" if read_only else "read/write" if any_kind else "writeable"
-        outcome.out += [f"A {kind} overlayfs is now mounted on /usr", discarded]
-    elif read_only:
-        outcome.out += ["A writable overlayfs is prepared for /usr, but is mounted read-only by default.", discarded]
-    else:
-        outcome.out += ["Development mode enabled.  A writable overlayfs is now mounted on /usr.", discarded]
-
-
-def unlocked_state(overlay: Overlay | None) -> str:
-    """What ostree calls a deployment with this overlay on /usr."""
-    if overlay is None:
-        return "none"
-    if overlay.persistence == "persistent":
-        return "hotfix"
-    return "development" if overlay.access_mode == "readWrite" else "transient"
+    kind = "read-only" if read_only else "read/write" if any_kind else "writeable"
+    outcome.out += [f"A {kind} overlayfs is now mounted on /usr", "All changes there will be discarded on reboot."]
