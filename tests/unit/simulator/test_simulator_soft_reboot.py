@@ -89,7 +89,7 @@ def test_ostree_rolls_back_softly():
     assert outcome.state.rollback is not None
     assert outcome.state.soft_reboot_target == outcome.state.rollback.id
     assert outcome.reboot
-    with pytest.raises(BootcError, match="but rollback deployment is not soft-reboot capable$") as failed:
+    with pytest.raises(BootcError, match=r"but rollback deployment is not soft-reboot capable$") as failed:
         bootc(device(rollback="a"), FakeWorld(), "rollback", "--soft-reboot=required")
     assert failed.value.so_far is not None
     assert failed.value.so_far.state.rollback_queued, "it is queued all the same"
@@ -146,7 +146,7 @@ def test_preparing_by_hand():
     for deployment, cause in ((booted, "currently booted deployment"), ("feed", "Deployment 'feed' not found")):
         with pytest.raises(BootcError, match=cause):
             bootc(state, FakeWorld(), "internals", "prep-soft-reboot", deployment)
-    with pytest.raises(BootcError, match="^soft-reboot only implemented for composefs$"):
+    with pytest.raises(BootcError, match=r"^soft-reboot only implemented for composefs$"):
         bootc(device(), FakeWorld(), "internals", "prep-soft-reboot", "--reset")
 
 
