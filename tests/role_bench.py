@@ -52,7 +52,7 @@ class RoleBench:
         image = () if "--no-bootc" in arguments else ("--image", self.image("v1.0.0"))
         self.simulate(name, "create", *image, "--boot-seconds", "1", *arguments)
         for fault in faults:
-            self.simulate(name, "fault", *fault.split())
+            self.simulate(name, "fault", *fault.split(maxsplit=1))
         self.hosts[name] = variables
 
     def image(self, tag: str) -> str:
