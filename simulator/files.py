@@ -27,6 +27,7 @@ DEFAULT_FAILED_UNIT = "plasma-session.service"
 HEALTH_CHECK = "usr/lib/greenboot/check/required.d/50-simulated-health.sh"
 STAMP = "boot/ostree/finalize-failure.stamp"
 _EXECUTABLE = 0o755
+DEFAULT_POLICY = '{"default": [{"type": "insecureAcceptAnything"}]}\n'
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,23 @@ def arrange(device: Device, state: State) -> None:
     _drop_trees(device, state)
 
 
+def etc_changes(device: Device, state: State) -> list[tuple[str, str]]:
+    """What differs in /etc from the booted image: ``added``, ``modified`` or ``removed``, and the path below /etc."""
+    etc = device.root(state) / "etc"
+    given = rendered(state, device.trees / (state.booted_id or "none"))
+    image = {name[len("etc/") :]: file for name, file in given.items() if name.startswith("etc/")}
+    image["containers/policy.json"] = File(DEFAULT_POLICY.encode())
+    here = {str(path.relative_to(etc)) for path in etc.rglob("*") if path.is_symlink() or path.is_file()}
+    changes = [("added", name) for name in sorted(here - set(image))]
+    for name in sorted(set(image) & here):
+        path, file = etc / name, image[name]
+        if (os.readlink(path) if path.is_symlink() else None) != file.link or (
+            file.link is None and path.read_bytes() != file.content
+        ):
+            changes.append(("modified", name))
+    return changes + [("removed", name) for name in sorted(set(image) - here)]
+
+
 def arrange_stamp(device: Device, state: State) -> None:
     """What ostree leaves in /boot of a finalisation that failed, until the next boot has seen it."""
     stamp = device.root(state) / STAMP
@@ -218,7 +236,7 @@ def arrange_boot(device: Device, state: State) -> None:
     policy = root / "etc/containers/policy.json"
     if not policy.exists():
         policy.parent.mkdir(parents=True, exist_ok=True)
-        policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}\n', encoding="utf-8")
+        policy.write_text(DEFAULT_POLICY, encoding="utf-8")
 
 
 def drop_drafts(device: Device) -> None:

@@ -27,8 +27,8 @@ from .shared import (
 def plan_update(status: Status, desired: Update) -> Transition:
     require_compatible(status)
     transition = _arm_downloaded(status, desired) if desired.from_downloaded else _update_to_newest(status, desired)
-    if not desired.repeat and status.next_boot == "rollback" and transition.predicted.next_boot == "staged":
-        note = "A rollback is queued, and nothing is staged over it without repeat=true"
+    if not desired.repeat and status.next_boot == "rollback" and transition.predicted.next_boot != "rollback":
+        note = "A rollback is queued, and no update takes its place without repeat=true"
         return Transition((), status, note=note)
     return transition
 
