@@ -18,11 +18,12 @@ def main(arguments: list[str]) -> int:
         from simulator.session import execute
 
         return execute(arguments[1], arguments[3:])
-    if len(arguments) > 2 and arguments[0] == "device" and arguments[2] in ("bootc", "systemctl", "ostree", "skopeo"):
-        from simulator.programs import run
+    if len(arguments) > 2 and arguments[0] == "device":
+        from simulator.programs import NAMES, run
         from simulator.store import Device
 
-        return run(Device(arguments[1]), arguments[2], arguments[3:])
+        if arguments[2] in NAMES:
+            return run(Device(arguments[1]), arguments[2], arguments[3:])
     from simulator.cli import main as full
 
     return full(arguments)

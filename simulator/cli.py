@@ -14,8 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from simulator import faults, versions
+from simulator.programs import NAMES
 from simulator.session import UNREACHABLE, refusal
-from simulator.state import Boot, Deployment, FaultSetting, State, deployment_to_json, to_json
+from simulator.state import Boot, Deployment, FaultSetting, State
+from simulator.statefile import deployment_to_json, to_json
 from simulator.store import Device, NoDevice, Unreachable, new_boot_id, reach
 
 
@@ -65,9 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     actions.add_parser("show", help="print the state as JSON").set_defaults(call=_show)
     actions.add_parser("boot", help="in place, at boot: start the boot").set_defaults(call=_boot_in_place)
     actions.add_parser("finalize", help="in place, at shutdown: finalise").set_defaults(call=_finalize_in_place)
-    for name, text in (("bootc", "run bootc"), ("systemctl", "run systemctl"), ("ostree", "run ostree"),
-                       ("skopeo", "run skopeo"), ("exec", "run any command: exec -- COMMAND")):  # fmt: skip
-        actions.add_parser(name, help=f"{text} on the device")
+    for name in NAMES:
+        actions.add_parser(name, help=f"run {name} on the device")
+    actions.add_parser("exec", help="run any command on the device: exec [--as-user] -- COMMAND")
 
     commands.add_parser("faults", help="list the faults").set_defaults(call=_faults)
     registry = commands.add_parser("registry", help="serve images over plain HTTP")

@@ -20,7 +20,8 @@ class Moment(enum.Enum):
     START = "start"  # a program hangs, value in seconds
     FIND = "find"  # bootc is not installed
     REGISTRY = "registry"  # every request to a registry fails with the text
-    PREFLIGHT = "preflight"  # staging is refused before anything is fetched
+    PREFLIGHT = "preflight"  # nothing is free where images are kept
+    BOOT_FILES = "boot files"  # nothing is free where kernels are kept
     PULL = "pull"  # fetching takes the value in seconds longer
     MERGE = "merge"  # merging /etc fails
     STAGED = "staged"  # bootc never ends after it staged
@@ -47,6 +48,7 @@ class Fault:
     once: bool = False
     backends: tuple[str, ...] = ("ostree", "composefs")
     mended: str | None = None
+    ostree_text: str | None = None
 
 
 TABLE: dict[str, Fault] = {
@@ -80,15 +82,15 @@ TABLE: dict[str, Fault] = {
             "disk-full",
             "no room for another image",
             Moment.PREFLIGHT,
-            text="Insufficient free space for {image} (available: {available} required: {required})",
         ),
+        Fault("esp-full", "no room for another kernel on the ESP (ostree: in /boot)", Moment.BOOT_FILES),
         Fault("slow-pull", "fetching an image takes SECONDS longer", Moment.PULL, takes="SECONDS"),
         Fault(
             "etc-conflict",
-            "local changes in /etc conflict with the new image",
+            "local changes in /etc conflict with the new image: finalisation fails, or (composefs) staging",
             Moment.MERGE,
             text="Merge conflicts found in etc",
-            backends=("composefs",),
+            ostree_text="Modified config file newly defaults to directory 'skorionos', cannot merge",
         ),
         Fault(
             "finalize-failure",

@@ -14,6 +14,9 @@ from typing import Any
 
 UNREACHABLE = 255
 SESSION_BOOT = "BOOTC_SIMULATED_BOOT"
+# Whose rights a session has: root's, when the variable is not there, or one of RIGHTS.
+SESSION_RIGHTS = "BOOTC_SIMULATED_RIGHTS"
+RIGHTS = {"--as-user": "user", "--without-sys-admin": "no-sys-admin", "--in-container": "container"}
 
 
 def refusal(summary: dict[str, Any], now: float) -> str | None:
@@ -24,24 +27,36 @@ def refusal(summary: dict[str, Any], now: float) -> str | None:
     return None if why is None else str(why)
 
 
-def session_mark(directory: str, boot_id: str) -> str:
-    """Which boot of which device a process belongs to."""
-    return f"{boot_id} {directory}"
+def rights() -> str:
+    """What this process may do: ``root`` or one of the values of RIGHTS."""
+    return os.environ.get(SESSION_RIGHTS, "root")
 
 
-def environment(directory: str, root: str, boot_id: str) -> dict[str, str]:
-    """What a process on the device sees: the device's programs first, its root, and which boot it belongs to."""
+def session_mark(directory: str, session: str) -> str:
+    """Which life of which device a process belongs to."""
+    return f"{session} {directory}"
+
+
+def environment(directory: str, root: str, session: str) -> dict[str, str]:
+    """What a process on the device sees: the device's programs first, its root, and which life it belongs to."""
     programs = os.path.join(directory, "bin")  # noqa: PTH118
     return dict(
         os.environ,
         PATH=programs + os.pathsep + os.environ.get("PATH", os.defpath),
         BOOTC_DEVICE_ROOT=root,
-        **{SESSION_BOOT: session_mark(directory, boot_id)},
+        **{SESSION_BOOT: session_mark(directory, session)},
     )
 
 
 def execute(directory: str, command: list[str]) -> int:
-    """Replace this process by ``command`` on the device, or say that the device cannot be reached."""
+    """Replace this process by ``command`` on the device, or say that the device cannot be reached.
+
+    Before the command, one of RIGHTS takes rights away from its session.
+    """
+    rights: dict[str, str] = {}
+    if command and command[0] in RIGHTS:
+        rights = {SESSION_RIGHTS: RIGHTS[command[0]]}
+        command = command[1:]
     if command and command[0] == "--":
         command = command[1:]
     if not command:
@@ -67,7 +82,7 @@ def execute(directory: str, command: list[str]) -> int:
     # Python ignores SIGPIPE, which a pipeline on the device must not inherit.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
-        os.execvpe(command[0], command, environment(directory, root, state["boot"]["id"]))
+        os.execvpe(command[0], command, {**environment(directory, root, state["reach"]["session"]), **rights})
     except FileNotFoundError:
         sys.stderr.write(f"{command[0]}: command not found\n")
         return 127

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from typing import Any, Dict, Mapping
+from typing import Mapping
 
 from simulator.reference import ImageRef
 
-SCHEMA = 2
-Json = Dict[str, Any]
+DEFAULT_BOOT_BYTES = 150_000_000
+BOOTC = "bootc"
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,11 @@ class Image:
         return self.labels.get("ostree.linux") or self.digest
 
     @property
+    def boot_bytes(self) -> int:
+        """Bytes of kernel and initramfs (or of the unified kernel image) where the boot loader reads them."""
+        return int(self.labels.get("org.skorionos.simulator.boot-bytes", DEFAULT_BOOT_BYTES))
+
+    @property
     def boot_digest(self) -> str:
         """Digest of kernel and initramfs."""
         return hashlib.sha256(f"kernel {self.kernel}".encode()).hexdigest()
@@ -67,23 +72,61 @@ class Image:
 
 @dataclass(frozen=True)
 class Deployment:
-    """One bootable (or staged) tree. ``checksum`` is the ostree commit, or the verity digest on composefs."""
+    """One bootable (or staged) tree. ``checksum`` is the ostree commit, or the verity digest on composefs.
+
+    ``layered`` (ostree): rpm-ostree put packages on top. ``plain`` (ostree): made of a commit, of no container image.
+    ``imginfo`` (composefs): made by a bootc that kept digests of images without their algorithm.
+    """
 
     image: Image
     checksum: str
     serial: int | None = None
     pinned: bool = False
     stateroot: str = "default"
+    layered: bool = False
+    plain: bool = False
+    imginfo: bool = False
 
     @property
     def id(self) -> str:
         """``<commit>.<serial>`` on ostree, the verity digest on composefs."""
         return self.checksum if self.serial is None else f"{self.checksum}.{self.serial}"
 
+    @property
+    def tracked(self) -> ImageRef | None:
+        """The image reference bootc sees in its origin; None when it is no container image, or no longer only that."""
+        return None if self.layered or self.plain else self.image.ref
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """What is mounted over /usr: ``access_mode`` readOnly or readWrite, ``persistence`` transient or persistent."""
+
+    access_mode: str
+    persistence: str = "transient"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record of the journal. ``at`` is in seconds since the epoch, 0 until it is written; ``priority`` syslog's.
+
+    ``message_id`` is what bootc calls the operation.
+    """
+
+    boot: str
+    unit: str
+    text: str
+    priority: int = 6
+    message_id: str | None = None
+    at: float = 0.0
+
 
 @dataclass(frozen=True)
 class Boot:
-    """The boot a device is in, or on its way into."""
+    """The boot a device is in, or on its way into.
+
+    ``soft`` counts the soft reboots since the kernel started, and ``entry`` is the deployment it was started with.
+    """
 
     id: str
     started: float
@@ -93,6 +136,13 @@ class Boot:
     settled: bool = False
     failed_units: tuple[str, ...] = ()
     kernel_id: str | None = None
+    soft: int = 0
+    entry: str | None = None
+
+    @property
+    def session(self) -> str:
+        """What tells the life of user space from the one before, which a soft reboot ends and the boot id does not."""
+        return f"{self.id}+{self.soft}" if self.soft else self.id
 
 
 @dataclass(frozen=True)
@@ -120,6 +170,11 @@ class State:
 
     Of images pulled before, ostree knows the last one of each reference (``stored``), composefs the configurations
     (``contents``). ``boot_type`` is ``bls`` or, on composefs, ``uki``.
+
+    ``layers`` are those a pull need not fetch, in bytes by digest. ``leftovers`` take room like them, but nothing uses
+    them any more, nor does a pull find them: they wait for the next collection. ``boot_leftovers`` are the same of
+    kernels in /boot (composefs: on the ESP). ``disk_bytes`` and ``esp_bytes`` are the sizes of the two file systems,
+    None for as large as need be.
     """
 
     backend: str
@@ -138,13 +193,19 @@ class State:
     contents: tuple[str, ...] = ()
     cached_updates: Mapping[str, Image] = field(default_factory=dict)
     layers: Mapping[str, int] = field(default_factory=dict)
+    leftovers: Mapping[str, int] = field(default_factory=dict)
+    boot_leftovers: Mapping[str, int] = field(default_factory=dict)
+    disk_bytes: int | None = None
+    esp_bytes: int | None = None
     retained: tuple[str, ...] = ()
+    read_only: bool = False
     faults: Mapping[str, FaultSetting] = field(default_factory=dict)
     last_pull: Pulled | None = None
-    usr_overlay: str | None = None
+    usr_overlay: Overlay | None = None
+    soft_reboot_target: str | None = None
     reboot_required: str | None = None
-    finalize_stamp: bool = False
-    journal: tuple[str, ...] = ()
+    finalize_stamp: str | None = None
+    journal: tuple[Record, ...] = ()
 
     @property
     def composefs(self) -> bool:
@@ -163,177 +224,41 @@ class State:
 
     @property
     def rollback(self) -> Deployment | None:
-        """The first deployment in boot order that is not booted."""
-        return next((entry for entry in self.deployments if entry.id != self.booted_id), None)
+        """The first deployment of the booted stateroot in boot order that is not booted."""
+        return next((entry for entry in self._not_booted if entry.stateroot == self.stateroot), None)
 
     @property
     def others(self) -> tuple[Deployment, ...]:
         """Deployments in no slot."""
-        return tuple(entry for entry in self.deployments if entry.id != self.booted_id)[1:]
+        return tuple(entry for entry in self._not_booted if entry is not self.rollback)
+
+    @property
+    def stateroot(self) -> str:
+        """The stateroot the device runs from."""
+        return "default" if self.booted is None else self.booted.stateroot
+
+    @property
+    def _not_booted(self) -> tuple[Deployment, ...]:
+        return tuple(entry for entry in self.deployments if entry.id != self.booted_id)
 
     @property
     def rollback_queued(self) -> bool:
-        """Whether another deployment precedes the booted one in boot order."""
-        return bool(self.deployments) and self.deployments[0].id != self.booted_id
+        """Whether another deployment of the booted stateroot precedes the booted one in boot order."""
+        own = [entry for entry in self.deployments if entry.stateroot == self.stateroot]
+        return bool(own) and own[0].id != self.booted_id
 
     @property
     def spec(self) -> ImageRef | None:
         """What the next upgrade tracks: the staged reference, else the booted one."""
         entry = self.staged or self.booted
-        return None if entry is None else entry.image.ref
+        return None if entry is None else entry.tracked
 
     @property
     def everything(self) -> tuple[Deployment, ...]:
         """All deployments, the staged one first."""
         return self.deployments if self.staged is None else (self.staged, *self.deployments)
 
-    def noted(self, event: str) -> State:
-        """The same device with one more line in its journal, which keeps the last fifty."""
-        return replace(self, journal=(*self.journal, event)[-50:])
-
-
-def image_to_json(image: Image) -> Json:
-    """An image as plain data."""
-    return {
-        "image": image.ref.image,
-        "transport": image.ref.transport,
-        "signature": image.ref.signature,
-        "digest": image.digest,
-        "config_digest": image.config_digest,
-        "architecture": image.architecture,
-        "created": image.created,
-        "labels": dict(image.labels),
-        "annotations": dict(image.annotations),
-        "diff_ids": list(image.diff_ids),
-        "layers": [[layer.digest, layer.size, layer.media_type] for layer in image.layers],
-    }
-
-
-def image_from_json(data: Json) -> Image:
-    """The inverse of image_to_json."""
-    return Image(
-        ref=ImageRef(data["image"], data["transport"], data["signature"]),
-        digest=data["digest"],
-        config_digest=data["config_digest"],
-        architecture=data["architecture"],
-        created=data["created"],
-        labels=data["labels"],
-        annotations=data["annotations"],
-        diff_ids=tuple(data["diff_ids"]),
-        layers=tuple(Layer(*entry) for entry in data["layers"]),
-    )
-
-
-def deployment_to_json(entry: Deployment) -> Json:
-    """A deployment as plain data."""
-    return {
-        "id": entry.id,
-        "checksum": entry.checksum,
-        "serial": entry.serial,
-        "pinned": entry.pinned,
-        "stateroot": entry.stateroot,
-        "image": image_to_json(entry.image),
-    }
-
-
-def deployment_from_json(data: Json) -> Deployment:
-    """The inverse of deployment_to_json."""
-    return Deployment(
-        image_from_json(data["image"]), data["checksum"], data["serial"], data["pinned"], data["stateroot"]
-    )
-
-
-def to_json(state: State) -> Json:
-    """A device as plain data, without what is derived from it."""
-    boot, pulled = state.boot, state.last_pull
-    return {
-        "schema": SCHEMA,
-        "backend": state.backend,
-        "bootc_version": state.bootc_version,
-        "architecture": state.architecture,
-        "boot_seconds": state.boot_seconds,
-        "has_bootc": state.has_bootc,
-        "in_place": state.in_place,
-        "boot_type": state.boot_type,
-        "boot": {
-            "id": boot.id,
-            "started": boot.started,
-            "up_at": boot.up_at,
-            "count": boot.count,
-            "silent": boot.silent,
-            "settled": boot.settled,
-            "failed_units": list(boot.failed_units),
-            "kernel_id": boot.kernel_id,
-        },
-        "deployments": [deployment_to_json(entry) for entry in state.deployments],
-        "booted": state.booted_id,
-        "staged": None if state.staged is None else deployment_to_json(state.staged),
-        "staged_locked": state.staged_locked,
-        "stored": {spec: image_to_json(image) for spec, image in state.stored.items()},
-        "contents": list(state.contents),
-        "cached_updates": {digest: image_to_json(image) for digest, image in state.cached_updates.items()},
-        "layers": dict(state.layers),
-        "retained": list(state.retained),
-        "faults": {name: {"value": fault.value, "since": fault.since} for name, fault in state.faults.items()},
-        "last_pull": None if pulled is None else pulled_to_json(pulled),
-        "usr_overlay": state.usr_overlay,
-        "reboot_required": state.reboot_required,
-        "finalize_stamp": state.finalize_stamp,
-        "journal": list(state.journal),
-    }
-
-
-def pulled_to_json(pulled: Pulled) -> Json:
-    """A pull as plain data."""
-    return {
-        "bytes_fetched": pulled.bytes_fetched,
-        "bytes_reused": pulled.bytes_reused,
-        "layers_fetched": pulled.layers_fetched,
-        "layers_reused": pulled.layers_reused,
-        "seconds": pulled.seconds,
-    }
-
-
-def from_json(data: Json) -> State:
-    """The inverse of to_json; raises ValueError for a device of another simulator version."""
-    if data.get("schema") != SCHEMA:
-        raise ValueError(
-            f"the device was made by another version of the simulator (schema {data.get('schema')}, "
-            f"this one writes {SCHEMA}); create it again with --force"
-        )
-    boot: Json = data["boot"]
-    failed: list[str] = boot["failed_units"]
-    return State(
-        backend=data["backend"],
-        bootc_version=data["bootc_version"],
-        architecture=data["architecture"],
-        boot_seconds=data["boot_seconds"],
-        has_bootc=data["has_bootc"],
-        in_place=data["in_place"],
-        boot_type=data["boot_type"],
-        boot=Boot(
-            id=boot["id"],
-            started=boot["started"],
-            up_at=boot["up_at"],
-            count=boot["count"],
-            silent=boot["silent"],
-            settled=boot["settled"],
-            failed_units=tuple(failed),
-            kernel_id=boot["kernel_id"],
-        ),
-        deployments=tuple(deployment_from_json(entry) for entry in data["deployments"]),
-        booted_id=data["booted"],
-        staged=None if data["staged"] is None else deployment_from_json(data["staged"]),
-        staged_locked=data["staged_locked"],
-        stored={spec: image_from_json(image) for spec, image in data["stored"].items()},
-        contents=tuple(data["contents"]),
-        cached_updates={digest: image_from_json(image) for digest, image in data["cached_updates"].items()},
-        layers=data["layers"],
-        retained=tuple(data["retained"]),
-        faults={name: FaultSetting(fault["value"], fault["since"]) for name, fault in data["faults"].items()},
-        last_pull=None if data["last_pull"] is None else Pulled(**data["last_pull"]),
-        usr_overlay=data["usr_overlay"],
-        reboot_required=data["reboot_required"],
-        finalize_stamp=data["finalize_stamp"],
-        journal=tuple(data["journal"]),
-    )
+    def noted(self, text: str, unit: str = BOOTC, *, priority: int = 6, message_id: str | None = None) -> State:
+        """The same device with one more record in its journal, which keeps the last hundred."""
+        record = Record(self.boot.id, unit, text, priority, message_id)
+        return replace(self, journal=(*self.journal, record)[-100:])

@@ -35,7 +35,9 @@ def document(state: State, *, only_booted: bool = False) -> Json:
         status["type"] = None if state.composefs or state.booted is None else "bootcHost"
     if has(state.bootc_version, "usrOverlay"):
         overlay = state.usr_overlay
-        status["usrOverlay"] = None if overlay is None else {"accessMode": overlay, "persistence": "transient"}
+        status["usrOverlay"] = (
+            None if overlay is None else {"accessMode": overlay.access_mode, "persistence": overlay.persistence}
+        )
     if has(state.bootc_version, "readOnly"):
         status["readOnly"] = False
     tracked: Json = {"image": None if spec is None else _reference(spec)}
@@ -220,8 +222,8 @@ def _block(state: State, heading: str, entry: Deployment, *, verbose: bool) -> s
         rows.append(("Pinned", "yes"))
     rows += _update_rows(state, entry)
     if entry.id == state.booted_id and entry is not state.staged and state.usr_overlay is not None:
-        access = "read/write" if state.usr_overlay == "readWrite" else "read-only"
-        rows.append(("/usr overlay", f"transient, {access}"))
+        access = "read/write" if state.usr_overlay.access_mode == "readWrite" else "read-only"
+        rows.append(("/usr overlay", f"{state.usr_overlay.persistence}, {access}"))
     if verbose:
         rows += _verbose_rows(state, entry)
     # Labels that are longer than the heading stick out, as they do in bootc.

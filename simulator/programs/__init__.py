@@ -6,20 +6,34 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from typing import Callable, List
 
 from simulator.session import UNREACHABLE
 from simulator.store import Device, NoDevice, Rebooted, Unreachable
 
-NAMES = ("bootc", "systemctl", "ostree", "skopeo")
+NAMES = (
+    "bootc",
+    "bootctl",
+    "findmnt",
+    "loginctl",
+    "ostree",
+    "skopeo",
+    "systemctl",
+    "systemd-analyze",
+    "systemd-inhibit",
+    "systemd-run",
+    "wall",
+)
 TERMINATED = 143
 Program = Callable[[Device, List[str]], int]
 
 
 def run(device: Device, name: str, arguments: list[str]) -> int:
-    """Run one of the programs of a device."""
+    """Run one of the programs of a device, each of which is the module of its name."""
+    program: Program = import_module(f"simulator.programs.{name.replace('-', '_')}").run
     try:
-        return _program(name)(device, arguments)
+        return program(device, arguments)
     except (NoDevice, Unreachable) as why:
         sys.stderr.write(f"unreachable: {why}\n")
         return UNREACHABLE
@@ -27,21 +41,3 @@ def run(device: Device, name: str, arguments: list[str]) -> int:
         return TERMINATED
     except BrokenPipeError:
         return 1
-
-
-def _program(name: str) -> Program:
-    if name == "bootc":
-        from simulator.programs import bootc
-
-        return bootc.run
-    if name == "systemctl":
-        from simulator.programs import systemctl
-
-        return systemctl.run
-    if name == "ostree":
-        from simulator.programs import ostree
-
-        return ostree.run
-    from simulator.programs import skopeo
-
-    return skopeo.run

@@ -6,12 +6,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Mapping, Protocol
+from typing import Any, Callable, Dict, Mapping, Protocol
 
+from simulator import storage
 from simulator.faults import Moment, active
 from simulator.reference import ImageRef, locate
 from simulator.state import Deployment, Image, Layer, Pulled, State
 from simulator.versions import has
+
+Event = Dict[str, Any]
+
+
+class Aborted(Exception):
+    """An assertion of bootc failed: it ends by SIGABRT, with this text on stderr. ``so_far`` as for BootcError."""
+
+    so_far: Outcome | None = None
 
 
 class BootcError(Exception):
@@ -47,15 +56,25 @@ class World(Protocol):
         """The type of the default requirement of policy.json, None unless it is the only one; raises PullError."""
 
 
+def _unheard(_unused: Event) -> None:
+    """Nobody asked for progress."""
+
+
 @dataclass
 class Outcome:
-    """What a command leaves behind: the state, what it printed, and how it ends: for a reboot, or never."""
+    """What a command leaves behind: the state, what it printed, and how it ends: for a reboot, or never.
+
+    ``soft`` is a reboot into what was prepared, which ``systemctl soft-reboot`` is left to do instead of waiting for
+    it. ``tell`` gets each event of the progress.
+    """
 
     state: State
     out: list[str] = field(default_factory=list)
     err: list[str] = field(default_factory=list)
     reboot: bool = False
+    soft: bool = False
     stuck: bool = False
+    tell: Callable[[Event], None] = _unheard
     document: str | None = None
 
 
@@ -68,6 +87,7 @@ class UpgradeOptions:
     download_only: bool = False
     from_downloaded: bool = False
     tag: str | None = None
+    soft_reboot: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +99,7 @@ class SwitchOptions:
     enforce_sigpolicy: bool = False
     retain: bool = False
     apply: bool = False
+    soft_reboot: str | None = None
 
     @property
     def ref(self) -> ImageRef:
@@ -163,16 +184,14 @@ def missing_layers(image: Image, have: Mapping[str, int]) -> tuple[Layer, ...]:
 
 def check_space(state: State, image: Image, required: int, *context: str) -> None:
     """Raise when there is no room for ``required`` bytes."""
-    fault = active(state, Moment.PREFLIGHT)
-    feature = "composefs disk preflight" if state.composefs else "disk preflight"
-    if fault is None or required == 0:
+    available = storage.available(state)
+    if required == 0 or available is None or required <= available:
         return
+    feature = "composefs disk preflight" if state.composefs else "disk preflight"
     if not has(state.bootc_version, feature):
-        raise BootcError(*context, "No space left on device (os error 28)")
-    raise BootcError(
-        *context,
-        fault.text.format(image=image.ref.image, available=size_text(0), required=size_text(required)),
-    )
+        raise BootcError(*context, storage.FULL)
+    room = f"(available: {size_text(available)} required: {size_text(required)})"
+    raise BootcError(*context, f"Insufficient free space for {image.ref.image} {room}")
 
 
 def fetch(state: State, world: World, image: Image, *context: str) -> tuple[State, Pulled]:
@@ -199,6 +218,11 @@ def spinner(state: State, outcome: Outcome, task: str) -> None:
     stream.append(f"{task}...done (0 seconds)")
 
 
+def in_place(deployments: tuple[Deployment, ...], changed: Deployment) -> tuple[Deployment, ...]:
+    """The deployments, with ``changed`` in the place of the one of its id."""
+    return tuple(changed if entry.id == changed.id else entry for entry in deployments)
+
+
 def told_queued(state: State) -> bool:
     """``rollbackQueued`` as bootc tells it: with UKIs it was inverted for a long time."""
     if state.uki and state.booted is not None and not has(state.bootc_version, "uki rollbackQueued"):
@@ -214,7 +238,8 @@ def swap_default(outcome: Outcome, *context: str) -> None:
     outcome.out += ["notice: Reverting queued rollback state"] if reverting else []
     if booted is None or rollback is None:
         raise BootcError(*context, "No rollback available")
-    first = booted if state.rollback_queued else rollback
-    order = (first, *(entry for entry in state.deployments if entry.id != first.id))
-    outcome.state = replace(state, deployments=order)
+    if rollback.tracked is None:
+        raise BootcError(*context, "Rollback is not container image based")
+    pair = (booted, rollback) if state.rollback_queued else (rollback, booted)
+    outcome.state = replace(state, deployments=(*pair, *(entry for entry in state.deployments if entry not in pair)))
     outcome.out.append(f"Next boot: {'current' if reverting else 'rollback'} deployment")

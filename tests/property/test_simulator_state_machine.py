@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from simulator import boot, status
 from simulator.programs import ostree as ostree_program
-from simulator.state import State, from_json, to_json
+from simulator.state import State
+from simulator.statefile import from_json, to_json
 from simulator.verbs.common import BootcError
 from tests.simulated_world import (
     REPOSITORY,

@@ -181,7 +181,6 @@ def test_what_systemctl_does_not_do_is_told(kde):
     done = kde.sh("systemctl restart sshd")
     assert (done.returncode, done.stderr) == (1, "systemctl: not simulated: restart sshd\n")
     assert kde.sh("systemctl show -P SoftRebootsCount").stdout == "0\n"
-    assert kde.sh("systemctl soft-reboot").returncode == 1
 
 
 def test_asleep_until_cleared(kde):

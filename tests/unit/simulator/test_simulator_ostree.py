@@ -49,7 +49,7 @@ def test_upgrade_stages_a_newer_image():
     assert outcome.out == [
         f"layers already present: 1; layers needed: 1 (250.0{NBSP}MB)",
         # The rollback's layer is named by no stored image: the collection after staging drops it, and the booted one's.
-        f"Pruned images: 0 (layers: 2, objsize: 500.0{NBSP}MB)",
+        f"Pruned images: 0 (layers: 2, objsize: 0{NBSP}bytes)",
         f"Queued for next boot: {STABLE}",
         "  Version: n",
         f"  Digest: {N}",

@@ -14,7 +14,8 @@ import yaml
 from simulator import status
 from simulator.programs.bootc import check_format_version, show_status
 from simulator.programs.usage import parse
-from simulator.state import Boot, State, from_json, to_json
+from simulator.state import Boot, State
+from simulator.statefile import from_json, to_json
 from simulator.verbs.common import BootcError, size_text
 from tests.simulated_world import STABLE, FakeWorld, bootc, device, image, reboot
 
