@@ -91,7 +91,7 @@ class Host:
         """This host with one deployment gone. The first one left in the boot menu is the rollback then."""
         at = self.position(deployment)
         left = replace(self, deployments=(*self.deployments[:at], *self.deployments[at + 1 :]))
-        if deployment.slot != ROLLBACK:
+        if self.deployments[at].slot != ROLLBACK:
             return left
         following = left.in_slot(OTHER)
         if following is None:
@@ -105,8 +105,8 @@ class Host:
 def build_host(status: Status, listing: Sequence[Listed] | None, pins: Mapping[str, str]) -> Host:
     """Join what bootc says with ostree's own list, which is None on composefs.
 
-    ``pins`` has the pins of this collection: who by, for each deployment. BootcError of kind ``unexpected`` when the two
-    do not tell of the same deployments: nothing may be numbered or removed then.
+    ``pins`` has the pins of this collection: who by, for each deployment. BootcError of kind ``unexpected`` when the
+    two do not tell of the same deployments: nothing may be numbered or removed then.
     """
     if status.backend != OSTREE or listing is None:
         return _from_status(status, pins)
@@ -180,7 +180,7 @@ def _in_boot_order(status: Status) -> Iterator[tuple[str, Slot]]:
 
 
 def _refuse_disagreement(status: Status, listing: Sequence[Listed]) -> None:
-    told = Counter((slot.deployment, slot.pinned) for slot in status.slots())
+    told = Counter((slot.deployment or "", slot.pinned) for slot in status.slots())
     listed = Counter((entry.id, entry.pinned) for entry in listing)
     complete = status.at_least(*_TELLS_OTHERS_SINCE)
     if told == listed if complete else not told - listed:

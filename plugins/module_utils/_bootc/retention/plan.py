@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Iterable, Tuple
+from dataclasses import dataclass
+from typing import Iterable
 
 from ..._errors import BootcError
 from ..status import OSTREE
@@ -23,15 +23,13 @@ COLLECT = "collect"
 # composefs hosts have room in their boot menu for the booted and the rollback deployment.
 COMPOSEFS_KEEPS = 2
 
-# The rollbacks a host remembers, newest last, as pairs (digest left, digest returned to).
-History = Tuple[Tuple[str, str], ...]
-
 
 @dataclass(frozen=True)
 class Wish:
     """What a host should keep.
 
-    ``keep`` is how many versions stay bootable, None to leave that as it is. ``pin``, ``unpin`` and ``delete`` hold names.
+    ``keep`` is how many versions stay bootable, None to leave that as it is. ``pin``, ``unpin`` and ``delete`` hold
+    names.
     """
 
     keep: int | None = None
@@ -98,10 +96,11 @@ def apply_step(host: Host, step: Step) -> Host:
     return host.changed(entry, pinned=True, pinned_by=step.by)
 
 
-def plan(host: Host, wish: Wish, history: History = ()) -> Plan:
+def plan(host: Host, wish: Wish, *, came_back: bool = False) -> Plan:
     """How the host gets to keep what is wished; BootcError before anything is touched when it cannot.
 
-    ``history`` are the rollbacks the host remembers: what it came back from is not worth a pin.
+    ``came_back`` says that the host runs what it runs because the rollback deployment was no good: that is not worth a
+    pin.
     """
     check_wish(wish)
     _refuse_what_composefs_lacks(host, wish)
@@ -121,7 +120,7 @@ def plan(host: Host, wish: Wish, history: History = ()) -> Plan:
     _refuse_to_leave_no_rollback(host, left, wish)
 
     removed = {entry.id for entry in (*named.delete, *surplus)}
-    steps += _kept_pins(left, wish.keep, {entry.id for entry in named.unpin}, history)
+    steps += _kept_pins(left, wish.keep, {entry.id for entry in named.unpin}, came_back)
     steps += [Step(UNPIN, entry) for entry in named.unpin if entry.pinned and entry.id not in removed]
     # The last in the boot menu is the oldest: should a removal fail, the newer ones are still there.
     gone = [entry for entry in reversed(host.own) if entry.id in removed]
@@ -171,7 +170,7 @@ def _surplus(host: Host, keep: int | None) -> tuple[list[Deployment], tuple[str,
     return [*surplus, rollback], ()
 
 
-def _kept_pins(host: Host, keep: int | None, unwanted: set[str], history: History) -> list[Step]:
+def _kept_pins(host: Host, keep: int | None, unwanted: set[str], came_back: bool) -> list[Step]:
     """Pins without which the next updates would drop what is to be kept; two are kept without any."""
     if keep is None:
         return []
@@ -180,23 +179,12 @@ def _kept_pins(host: Host, keep: int | None, unwanted: set[str], history: Histor
         if entry.id in unwanted or (host.rollback_queued and entry.slot in (BOOTED, ROLLBACK)):
             # What boots next is being decided: the pins of these two say nothing until it has.
             continue
-        wanted = keep > COMPOSEFS_KEEPS and not (entry.slot == ROLLBACK and _came_back(host, entry, history))
+        wanted = keep > COMPOSEFS_KEEPS and not (entry.slot == ROLLBACK and came_back)
         if wanted and not entry.pinned:
             steps.append(Step(PIN, entry, KEEP))
         elif not wanted and entry.pinned_by == KEEP:
             steps.append(Step(UNPIN, entry))
     return steps
-
-
-def _came_back(host: Host, rollback: Deployment, history: History) -> bool:
-    """Whether the host runs what it runs because the rollback deployment was no good."""
-    booted = host.in_slot(BOOTED)
-    if booted is None or booted.digest is None or rollback.digest is None:
-        return False
-    for mark in reversed(history):
-        if set(mark) == {booted.digest, rollback.digest}:
-            return mark == (rollback.digest, booted.digest)
-    return False
 
 
 def _refuse_what_composefs_lacks(host: Host, wish: Wish) -> None:
@@ -205,7 +193,7 @@ def _refuse_what_composefs_lacks(host: Host, wish: Wish) -> None:
     if wish.keep is not None and wish.keep > COMPOSEFS_KEEPS:
         raise BootcError(
             "incompatible",
-            f"A host with the {host.backend} backend keeps the booted and the rollback deployment, and cannot keep {wish.keep}",
+            f"A host with the {host.backend} backend keeps the booted and the rollback deployment, not {wish.keep}",
             "Set keep=2 for it, by group or by host; older images can be had again from the registry",
         )
     if wish.pin:
@@ -260,8 +248,3 @@ def _refuse_to_leave_no_rollback(before: Host, after: Host, wish: Wish) -> None:
         "Leave the rollback deployment out of delete, or set allow_no_rollback=true if that is meant",
         data={"deployments": before.as_list()},
     )
-
-
-def without_collecting(plan: Plan) -> Plan:
-    """The same plan where there is known to be nothing to collect."""
-    return replace(plan, steps=tuple(step for step in plan.steps if step.action != COLLECT))
