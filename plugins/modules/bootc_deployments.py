@@ -10,12 +10,13 @@ short_description: Decide which deployments a bootc host keeps
 version_added: 0.1.0
 author: skorionos.bootc contributors (@skorionos)
 description:
-  - Keeps the last versions of the system bootable, pins and removes single deployments, and frees what none of them uses.
-  - By itself a host keeps two deployments, the running one and the one before. With O(keep=3) or more the module pins the
-    running deployment and those before it, and removes the oldest that are beyond that number. Run it after an update
-    has been verified, as a pin says that a deployment is worth going back to.
-  - The running deployment and what is staged are never removed, and the rollback deployment only when O(delete) names it
-    or with O(keep=1). Deployments of another stateroot, which is another system on the same disk, are never touched.
+  - Keeps the last versions of the system bootable, pins and removes single deployments, and frees what none of them
+    uses.
+  - By itself a host keeps two deployments, the running one and the one before. With O(keep=3) or more the module pins
+    the running deployment and those before it, and removes the oldest that are beyond that number. Run it after an
+    update has been verified, as a pin says that a deployment is worth going back to.
+  - The running deployment and what is staged are never removed, and the rollback deployment only when O(delete) names
+    it or with O(keep=1). Deployments of another stateroot, which is another system on the same disk, are never touched.
   - Which pins are its own the module remembers on the device, in C(/var/lib/skorionos.bootc/pins.json). All others were
     set by a person. They stay, do not count for O(keep), and go only when O(unpin) or O(delete) names them.
   - What bootc and ostree say of the deployments must agree, or nothing is touched.
@@ -26,8 +27,8 @@ attributes:
   check_mode:
     support: partial
     details:
-      - What garbage collection alone would free is not known beforehand on hosts with the ostree backend, nor with bootc
-        before 1.16.0. There it is predicted not to change anything. Everything else is predicted exactly.
+      - What garbage collection alone would free is not known beforehand on hosts with the ostree backend, nor with
+        bootc before 1.16.0. There it is predicted not to change anything. Everything else is predicted exactly.
   diff_mode:
     support: full
   idempotent:
@@ -43,8 +44,8 @@ options:
     type: int
   pin:
     description:
-      - Deployments to keep until they are named in O(unpin) or O(delete), each by its digest, its version or its id. They
-        do not count for O(keep).
+      - Deployments to keep until they are named in O(unpin) or O(delete), each by its digest, its version or its id.
+        They do not count for O(keep).
       - A name that no deployment has fails with RV(reason=not_found), one that several have with RV(reason=invalid).
       - With the composefs backend there are no pins, and this is refused with RV(reason=incompatible).
     type: list
@@ -71,8 +72,7 @@ options:
   collect_garbage:
     description:
       - Free what no deployment uses, even if no deployment was removed. What was removed is always freed.
-      - On hosts with the composefs backend this needs bootc 1.14.0. Before 1.16.0 it frees no more than the space that
-        kernels take.
+      - On hosts with the composefs backend this needs bootc 1.14.0.
       - It counts as a change when there was something to free. Where bootc does not tell, that is when at least 1 MB
         more is free afterwards.
     type: bool
@@ -158,7 +158,8 @@ deployments:
       type: bool
     pinned_by:
       description:
-        - V(keep) for a pin that O(keep) set, V(request) for one that O(pin) set, V(hand) for any other, V(none) without.
+        - V(keep) for a pin that O(keep) set, V(request) for one that O(pin) set, V(hand) for any other, V(none) for
+          none.
       type: str
 deployments_before:
   description: The deployments before, with the keys of RV(deployments).
