@@ -13,7 +13,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from simulator import faults, versions
+from simulator import faults, hardware, versions
 from simulator.programs import NAMES
 from simulator.session import UNREACHABLE, refusal
 from simulator.state import Boot, Deployment, FaultSetting, State
@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--bootc-version", default=versions.DEFAULT_VERSION, metavar="V")
     create.add_argument("--boot-seconds", type=float, default=2.0, metavar="S")
     create.add_argument("--arch", default="amd64", help="architecture in OCI terms")
+    create.add_argument("--hardware", choices=hardware.NAMES, default=hardware.DEFAULT, help="what it is made of")
     create.add_argument("--no-bootc", action="store_true", help="a host without bootc")
     create.add_argument("--in-place", action="store_true", help="the device is this machine, a systemd container")
     create.add_argument("--force", action="store_true", help="replace a device that is there")
@@ -120,6 +121,8 @@ def _create(parsed: argparse.Namespace) -> int:
         device.write(state)
         device.sync(state)
     device.settled()
+    if not parsed.in_place:
+        hardware.equip(device.root(state), parsed.hardware, parsed.arch)
     if parsed.in_place:
         from simulator.inplace import begin_watching, show_command_line
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simulator.faults import Moment, active, value
+from simulator.hardware import mountinfo
 from simulator.state import Image, State
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def rendered(state: State, tree: Path) -> dict[str, File]:
     if not state.in_place:
         files["proc/sys/kernel/random/boot_id"] = File(f"{state.boot.id}\n".encode())
         files["proc/cmdline"] = File(f"{command_line(state)}\n".encode())
+        files["proc/self/mountinfo"] = File(mountinfo(state).encode())
     return files
 
 

@@ -261,7 +261,7 @@ def test_a_deadlock_lasts_until_it_is_killed_and_what_is_staged_stays(registry, 
     device.fault("deadlock-after-staging")
     command = [*SIMULATOR_COMMAND, "device", str(device.directory), "bootc", "switch", image(registry, "v1.1.0")]
     with subprocess.Popen(command) as stuck:
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while device.status()["staged"] is None and time.monotonic() < end:
             time.sleep(0.05)
         time.sleep(0.2)
