@@ -188,11 +188,14 @@ space:
         mount:
           description: Where it is mounted.
           type: str
-        size_bytes:
-          description: Its size.
+        fstype:
+          description: Its kind.
+          type: str
+        total_bytes:
+          description: Its size, V(none) where that is not known.
           type: int
         free_bytes:
-          description: What is free.
+          description: What is free, V(none) where that is not known.
           type: int
     boot:
       description: Where kernels are, V(none) if on the same or on one that is not mounted. Keys as in RV(space.system).

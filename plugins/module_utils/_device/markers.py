@@ -12,6 +12,74 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from .content import Content
+from .kept import write_kept
+from .root import device_path
+
+ROLLBACKS = "/var/lib/skorionos.bootc/rollbacks.json"
+KEEP = 50
+
+
+@dataclass(frozen=True)
+class RollbackMark:
+    """The device went from one content back to another."""
+
+    left: Content
+    returned_to: Content
+    at: str
+
+    @classmethod
+    def now(cls, left: Content, returned_to: Content) -> RollbackMark:
+        return cls(left, returned_to, datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+    def leads(self, left: Content, returned_to: Content) -> bool:
+        """Whether this is a way from the one content to the other."""
+        return self.left.is_same(left) and self.returned_to.is_same(returned_to)
+
+    def is_between(self, one: Content, other: Content) -> bool:
+        """Whether it leads from one of the two to the other."""
+        return self.leads(one, other) or self.leads(other, one)
+
+
+def read_rollbacks() -> tuple[RollbackMark, ...]:
+    """All rollbacks the device remembers, newest last. A file that makes no sense is no memory."""
+    try:
+        entries = json.loads(device_path(ROLLBACKS).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return ()
+    parsed = map(_mark, entries) if isinstance(entries, list) else ()
+    return tuple(mark for mark in parsed if mark is not None)
+
+
+def _mark(entry: object) -> RollbackMark | None:
+    """Files of the first release name contents by their digest only."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("at"), str):
+        return None
+    left, returned_to = (
+        Content(_string(entry.get(name)), _string(entry.get(f"{name}_deployment"))) for name in ("from", "to")
+    )
+    return RollbackMark(left, returned_to, entry["at"]) if left.is_known and returned_to.is_known else None
+
+
+def _string(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def remember_rollback(mark: RollbackMark) -> None:
+    """Add one rollback; it is on the disk, or there was an OSError, when this returns."""
+    _keep((*read_rollbacks(), mark))
+
+
+def forget_rollbacks(one: Content, other: Content, *, only_last: bool = False) -> None:
+    """Drop what is remembered about these two contents, or only the last of it; the same holds when this returns."""
+    marks = read_rollbacks()
+    between = [mark for mark in marks if mark.is_between(one, other)]
+    dropped = between[-1:] if only_last else between
+    if dropped:
+        _keep(tuple(mark for mark in marks if mark not in dropped))
+
+
+def _keep(marks: tuple[RollbackMark, ...]) -> None:
     entries = [
         {
             "from": mark.left.digest,

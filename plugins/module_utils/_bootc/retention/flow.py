@@ -11,15 +11,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Callable
 
 from ..._device.command import CommandTimeout, CommandUnusable
+from ..._device.facts.storage import Space, Storage, read_storage
 from ..._device.markers import read_rollbacks
 from ..._device.pins import Pin, read_pins, write_pins
 from ..._device.root import is_simulated
-from ..._device.space import Space, freed, read_space
 from ..._errors import BootcError
 from ..client import Client
-from ..flow import LOCK_WAIT_SECONDS, STATUS_SECONDS, Warn
+from ..flow import LOCK_WAIT_SECONDS, STATUS_SECONDS
+from ..memory import Warn
 from ..status import OSTREE, Status
-from ..transitions import not_bootc
+from ..transitions import came_back, not_bootc
 from .commands import (
     PROBE,
     Command,
@@ -40,11 +41,16 @@ NOISE_BYTES = 1_000_000
 
 @dataclass(frozen=True)
 class Seen:
-    """A host at one moment: its status, its deployments with who pinned them, and its space."""
+    """A host at one moment: its status, its deployments with who pinned them, and the room on its file systems."""
 
     status: Status
     host: Host
-    space: Space
+    storage: Storage
+
+    @property
+    def kernels(self) -> Space | None:
+        """Where kernels are kept, if that is a file system of its own."""
+        return self.storage.boot or self.storage.esp
 
 
 @dataclass(frozen=True)
@@ -59,11 +65,17 @@ class Outcome:
 
     @property
     def freed_bytes(self) -> int | None:
-        return freed(self.before.space.system, self.after.space.system)
+        return _freed(self.before.storage.system, self.after.storage.system)
 
     @property
     def boot_freed_bytes(self) -> int | None:
-        return freed(self.before.space.boot, self.after.space.boot)
+        return _freed(self.before.kernels, self.after.kernels)
+
+
+def _freed(before: Space | None, after: Space | None) -> int | None:
+    if before is None or after is None or before.free is None or after.free is None:
+        return None
+    return after.free - before.free
 
 
 def retain(
@@ -97,7 +109,7 @@ def look(client: Client, seconds: float) -> Seen:
         raise not_bootc()
     listing = list_deployments(client.run, seconds) if status.backend == OSTREE else None
     pins = {pin.deployment: pin.by for pin in read_pins()}
-    return Seen(status, build_host(status, listing, pins), read_space(client.run))
+    return Seen(status, build_host(status, listing, pins), read_storage(client.run))
 
 
 def _came_back(status: Status) -> bool:
@@ -105,8 +117,7 @@ def _came_back(status: Status) -> bool:
     booted, rollback = status.booted, status.rollback
     if booted is None or rollback is None:
         return False
-    between = [mark for mark in read_rollbacks() if {mark.left, mark.returned_to} == {booted.digest, rollback.digest}]
-    return bool(between) and between[-1].left == rollback.digest
+    return came_back(rollback.content, booted.content, read_rollbacks())
 
 
 def _find_garbage(client: Client, seen: Seen, wish: Wish, deadline: float) -> bool | None:
@@ -153,7 +164,7 @@ def _prediction(before: Seen, planned: Plan, commands: tuple[Command, ...], garb
     notes = planned.notes
     if planned.collects and garbage is None and not planned.removes:
         notes += ("Whether there is anything to collect shows only when bootc does it",)
-    after = Seen(predicted_status(before.status, planned.predicted), planned.predicted, Space())
+    after = Seen(predicted_status(before.status, planned.predicted), planned.predicted, before.storage)
     changed = planned.predicted != before.host or (planned.collects and garbage is True)
     return Outcome(before, after, commands, changed, notes)
 
@@ -297,14 +308,19 @@ def as_result(outcome: Outcome, check_mode: bool) -> dict[str, Any]:
         "bootc": after.status.as_dict(),
         "deployments": after.host.as_list(),
         "deployments_before": before.host.as_list(),
-        "space_before": before.space.as_dict(),
-        "space": (before if check_mode else after).space.as_dict(),
+        "space_before": _space(before),
+        "space": _space(after),
         "freed_bytes": None if check_mode else outcome.freed_bytes,
         "boot_freed_bytes": None if check_mode else outcome.boot_freed_bytes,
         "commands": [list(command) for command in outcome.commands],
         "notes": list(outcome.notes),
         "diff": {"before": _shown(before.host), "after": _shown(after.host)},
     }
+
+
+def _space(seen: Seen) -> dict[str, Any]:
+    parts = {"system": seen.storage.system, "boot": seen.kernels}
+    return {name: None if part is None else part.as_dict() for name, part in parts.items()}
 
 
 def _shown(host: Host) -> dict[str, Any]:
