@@ -55,9 +55,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 class Deck:
     """One device, and the module as a task on it."""
 
-    name = "deck"
-
-    def __init__(self, fleet: SimulatedFleet, *create: str) -> None:
+    def __init__(self, fleet: SimulatedFleet, *create: str, name: str = "deck") -> None:
+        self.name = name
         self.fleet = fleet
         self.directory = fleet.root / "devices" / self.name
         self.simulate("create", "--image", self.image("v1"), "--boot-seconds", "0.1", *create)
