@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Callable, ContextManager
 from simulator import faults
 from simulator.faults import Moment
 from simulator.files import etc_changes
+from simulator.journal import operations
 from simulator.programs import TERMINATED
 from simulator.programs.perform import Given, check_rights, perform, perform_into
 from simulator.programs.usage import HelpAsked, Parsed, UsageError, parse
@@ -98,13 +99,13 @@ def _run_parsed(device: Device, state: State, parsed: Parsed) -> int:
         except BootcError as failed:
             device.check_boot(fresh)
             if failed.so_far is not None:
-                _keep(device, fresh, failed.so_far)
+                _keep(device, fresh, failed.so_far, parsed.verb)
             return _failed(failed, fresh)
         except Aborted as aborted:
             if aborted.so_far is not None:
-                _keep(device, fresh, aborted.so_far)
+                _keep(device, fresh, aborted.so_far, parsed.verb)
             return _abort(str(aborted))
-        return _end(device, _keep(device, fresh, outcome), outcome)
+        return _end(device, _keep(device, fresh, outcome, parsed.verb), outcome)
 
 
 def _end(device: Device, after: State, outcome: Outcome) -> int:
@@ -191,9 +192,9 @@ class _Sink:
             sys.stderr.write(f"Failed to write to jsonl: {_os_error(failed)}\n")
 
 
-def _keep(device: Device, before: State, outcome: Outcome) -> State:
+def _keep(device: Device, before: State, outcome: Outcome, verb: str) -> State:
     """Write and print what a command did, be it all or what it did before it failed."""
-    after = device.commit(before, outcome.state)
+    after = device.commit(before, operations(before, outcome.state, verb))
     if after.layers != before.layers:
         _world(device, after).drop_blobs(after)
     _print(outcome)

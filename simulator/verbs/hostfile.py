@@ -127,5 +127,7 @@ def _scalar(text: str) -> Any:
             raise BadDocument(f"found invalid quoted scalar {text}") from wrong
     if text in ("{}", "[]"):
         return json.loads(text)
+    if text.startswith(("{", "[", "&", "*", "!", "|", ">", "%", "@", "`")):
+        raise BadDocument(f"not simulated: YAML such as {text!r}; write it as bootc status prints it")
     plain = text.partition(" #")[0].rstrip()
     return _WORDS.get(plain, int(plain) if plain.isdigit() else plain)
