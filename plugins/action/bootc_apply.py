@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import APPLY_OPTIONS
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.apply_options import APPLY_OPTIONS
 from ansible_collections.skorionos.bootc.plugins.module_utils._device.root import ROOT_VARIABLE, is_simulated
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._apply import run_apply
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._device_calls import DeviceCalls

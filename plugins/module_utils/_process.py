@@ -23,19 +23,24 @@ _KILLED_SECONDS = 5.0
 
 
 class OwnSession(Process):
-    """A process without input that leads a session, and with it a process group, of its own.
+    """A process that leads a session, and with it a process group, of its own. It has no input unless it ``reads``.
 
     Its locale is fixed, so that sizes and messages do not depend on whose environment it is. Raises OSError when the
     program cannot be started.
     """
 
     def __init__(
-        self, argv: Sequence[str], *, capture: bool = True, environment: Mapping[str, str] | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        capture: bool = True,
+        environment: Mapping[str, str] | None = None,
+        reads: bool = False,
     ) -> None:
         output = subprocess.PIPE if capture else subprocess.DEVNULL
         super().__init__(
             list(argv),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if reads else subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             env={**os.environ, "LC_ALL": "C.UTF-8", **(environment or {})},

@@ -130,7 +130,7 @@ reason:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client import Client
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client import host_client
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import (
     change_result,
     run_device_module,
@@ -155,7 +155,7 @@ def main() -> None:
 
     def work() -> dict[str, Any]:
         outcome = carry_out(
-            Client(),
+            host_client(),
             wish_to_roll_back(options["discard_staged"], options["repeat"], options["forward"]),
             options["timeout"],
             check_mode=module.check_mode,

@@ -198,7 +198,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.available import look_for_update
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client import Client
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client import host_client
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import (
     change_result,
     run_device_module,
@@ -224,7 +224,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     options = module.params
-    client = Client()
+    client = host_client()
 
     def work() -> dict[str, Any]:
         wish = wish_for_update_state(

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ._apply import Calls, wait_for_boot
-from ._apply import observe as observe_boot
+from ._boot_wait import Calls, wait_for_boot
+from ._boot_wait import observe as observe_boot
 from ._rollout.port import DeviceError, Health, Observation, Reboot, Unreachable
 from ._rollout.spec import Spec
 

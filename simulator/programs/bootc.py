@@ -25,7 +25,7 @@ from simulator.programs.usage import HelpAsked, Parsed, UsageError, parse
 from simulator.session import rights
 from simulator.state import State
 from simulator.store import Device
-from simulator.verbs.common import Aborted, BootcError, Event, Outcome
+from simulator.verbs.common import Aborted, BootcError, Event, Outcome, PullError, reachable
 from simulator.verbs.progress import START
 from simulator.versions import has
 
@@ -47,16 +47,16 @@ def check_format_version(parsed: Parsed) -> None:
         raise BootcError("Status", f"Unsupported format version: {wanted}")
 
 
-def show_status(state: State, parsed: Parsed, *, tty: bool) -> Outcome:
+def show_status(state: State, parsed: Parsed, *, tty: bool, offline: bool = False) -> Outcome:
     """``bootc status``."""
     from simulator import status
 
     form = parsed.flags.get("format") or ("json" if parsed.on("json") else "humanreadable" if tty else "yaml")
     only_booted = parsed.on("booted")
     if form == "json":
-        text = status.as_json(status.document(state, only_booted=only_booted), state.bootc_version)
+        text = status.as_json(status.document(state, only_booted=only_booted, offline=offline), state.bootc_version)
     elif form == "yaml":
-        text = status.as_yaml(status.document(state, only_booted=only_booted))
+        text = status.as_yaml(status.document(state, only_booted=only_booted, offline=offline))
     else:
         text = status.as_text(state, only_booted=only_booted, verbose=parsed.on("verbose"))
     return Outcome(state, document=text)
@@ -90,10 +90,7 @@ def _run_parsed(device: Device, state: State, parsed: Parsed) -> int:
         given = _given(device, state, parsed)
     except BootcError as failed:
         return _failed(failed, state)
-    # Only ostree serialises its commands; the lock is held for the whole run, a pull included.
-    locks = not state.composefs and parsed.verb not in ("internals print-json-schema", "internals reboot")
-    guard: ContextManager[State] = device.sysroot_lock(state) if locks else nullcontext(state)
-    with guard as fresh:
+    with _guard(device, state, parsed) as fresh:
         try:
             outcome = _perform(device, fresh, parsed, given, sink)
         except BootcError as failed:
@@ -105,7 +102,22 @@ def _run_parsed(device: Device, state: State, parsed: Parsed) -> int:
             if aborted.so_far is not None:
                 _keep(device, fresh, aborted.so_far, parsed.verb)
             return _abort(str(aborted))
-        return _end(device, _keep(device, fresh, outcome, parsed.verb), outcome)
+        after = _keep(device, fresh, outcome, parsed.verb)
+        if after.composefs and after.staged != fresh.staged and not outcome.stuck:
+            device.wait_for_repository(after)
+        return _end(device, after, outcome)
+
+
+def _guard(device: Device, state: State, parsed: Parsed) -> ContextManager[State]:
+    """What a command holds as long as it runs, a pull included: only ostree's keeps others out.
+
+    On a medium that cannot be written ostree takes no lock.
+    """
+    if parsed.verb in ("internals print-json-schema", "internals reboot"):
+        return nullcontext(state)
+    if state.composefs:
+        return device.repository_lock(state)
+    return nullcontext(state) if state.read_only else device.sysroot_lock(state)
 
 
 def _end(device: Device, after: State, outcome: Outcome) -> int:
@@ -213,7 +225,8 @@ def _perform(
 ) -> Outcome:
     if parsed.verb == "status":
         shown = _as_seen(state)
-        return replace(show_status(shown, parsed, tty=sys.stdout.isatty()), state=state)
+        told = show_status(shown, parsed, tty=sys.stdout.isatty(), offline=_offline(device, shown))
+        return replace(told, state=state)
     outcome = Outcome(state) if sink is None else Outcome(state, tell=sink)
     return perform_into(outcome, parsed, _world(device, state), given)
 
@@ -223,6 +236,19 @@ def _as_seen(state: State) -> State:
     if rights() != "container":
         return state
     return replace(state, deployments=(), booted_id=None, staged=None, usr_overlay=None)
+
+
+def _offline(device: Device, state: State) -> bool:
+    """Whether ``status`` would have to ask a registry, and gets no answer."""
+    from simulator.status import asks_registry
+
+    if state.booted is None or not asks_registry(state):
+        return False
+    try:
+        reachable(state, _world(device, state), state.booted.image.ref)
+    except PullError:
+        return True
+    return False
 
 
 def _world(device: Device, state: State) -> DeviceWorld:

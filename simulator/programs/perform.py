@@ -114,7 +114,9 @@ def _with_storage(outcome: Outcome, parsed: Parsed, world: World, given: Given) 
         return
     if state.booted is None:
         raise BootcError(*_outer(parsed), STORAGE, "System not booted via bootc")
-    if state.read_only and has(state.bootc_version, "readOnly"):
+    if state.read_only:
+        if not has(state.bootc_version, "readOnly"):
+            raise BootcError(*_outer(parsed), STORAGE, "Preparing for write", "Read-only file system (os error 30)")
         cause = "Cannot perform this operation: /sysroot is on a read-only block device (e.g. a live ISO)"
         raise BootcError(*_outer(parsed), STORAGE, cause)
     if parsed.verb in ("upgrade", "switch", "rollback", "edit"):

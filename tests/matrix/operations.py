@@ -197,8 +197,10 @@ def _stay(host: Host, holding: Holding) -> Expected:
 
 @operation("rollback", "bootc_rollback")
 def rollback(_host: Host, _start: Start, holding: Holding) -> Expected:
-    if not holding.rollback or (holding.staged and not holding.queued):
+    if not holding.rollback:
         return refused("no_rollback", holding)
+    if holding.staged and not holding.queued:
+        return refused("would_discard", holding)
     return unchanged(holding) if holding.queued else becomes(replace(holding, queued=True))
 
 

@@ -14,6 +14,7 @@ from typing import Any, Callable, ContextManager, Iterator, Sequence
 
 from .._device.command import CommandMissing, CommandTimeout, CommandUnusable, Completed, Run, Watch, run_command
 from .._device.root import device_path
+from .._device.transient import TransientRun
 from .._errors import BootcError
 from .lookup import RESOLVE_SECONDS, Resolution, resolve
 from .reference import Reference
@@ -22,7 +23,11 @@ from .symptoms import ROOT_REMEDY, failure
 
 LOCK_PATH = "/run/skorionos.bootc.lock"
 LOCK_POLL_SECONDS = 0.2
+LOCK_WAIT_SECONDS = 60.0
 VERSION_SECONDS = 20.0
+
+# Commands that may take as long as a download does.
+_LONG = (("bootc", "upgrade"), ("bootc", "switch"))
 
 # The first release whose status can be asked for in the format that is read here.
 READABLE_SINCE = (0, 1, 14)
@@ -70,9 +75,15 @@ class Client:
     """Runs bootc and its neighbours and turns their failures into kinds."""
 
     def __init__(
-        self, run: Run = run_command, lock: Lock | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        run: Run = run_command,
+        lock: Lock | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        runner: TransientRun | None = None,
     ) -> None:
+        """``runner`` runs what may take long, so that it outlives the connection; without one ``run`` does."""
         self.run = run
+        self.runner = runner
         self.lock = lock or device_lock(clock)
         self.clock = clock
         self.lookup_seconds = RESOLVE_SECONDS
@@ -110,10 +121,30 @@ class Client:
             raise failure(argv, done)
         return done
 
+    @contextlib.contextmanager
+    def hold(self, timeout: float) -> Iterator[None]:
+        """The lock of this host, once everything is over that an execution before, cut off from its controller, began.
+
+        Within ``timeout`` seconds; for other tasks the wait is a minute at most. What was begun is waited for because
+        its result then only has to be looked at, where a second attempt would fetch everything again.
+        """
+        deadline = self.clock() + timeout
+        cut_off = self.runner is not None and bool(self.runner.at_work())
+        with self.lock(timeout if cut_off else min(LOCK_WAIT_SECONDS, timeout)):
+            left = self.runner.join(deadline - self.clock()) if self.runner is not None else ()
+            if left:
+                raise BootcError(
+                    "busy",
+                    f"What an earlier task began is still running on the device, as {', '.join(left)}",
+                    "Wait for it to end and run again, or look at it with 'systemctl status'",
+                )
+            yield
+
     def execute(self, argv: Sequence[str], timeout: float, watch: Watch | None = None) -> None:
         """Run a command that changes the host."""
+        run = self.runner if self.runner is not None and tuple(argv[:2]) in _LONG else self.run
         try:
-            done = self.run(argv, timeout) if watch is None else self.run(argv, timeout, watch=watch)
+            done = run(argv, timeout) if watch is None else run(argv, timeout, watch=watch)
         except CommandUnusable as exc:
             raise BootcError(
                 "unexpected", str(exc), f"Install {argv[0]} on the device or fix its PATH", command=argv
@@ -145,6 +176,11 @@ class Client:
     def resolve(self, reference: Reference, architecture: str | None, config: bool = False) -> Resolution:
         """What the reference holds now; see ``lookup.resolve``."""
         return resolve(self.run, reference, architecture, config=config, seconds=self.lookup_seconds)
+
+
+def host_client() -> Client:
+    """The client of a module that changes the host it runs on."""
+    return Client(runner=TransientRun())
 
 
 def _require_readable(version: str | None) -> None:

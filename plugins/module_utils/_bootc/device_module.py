@@ -23,17 +23,6 @@ def timeout_option(default: int) -> dict[str, Any]:
     return {"type": "int", "default": default}
 
 
-APPLY_OPTIONS: dict[str, dict[str, Any]] = {
-    "expect_digests": {"type": "list", "elements": "str", "default": []},
-    "timeout": timeout_option(120),
-    "reboot_timeout": {"type": "int", "default": 1200},
-    "connect_timeout": {"type": "int", "default": 5},
-    "poll_interval": {"type": "float", "default": 2.0},
-    "came_back_grace": {"type": "int", "default": 60},
-    "fail_on": {"type": "bool", "default": True},
-}
-
-
 def change_result(outcome: Outcome) -> dict[str, Any]:
     """The result of a module that changes the host."""
     return {

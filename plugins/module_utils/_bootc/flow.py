@@ -30,7 +30,6 @@ from .transitions import (
     undeploy_staged,
 )
 
-LOCK_WAIT_SECONDS = 60.0
 STATUS_SECONDS = 60.0
 # A bootc that may hang: how often to look after it, with how much patience, and how long it may go on after its work.
 WATCH_SECONDS = 15.0
@@ -71,7 +70,7 @@ def carry_out(
     """
     deadline = client.clock() + timeout
     client.lookup_seconds = min(client.lookup_seconds, timeout)
-    with contextlib.nullcontext() if check_mode else client.lock(min(LOCK_WAIT_SECONDS, timeout)):
+    with contextlib.nullcontext() if check_mode else client.hold(timeout):
         before = client.status(min(STATUS_SECONDS, timeout))
         desired, remark = make_desired(before) if before.is_bootc else (Update(), "")
         transition = plan(before, desired)

@@ -63,14 +63,15 @@ class Run(Protocol):
     def __call__(self, argv: Sequence[str], timeout: float, *, watch: Watch | None = None) -> Completed: ...
 
 
+class Feed(Protocol):
+    """How a command of the device is run that reads a text."""
+
+    def __call__(self, argv: Sequence[str], timeout: float, text: str) -> Completed: ...
+
+
 def run_command(argv: Sequence[str], timeout: float, *, watch: Watch | None = None) -> Completed:
     """Run a command of the device."""
-    try:
-        process = OwnSession(argv)
-    except FileNotFoundError as exc:
-        raise CommandMissing(f"{argv[0]} is not there") from exc
-    except OSError as exc:
-        raise CommandUnusable(f"{argv[0]} cannot be run: {exc.strerror}") from exc
+    process = _started(argv)
     begin = time.monotonic()
     while True:
         remaining = max(begin + timeout - time.monotonic(), 0.0)
@@ -84,3 +85,22 @@ def run_command(argv: Sequence[str], timeout: float, *, watch: Watch | None = No
                 timeout = time.monotonic() - begin
             raise CommandTimeout(argv, timeout, process.end(TERMINATION_SECONDS)) from None
         return Completed(process.returncode, out, err)
+
+
+def feed_command(argv: Sequence[str], timeout: float, text: str) -> Completed:
+    """Run a command of the device with ``text`` as its standard input."""
+    process = _started(argv, reads=True)
+    try:
+        out, err = process.communicate(text.encode(), timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise CommandTimeout(argv, timeout, process.end(TERMINATION_SECONDS)) from None
+    return Completed(process.returncode, out, err)
+
+
+def _started(argv: Sequence[str], *, reads: bool = False) -> OwnSession:
+    try:
+        return OwnSession(argv, reads=reads)
+    except FileNotFoundError as exc:
+        raise CommandMissing(f"{argv[0]} is not there") from exc
+    except OSError as exc:
+        raise CommandUnusable(f"{argv[0]} cannot be run: {exc.strerror}") from exc

@@ -18,19 +18,32 @@ from .root import device_path
 
 ROLLBACKS = "/var/lib/skorionos.bootc/rollbacks.json"
 KEEP = 50
+# Why a device left a digest, where nobody had asked for it.
+FELL_BACK = "fell_back"
 
 
 @dataclass(frozen=True)
 class RollbackMark:
-    """The device went from one content back to another."""
+    """The device went from one content back to another; ``why`` is set when it did so by itself."""
 
     left: Content
     returned_to: Content
     at: str
+    why: str | None = None
 
     @classmethod
-    def now(cls, left: Content, returned_to: Content) -> RollbackMark:
-        return cls(left, returned_to, datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    def now(cls, left: Content, returned_to: Content, why: str | None = None) -> RollbackMark:
+        return cls(left, returned_to, datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), why)
+
+    def as_entry(self) -> dict[str, str | None]:
+        entry = {
+            "from": self.left.digest,
+            "from_deployment": self.left.identity,
+            "to": self.returned_to.digest,
+            "to_deployment": self.returned_to.identity,
+            "at": self.at,
+        }
+        return entry if self.why is None else {**entry, "why": self.why}
 
     def leads(self, left: Content, returned_to: Content) -> bool:
         """Whether this is a way from the one content to the other."""
@@ -58,11 +71,19 @@ def _mark(entry: object) -> RollbackMark | None:
     left, returned_to = (
         Content(_string(entry.get(name)), _string(entry.get(f"{name}_deployment"))) for name in ("from", "to")
     )
-    return RollbackMark(left, returned_to, entry["at"]) if left.is_known and returned_to.is_known else None
+    if not (left.is_known and returned_to.is_known):
+        return None
+    return RollbackMark(left, returned_to, entry["at"], _string(entry.get("why")))
 
 
 def _string(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def last_between(one: Content, other: Content) -> RollbackMark | None:
+    """The last rollback between these two contents, in whichever direction."""
+    between = [mark for mark in read_rollbacks() if mark.is_between(one, other)]
+    return between[-1] if between else None
 
 
 def remember_rollback(mark: RollbackMark) -> None:
@@ -80,14 +101,5 @@ def forget_rollbacks(one: Content, other: Content, *, only_last: bool = False) -
 
 
 def _keep(marks: tuple[RollbackMark, ...]) -> None:
-    entries = [
-        {
-            "from": mark.left.digest,
-            "from_deployment": mark.left.identity,
-            "to": mark.returned_to.digest,
-            "to_deployment": mark.returned_to.identity,
-            "at": mark.at,
-        }
-        for mark in marks[-KEEP:]
-    ]
+    entries = [each.as_entry() for each in marks[-KEEP:]]
     write_kept(device_path(ROLLBACKS), json.dumps(entries, indent=1) + "\n")

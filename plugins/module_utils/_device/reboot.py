@@ -5,47 +5,45 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 from .._process import OwnSession
-from .command import CommandTimeout, CommandUnusable, Run
+from .command import Run
 from .root import device_path, is_simulated
+from .transient import PREFIX, own_program, start_unit
 
+UNIT = f"{PREFIX}reboot"
+NEXT_ROOT = "/run/nextroot"
 # Where another root is mounted at /run/nextroot, systemctl would restart the user space only. That keeps the kernel and
 # the boot id, and looks like a device that has not rebooted.
-ENVIRONMENT = {"SYSTEMCTL_SKIP_AUTO_SOFT_REBOOT": "1"}
-TIMER = (
-    "systemd-run",
-    "--quiet",
-    *(f"--setenv={name}={value}" for name, value in ENVIRONMENT.items()),
-    "--on-active=1s",
-    "--timer-property=AccuracySec=100ms",
-    "systemctl",
-    "reboot",
-)
-_SYSTEM_DIRECTORIES = ("/usr/", "/bin/", "/sbin/")
+KERNEL_TOO = {"SYSTEMCTL_SKIP_AUTO_SOFT_REBOOT": "1"}
+A_MOMENT_LATER = ("--on-active=1s", "--timer-property=AccuracySec=100ms")
 
 
 class RebootRefused(Exception):
     """Asking for a reboot is not possible or not safe here."""
 
 
-def schedule_reboot(run: Run) -> None:
-    """Have the device reboot about a second from now, in an orderly way."""
+def schedule_reboot(run: Run, *, soft: bool = False) -> None:
+    """Have the device reboot about a second from now, in an orderly way; ``soft`` restarts the user space only.
+
+    A timer of systemd outlives the session that asks for it, which a child process may not.
+    """
     systemctl = shutil.which("systemctl")
     if systemctl is None:
         raise RebootRefused("systemctl is not there")
-    if is_simulated():
-        if systemctl.startswith(_SYSTEM_DIRECTORIES):
-            raise RebootRefused(f"{systemctl} would reboot the machine that simulates the device")
-    elif device_path("/run/systemd/system").is_dir() and _timer(run):
+    if own_program("systemctl") is None:
+        raise RebootRefused(f"{systemctl} would reboot the machine that simulates the device")
+    verb, environment = ("soft-reboot", {}) if soft else ("reboot", KERNEL_TOO)
+    settings = (f"--setenv={name}={value}" for name, value in environment.items())
+    if start_unit(run, UNIT, ("systemctl", verb), (*settings, *A_MOMENT_LATER)):
         return
-    OwnSession(["/bin/sh", "-c", 'sleep 1; exec "$0" reboot', systemctl], capture=False, environment=ENVIRONMENT)
+    script = 'sleep 1; exec "$0" "$1"'
+    OwnSession(["/bin/sh", "-c", script, systemctl, verb], capture=False, environment=environment)
 
 
-def _timer(run: Run) -> bool:
-    """A timer of systemd outlives the session that asks for it, which a child process may not."""
-    try:
-        return run(TIMER, 20).rc == 0
-    except (CommandUnusable, CommandTimeout):
-        return False
+def soft_reboot_prepared() -> bool:
+    """Whether a plain ``systemctl reboot`` would restart the user space only."""
+    path = device_path(NEXT_ROOT)
+    return path.is_dir() if is_simulated() else os.path.ismount(str(path))

@@ -260,7 +260,7 @@ def test_without_time_left_nothing_is_started(parked):
     host["status"]["staged"]["downloadOnly"] = parked
     answers = {"bootc status": json.dumps(host), "bootc delete": ""}
     subject, script = client(answers)
-    times = iter([0.0, *([1.0] if parked else []), 60.0])
+    times = iter([0.0, 0.0, *([1.0] if parked else []), 60.0])
     subject.clock = lambda: next(times)
     with pytest.raises(BootcError, match="not started") as caught:
         carry_out(subject, of_unknown_content, 60)

@@ -11,7 +11,7 @@ import sys
 import time
 
 import pytest
-from ansible_collections.skorionos.bootc.plugins.module_utils._device import kept, markers, reboot
+from ansible_collections.skorionos.bootc.plugins.module_utils._device import kept, markers, transient
 from ansible_collections.skorionos.bootc.plugins.module_utils._device.boot import boot_id, parse_units, soft_reboots
 from ansible_collections.skorionos.bootc.plugins.module_utils._device.command import (
     CommandMissing,
@@ -228,7 +228,7 @@ def test_a_reboot_comes_a_moment_later(root, monkeypatch):
 
 def test_a_reboot_by_timer_restarts_the_kernel_even_where_a_soft_reboot_is_prepared(monkeypatch, tmp_path):
     monkeypatch.delenv("BOOTC_DEVICE_ROOT", raising=False)
-    monkeypatch.setattr(reboot, "device_path", lambda _path: tmp_path)
+    monkeypatch.setattr(transient, "device_path", lambda _path: tmp_path)
     monkeypatch.setattr("shutil.which", lambda _name: "/nonexistent/systemctl")
     asked = []
 

@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._apply import (
     APPLIED,
     CAME_BACK_ON_PREVIOUS,
+    INHIBITED,
     NOT_REBOOTED,
     NOTHING_TO_APPLY,
     SILENT,
@@ -56,6 +57,7 @@ def wait(answers, expect=(NEW,), timeout=100.0, **more):
         timeout,
         sleep=time.sleep,
         now=time.now,
+        jitter=lambda: 1.0,
         **more,
     )
     return verdict, time
@@ -161,6 +163,11 @@ def test_the_grace_counts_from_the_first_contact_and_ends():
 
 
 OPTIONS = {
+    "expect_digests": [],
+    "soft_reboot": "never",
+    "notify": None,
+    "inhibitors": [],
+    "look_back": None,
     "timeout": 120,
     "reboot_timeout": 60,
     "connect_timeout": 5,
@@ -181,6 +188,12 @@ def asked(**changes):
         "boot_id": "boot-1",
         "soft_reboots": None,
         "failed_units": ["a.service"],
+        "why": None,
+        "reboot_kind": "reboot",
+        "inhibited_by": [],
+        "notified": [],
+        "grace_seconds": 0,
+        "notes": [],
         **changes,
     }
 
@@ -190,13 +203,20 @@ def answer(boot, digest):
 
 
 class Calls:
-    def __init__(self, first, *probes):
+    """``first`` is what the device answers when asked to reboot, ``again`` after a notice, ``back`` on looking back."""
+
+    def __init__(self, first, *probes, back=None, again=None):
         self.first, self.probes, self.probed = first, list(probes), 0
+        self.back, self.again = back, again
+        self.asked = []
 
     def execute(self, name, arguments):
         assert name == "skorionos.bootc.bootc_apply"
         assert self.first is not AssertionError, "asked"
-        return self.first
+        self.asked.append(arguments)
+        if arguments["look_back"] is not None:
+            return self.back
+        return self.first if len(self.asked) == 1 else self.again
 
     def probe(self, name, arguments):
         assert name == "skorionos.bootc.bootc_status"
@@ -207,7 +227,15 @@ class Calls:
 def apply(calls, check_mode=False, on_controller=False, **options):
     time = Time()
     given = {**OPTIONS, **options}
-    return run_apply(calls, given, check_mode=check_mode, on_controller=on_controller, sleep=time.sleep, now=time.now)
+    return run_apply(
+        calls,
+        given,
+        check_mode=check_mode,
+        on_controller=on_controller,
+        sleep=time.sleep,
+        now=time.now,
+        jitter=lambda: 1.0,
+    )
 
 
 def test_applied():
@@ -225,6 +253,12 @@ def test_applied():
         "boot_seconds": 5.0,
         "booted_digest": NEW,
         "failed_units": ["a.service"],
+        "why": None,
+        "evidence": [],
+        "reboot_kind": "reboot",
+        "inhibited_by": [],
+        "notified": [],
+        "notes": [],
     }
 
 
@@ -248,12 +282,79 @@ def test_bad_verdicts_are_failures_or_data(probe, verdict, reason):
 
 
 @pytest.mark.parametrize(
-    ("rollback", "advice"),
-    [(NEW, f"bootc_switch make {OLD} boot next"), (OTHER, "journalctl -b -1"), (None, "journalctl")],
+    ("why", "advice"),
+    [
+        ("fell_back", f"bootc_switch make {OLD} boot next"),
+        ("finalize_failed", "stage it again"),
+        ("power_lost", "power is cut"),
+        ("etc_conflict", "Resolve the entries"),
+        ("locked", "what else updates this device"),
+        ("not_finalized", "did not write what was staged"),
+        ("unknown", "make /var/log/journal"),
+        (None, "make /var/log/journal"),
+    ],
 )
-def test_after_a_fallback_the_advice_is_to_stay_and_otherwise_to_look_at_the_shutdown(rollback, advice):
-    back = {**answer("boot-2", OLD), "bootc": status(OLD, rollback=rollback)}
-    assert advice in apply(Calls(asked(), back))["msg"]
+def test_a_device_that_came_back_is_asked_why_and_the_advice_is_by_the_reason(why, advice):
+    back = {"changed": False, "why": why, "evidence": ["line {{ 1 }}"], "notes": ["remembered"]}
+    calls = Calls(asked(predicted=status(NEW, "new.0")), answer("boot-2", OLD), back=back)
+    failed = apply(calls)
+    assert advice in failed["msg"]
+    assert calls.asked[-1]["look_back"] == {"boot_id": "boot-1", "deployment": "new.0", "digest": NEW}
+    assert (failed["why"], failed["evidence"], failed["notes"]) == (why or "unknown", ["line {{ 1 }}"], ["remembered"])
+
+
+def test_a_device_that_does_not_say_why_has_no_reason():
+    failed = apply(Calls(asked(), answer("boot-2", OLD), back=None))
+    assert (failed["verdict"], failed["why"], failed["evidence"]) == (CAME_BACK_ON_PREVIOUS, "unknown", [])
+
+
+def test_users_get_their_time_between_two_tasks():
+    calls = Calls(
+        asked(grace_seconds=300, notified=["ann"], notes=["wall is not there"]),
+        answer("boot-2", NEW),
+        again=asked(notes=["second"]),
+    )
+    result = apply(calls, notify={"text": "Update at once", "grace_seconds": 300, "command": []})
+    assert [call["notify"] is None for call in calls.asked] == [False, True]
+    assert (result["verdict"], result["notified"], result["notes"]) == (
+        APPLIED,
+        ["ann"],
+        ["wall is not there", "second"],
+    )
+
+
+def test_what_changed_while_users_had_their_time_counts():
+    obstacle = {"kind": "game", "why": "", "detail": "steam 730 running", "unknown": False}
+    later = asked(verdict=INHIBITED, changed=False, detail="Not rebooted now: game", inhibited_by=[obstacle])
+    calls = Calls(asked(grace_seconds=60), again=later)
+    result = apply(calls, notify={"text": "soon", "grace_seconds": 60, "command": []})
+    assert (result["verdict"], result["reason"], result["changed"]) == (INHIBITED, "busy", False)
+    assert result["inhibited_by"] == [obstacle]
+
+
+def test_a_device_lost_after_its_users_were_told_was_not_rebooted():
+    result = apply(Calls(asked(grace_seconds=60)), notify={"text": "soon", "grace_seconds": 60, "command": []})
+    assert (result["unreachable"], result["changed"]) == (True, False)
+
+
+def test_to_look_back_is_no_reboot_and_waits_for_nothing():
+    back = {"changed": False, "why": "power_lost", "evidence": [], "notes": []}
+    calls = Calls(None, back=back)
+    assert apply(calls, on_controller=True, look_back={"boot_id": "boot-1", "deployment": None, "digest": NEW}) == back
+    assert calls.probed == 0
+
+
+@pytest.mark.parametrize(
+    ("probe", "kind", "words"),
+    [
+        ({**answer("boot-1", NEW), "soft_reboots": 1}, "soft_reboot", f"Booted {NEW}"),
+        (answer("boot-2", NEW), "reboot", "by a reboot of the kernel where a soft reboot was asked for"),
+    ],
+)
+def test_the_kind_of_the_reboot_is_what_happened(probe, kind, words):
+    result = apply(Calls(asked(reboot_kind="soft_reboot", soft_reboots=0), probe), soft_reboot="allowed")
+    assert (result["verdict"], result["reboot_kind"]) == (APPLIED, kind)
+    assert words in result["detail"]
 
 
 def test_content_that_would_not_boot_next_is_to_be_staged_first():
