@@ -17,7 +17,8 @@ def main(scenario: str) -> int:
     # Molecule makes its own ansible.cfg; one named in the environment would win over it.
     environment = {name: value for name, value in os.environ.items() if name != "ANSIBLE_CONFIG"}
     environment["MOLECULE_GLOB"] = "molecule/*/molecule.yml"
-    return subprocess.run(["molecule", "test", "-s", scenario], cwd=REPOSITORY, env=environment, check=False).returncode
+    command = ["molecule", "--base-config", "molecule/config.yml", "test", "-s", scenario]
+    return subprocess.run(command, cwd=REPOSITORY, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":

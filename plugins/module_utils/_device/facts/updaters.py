@@ -9,20 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..command import Run
+from ..updaters import KNOWN
 from .boot_time import parse_properties
 from .probe import PROBE_SECONDS, ask
 
-# Firmware updates (fwupd-refresh) and the like are no rivals: they do not touch the image.
-UPDATERS = (
-    "bootc-fetch-apply-updates.timer",
-    "rpm-ostreed-automatic.timer",
-    "uupd.timer",
-    "ublue-update.timer",
-    "zincati.service",
-    "eos-autoupdater.timer",
-    "atomupd-daemon.service",
-    "sk-chos-tool-autoupdate.timer",
-)
+UPDATERS = tuple(known.unit for known in KNOWN)
 PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState")
 
 
