@@ -238,7 +238,7 @@ reason:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client import Client
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client import host_client
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import (
     run_device_module,
     timeout_option,
@@ -274,7 +274,7 @@ def main() -> None:
             collect_garbage=options["collect_garbage"],
             allow_no_rollback=options["allow_no_rollback"],
         )
-        outcome = retain(Client(), wish, options["timeout"], check_mode=module.check_mode, warn=module.warn)
+        outcome = retain(host_client(), wish, options["timeout"], check_mode=module.check_mode, warn=module.warn)
         return as_result(outcome, module.check_mode)
 
     run_device_module(module, work)

@@ -17,7 +17,7 @@ from ..._device.pins import Pin, read_pins, write_pins
 from ..._device.root import is_simulated
 from ..._errors import BootcError
 from ..client import Client
-from ..flow import LOCK_WAIT_SECONDS, STATUS_SECONDS
+from ..flow import STATUS_SECONDS
 from ..memory import Warn
 from ..status import OSTREE, Status
 from ..transitions import came_back, not_bootc
@@ -89,7 +89,7 @@ def retain(
     """Have the host keep what is wished, or only predict it."""
     check_wish(wish)
     deadline = client.clock() + timeout
-    with contextlib.nullcontext() if check_mode else client.lock(min(LOCK_WAIT_SECONDS, timeout)):
+    with contextlib.nullcontext() if check_mode else client.hold(timeout):
         before = look(client, min(STATUS_SECONDS, timeout))
         garbage = _find_garbage(client, before, wish, deadline)
         if garbage is False:
