@@ -13,7 +13,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import IO, Any, Callable, Iterator
 
 from simulator import boot, faults, journal
 from simulator.session import SESSION_BOOT, refusal
@@ -44,6 +44,7 @@ class Device:
         self.blobs = self.directory / "store" / "blobs" / "sha256"
         self.trees = self.directory / "deployments"
         self.programs = self.directory / "bin"
+        self._repository: IO[str]
         # What lives in /run: in place it must be lost with the container, so it is really kept there.
         self.run_file = Path("/run/bootc-simulator/staged.json")
 
@@ -179,6 +180,25 @@ class Device:
                     break
                 time.sleep(min(held, 0.1))
             yield fresh
+
+    @contextmanager
+    def repository_lock(self, state: State) -> Iterator[State]:
+        """The shared lock every composefs command holds on the repository: it keeps out nothing but collections."""
+        with (self.directory / "repository.lock").open("a", encoding="utf-8") as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH)
+            self._repository = stream
+            yield state
+
+    def wait_for_repository(self, state: State) -> None:
+        """Turn the shared lock into the exclusive one a collection takes; raises Rebooted when the boot ends first."""
+        while True:
+            try:
+                fcntl.flock(self._repository, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(0.05)
+                self.check_boot(state)
+            else:
+                return
 
     def reboot(self, *, orderly: bool) -> State:
         """Reboot the simulated device; it is unreachable from now on until it is up."""
