@@ -190,7 +190,7 @@ class Device:
             yield state
 
     def wait_for_repository(self, state: State) -> None:
-        """Turn the shared lock into the exclusive one a collection takes; raises Rebooted when the boot ends first."""
+        """Have the exclusive lock for as long as a collection takes; raises Rebooted when the boot ends first."""
         while True:
             try:
                 fcntl.flock(self._repository, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -198,6 +198,7 @@ class Device:
                 time.sleep(0.05)
                 self.check_boot(state)
             else:
+                fcntl.flock(self._repository, fcntl.LOCK_SH)
                 return
 
     def reboot(self, *, orderly: bool) -> State:

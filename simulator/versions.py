@@ -48,6 +48,8 @@ FIRST: dict[str, str] = {
     "soft-reboot": "1.7.0",
     "composefs": "1.9.0",
     "delete-deployment": "1.11.0",
+    "status asks registry": "1.11.0",
+    "status stays at home": "1.12.0",
     "bootDigest": "1.11.0",
     "uki bootDigest": "1.12.0",
     "downloadOnly": "1.12.0",

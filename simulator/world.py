@@ -35,6 +35,7 @@ class DeviceWorld:
     def resolve(self, ref: ImageRef) -> Image:
         """Ask the registry what ``ref`` is for this device's architecture."""
         self._refuse_by_policy(ref)
+        self.device.pause(self.state, seconds(self.state, Moment.ANSWER))
         registry = self._source(ref)
         digest = _manifest_digest(registry, self.state.architecture)
         raw, _unused = registry.manifest(digest)

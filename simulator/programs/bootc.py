@@ -24,7 +24,7 @@ from simulator.programs.usage import HelpAsked, Parsed, UsageError, parse
 from simulator.session import rights
 from simulator.state import State
 from simulator.store import Device
-from simulator.verbs.common import Aborted, BootcError, Event, Outcome
+from simulator.verbs.common import Aborted, BootcError, Event, Outcome, PullError, reachable
 from simulator.verbs.progress import START
 from simulator.versions import has
 
@@ -46,16 +46,16 @@ def check_format_version(parsed: Parsed) -> None:
         raise BootcError("Status", f"Unsupported format version: {wanted}")
 
 
-def show_status(state: State, parsed: Parsed, *, tty: bool) -> Outcome:
+def show_status(state: State, parsed: Parsed, *, tty: bool, offline: bool = False) -> Outcome:
     """``bootc status``."""
     from simulator import status
 
     form = parsed.flags.get("format") or ("json" if parsed.on("json") else "humanreadable" if tty else "yaml")
     only_booted = parsed.on("booted")
     if form == "json":
-        text = status.as_json(status.document(state, only_booted=only_booted), state.bootc_version)
+        text = status.as_json(status.document(state, only_booted=only_booted, offline=offline), state.bootc_version)
     elif form == "yaml":
-        text = status.as_yaml(status.document(state, only_booted=only_booted))
+        text = status.as_yaml(status.document(state, only_booted=only_booted, offline=offline))
     else:
         text = status.as_text(state, only_booted=only_booted, verbose=parsed.on("verbose"))
     return Outcome(state, document=text)
@@ -106,7 +106,7 @@ def _run_parsed(device: Device, state: State, parsed: Parsed) -> int:
 
 def _end(device: Device, before: State, after: State, outcome: Outcome) -> int:
     """End as the command does: at once, never, or with the device."""
-    if after.composefs and after.staged != before.staged:
+    if after.composefs and after.staged != before.staged and not outcome.stuck:
         device.wait_for_repository(after)
     if outcome.stuck:
         device.pause(after, float("inf"))
@@ -223,7 +223,8 @@ def _perform(
 ) -> Outcome:
     if parsed.verb == "status":
         shown = _as_seen(state)
-        return replace(show_status(shown, parsed, tty=sys.stdout.isatty()), state=state)
+        told = show_status(shown, parsed, tty=sys.stdout.isatty(), offline=_offline(device, shown))
+        return replace(told, state=state)
     outcome = Outcome(state) if sink is None else Outcome(state, tell=sink)
     return perform_into(outcome, parsed, _world(device, state), given)
 
@@ -233,6 +234,19 @@ def _as_seen(state: State) -> State:
     if rights() != "container":
         return state
     return replace(state, deployments=(), booted_id=None, staged=None, usr_overlay=None)
+
+
+def _offline(device: Device, state: State) -> bool:
+    """Whether ``status`` would have to ask a registry, and gets no answer."""
+    from simulator.status import asks_registry
+
+    if state.booted is None or not asks_registry(state):
+        return False
+    try:
+        reachable(state, _world(device, state), state.booted.image.ref)
+    except PullError:
+        return True
+    return False
 
 
 def _world(device: Device, state: State) -> DeviceWorld:

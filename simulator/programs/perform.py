@@ -131,7 +131,7 @@ def _read_only(state: State) -> tuple[str, ...]:
     if has(state.bootc_version, "readOnly"):
         medium = "/sysroot is on a read-only block device (e.g. a live ISO)"
         return (f"Cannot perform this operation: {medium}",)
-    return "Preparing for write", "Remounting /sysroot", "Read-only file system (os error 30)"
+    return "Preparing for write", "Read-only file system (os error 30)"
 
 
 def _deploy(outcome: Outcome, parsed: Parsed, world: World, given: Given) -> None:

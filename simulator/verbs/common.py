@@ -150,6 +150,9 @@ def resolve(state: State, world: World, ref: ImageRef, *context: str) -> Image:
 
 def reachable(state: State, world: World, ref: ImageRef) -> Image:
     """What ``ref`` is at its registry; raises PullError, also for a registry fault."""
+    rejected = active(state, Moment.POLICY)
+    if rejected is not None:
+        raise PullError(rejected.text.format(spec=ref.pull_spec))
     check_registry(state, ref)
     return world.resolve(ref)
 
