@@ -42,8 +42,8 @@ REASONS = {
 APPLY_MODULE = "skorionos.bootc.bootc_apply"
 
 _WOULD_REBOOT_THE_CONTROLLER = (
-    "The connection is local, so this would reboot the controller. Connect to the device, such as over ssh, or rehearse "
-    "with the connection skorionos.bootc.simulated."
+    "The connection is local, so this would reboot the controller. Connect to the device, such as over ssh, or "
+    "rehearse with the connection skorionos.bootc.simulated."
 )
 
 _STAGE_AGAIN = "stage it again"
@@ -53,8 +53,8 @@ _REMEDIES = {
         + _STAGE_AGAIN
     ),
     last_shutdown.ETC_CONFLICT: (
-        "What was staged could not be written at shutdown, because /etc of the device cannot be merged with that of the "
-        f"image. Resolve the entries that 'evidence' names, and {_STAGE_AGAIN}"
+        "What was staged could not be written at shutdown, because /etc of the device cannot be merged with that of "
+        f"the image. Resolve the entries that 'evidence' names, and {_STAGE_AGAIN}"
     ),
     last_shutdown.LOCKED: (
         "What was staged was locked meanwhile, to be downloaded only. Find out what else updates this device, and "
@@ -102,7 +102,7 @@ def run_apply(
         predicted = Observation(None, None, asked["predicted"])
         verdict = Verdict(APPLIED, asked["detail"], 0.0, predicted, kind=asked["reboot_kind"])
     else:
-        verdict = _wait(calls, options, asked, sleep, now, jitter)
+        verdict = _wait(calls, options, asked, sleep=sleep, now=now, jitter=jitter)
     why: Mapping[str, Any] = {"why": asked["why"]}
     if verdict.verdict == CAME_BACK_ON_PREVIOUS:
         why = calls.execute(APPLY_MODULE, {**options, "notify": None, "look_back": _missed(asked)}) or {}
@@ -137,6 +137,7 @@ def _wait(
     calls: Calls,
     options: Mapping[str, Any],
     asked: Mapping[str, Any],
+    *,
     sleep: Callable[[float], None],
     now: Callable[[], float],
     jitter: Callable[[], float],

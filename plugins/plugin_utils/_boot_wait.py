@@ -165,8 +165,8 @@ def wait_for_boot(
     """Poll until the device answers from a new boot, and judge what it booted.
 
     ``probe`` returns None while the device cannot be reached. A device that booted anew but whose state cannot be read
-    yet gets ``grace`` seconds for that, even beyond ``timeout``. The interval between polls grows, and ``jitter`` is what
-    each is multiplied with: a fleet that went down at once is not to be asked at once. ``asked`` is the kind of reboot.
+    yet gets ``grace`` seconds for that, even beyond ``timeout``. Intervals grow, each multiplied with a ``jitter``: a
+    fleet that went down at once is not to be asked at once. ``asked`` is the kind of reboot.
     """
     reboot = _Reboot(
         boot_id_before,
@@ -212,7 +212,7 @@ def _give_up(reboot: _Reboot, last: Observation | None, came_back: Observation |
             SILENT,
             f"Does not answer {seconds:.0f} s after it was asked to reboot",
             seconds,
-            remedy="Look at the device. When it answers again, the same task tells what it runs, and look_back tells why",
+            remedy="Look at the device. When it answers again, the same task tells what it runs, and look_back why",
             kind=reboot.asked,
         )
     if last.boot_id is None:

@@ -81,7 +81,7 @@ class ApplyOptions:
 
 
 def parse_apply(options: Mapping[str, Any]) -> ApplyOptions:
-    """The options as data; BootcError for what cannot be meant. Once a device reboots it is too late to find that out."""
+    """The options as data; BootcError for what cannot be meant, which nobody is to learn in mid-reboot."""
     for name in ("timeout", "reboot_timeout", "connect_timeout", "poll_interval"):
         if not 0 < options[name] < math.inf:
             raise BootcError("invalid", f"The {name} is {options[name]:g}", "Give a positive number of seconds")

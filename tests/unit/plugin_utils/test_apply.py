@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._apply import (
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._apply import run_apply
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._boot_wait import (
     APPLIED,
     CAME_BACK_ON_PREVIOUS,
     NOT_REBOOTED,
@@ -15,7 +16,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._apply import (
     UNEXPECTED_DIGEST,
     UNVERIFIED,
     Observation,
-    run_apply,
+    some_jitter,
     wait_for_boot,
 )
 
@@ -56,7 +57,7 @@ def wait(answers, expect=(NEW,), timeout=100.0, **more):
         timeout,
         sleep=time.sleep,
         now=time.now,
-        **more,
+        **{"jitter": lambda: 1.0, **more},
     )
     return verdict, time
 
@@ -135,6 +136,14 @@ def test_the_interval_grows_to_its_limit():
     assert max(time.sleeps) == time.sleeps[-1] == 10.0
 
 
+def test_a_fleet_that_went_down_at_once_is_not_asked_at_once():
+    factors = iter([0.8, 1.2, 1.0])
+    _verdict, time = wait([None], timeout=5, jitter=lambda: next(factors))
+    assert time.sleeps == pytest.approx([1.6, 3.6])
+    drawn = {some_jitter() for _unused in range(200)}
+    assert 0.8 <= min(drawn) < 1 < max(drawn) <= 1.2
+
+
 def test_silence_ends_at_the_timeout():
     verdict, time = wait([None], timeout=60)
     assert 60 <= time.seconds <= 70
@@ -167,6 +176,11 @@ OPTIONS = {
     "poll_interval": 2.0,
     "came_back_grace": 10,
     "fail_on": True,
+    "expect_digests": [],
+    "soft_reboot": "never",
+    "notify": None,
+    "inhibitors": [],
+    "look_back": None,
 }
 
 
@@ -181,6 +195,12 @@ def asked(**changes):
         "boot_id": "boot-1",
         "soft_reboots": None,
         "failed_units": ["a.service"],
+        "why": None,
+        "reboot_kind": "reboot",
+        "inhibited_by": [],
+        "notified": [],
+        "grace_seconds": 0,
+        "notes": [],
         **changes,
     }
 
@@ -190,13 +210,17 @@ def answer(boot, digest):
 
 
 class Calls:
-    def __init__(self, first, *probes):
-        self.first, self.probes, self.probed = first, list(probes), 0
+    """``first`` answers the question to reboot, ``then`` what is asked of the module after that."""
+
+    def __init__(self, first, *probes, then=()):
+        self.answers, self.probes, self.probed = [first, *then], list(probes), 0
+        self.asked = []
 
     def execute(self, name, arguments):
         assert name == "skorionos.bootc.bootc_apply"
-        assert self.first is not AssertionError, "asked"
-        return self.first
+        assert self.answers[:1] != [AssertionError], "asked"
+        self.asked.append(arguments)
+        return self.answers.pop(0) if self.answers else None
 
     def probe(self, name, arguments):
         assert name == "skorionos.bootc.bootc_status"
@@ -207,7 +231,16 @@ class Calls:
 def apply(calls, check_mode=False, on_controller=False, **options):
     time = Time()
     given = {**OPTIONS, **options}
-    return run_apply(calls, given, check_mode=check_mode, on_controller=on_controller, sleep=time.sleep, now=time.now)
+    calls.time = time
+    return run_apply(
+        calls,
+        given,
+        check_mode=check_mode,
+        on_controller=on_controller,
+        sleep=time.sleep,
+        now=time.now,
+        jitter=lambda: 1.0,
+    )
 
 
 def test_applied():
@@ -225,6 +258,12 @@ def test_applied():
         "boot_seconds": 5.0,
         "booted_digest": NEW,
         "failed_units": ["a.service"],
+        "why": None,
+        "evidence": [],
+        "reboot_kind": "reboot",
+        "inhibited_by": [],
+        "notified": [],
+        "notes": [],
     }
 
 
@@ -248,12 +287,111 @@ def test_bad_verdicts_are_failures_or_data(probe, verdict, reason):
 
 
 @pytest.mark.parametrize(
-    ("rollback", "advice"),
-    [(NEW, f"bootc_switch make {OLD} boot next"), (OTHER, "journalctl -b -1"), (None, "journalctl")],
+    ("why", "advice"),
+    [
+        ("fell_back", f"bootc_switch make {OLD} boot next"),
+        ("finalize_failed", "such as a full /boot"),
+        ("etc_conflict", "Resolve the entries"),
+        ("locked", "locked meanwhile"),
+        ("power_lost", "power is cut"),
+        ("not_finalized", "did not write what was staged"),
+        ("unknown", "make /var/log/journal"),
+        ("something new", "make /var/log/journal"),
+        (None, "make /var/log/journal"),
+    ],
 )
-def test_after_a_fallback_the_advice_is_to_stay_and_otherwise_to_look_at_the_shutdown(rollback, advice):
-    back = {**answer("boot-2", OLD), "bootc": status(OLD, rollback=rollback)}
-    assert advice in apply(Calls(asked(), back))["msg"]
+def test_the_advice_after_coming_back_goes_by_why(why, advice):
+    told = {"why": why, "evidence": ["{{ lines }}"], "notes": ["remembered"]}
+    calls = Calls(asked(predicted=status(NEW, "new.0")), answer("boot-2", OLD), then=[told])
+    result = apply(calls)
+    assert advice in result["msg"]
+    assert (result["why"], result["evidence"], result["notes"]) == (why or "unknown", ["{{ lines }}"], ["remembered"])
+    assert calls.asked[1]["look_back"] == {"boot_id": "boot-1", "deployment": "new.0", "digest": NEW}
+
+
+def test_a_device_that_cannot_be_asked_why_has_a_verdict_all_the_same():
+    for then in ([None], [{"failed": True, "msg": "MODULE FAILURE"}]):
+        result = apply(Calls(asked(), answer("boot-2", OLD), then=then))
+        assert (result["verdict"], result["why"], result["evidence"]) == (CAME_BACK_ON_PREVIOUS, "unknown", [])
+
+
+def test_why_is_only_asked_of_a_device_that_came_back_on_what_it_had():
+    for probe in (answer("boot-2", NEW), answer("boot-2", OTHER), None):
+        calls = Calls(asked(), probe)
+        assert apply(calls, fail_on=False)["why"] is None
+        assert len(calls.asked) == 1
+
+
+def test_looking_back_is_the_answer_of_the_device_and_reboots_nothing():
+    told = {"changed": False, "why": "power_lost", "evidence": ["x"]}
+    calls = Calls(told)
+    assert apply(calls, look_back={"boot_id": "boot-1"}, on_controller=True) == told
+    assert calls.probed == 0
+    assert apply(Calls(None), look_back={})["unreachable"] is True
+
+
+def test_a_device_that_is_inhibited_is_left_alone_and_can_be_asked_again():
+    by = [{"kind": "game", "why": "", "detail": "620 running", "unknown": False}]
+    calls = Calls(asked(verdict="inhibited", changed=False, reboot_kind="none", inhibited_by=by, detail="Not now"))
+    result = apply(calls)
+    assert (result["verdict"], result["changed"], result["failed"], result["reason"]) == (
+        "inhibited",
+        False,
+        True,
+        "busy",
+    )
+    assert (result["inhibited_by"], result["reboot_kind"], calls.probed) == (by, "none", 0)
+
+
+NOTIFY = {"text": "Updating soon", "grace_seconds": 90, "command": []}
+
+
+def test_users_get_their_time_between_two_questions_so_that_no_connection_is_held():
+    first = asked(notified=["deck"], grace_seconds=90, notes=["wall is not there"])
+    calls = Calls(first, answer("boot-2", NEW), then=[asked(notes=["undone"])])
+    result = apply(calls, notify=NOTIFY)
+    assert (result["verdict"], result["notified"], result["notes"]) == (
+        APPLIED,
+        ["deck"],
+        ["wall is not there", "undone"],
+    )
+    assert [each["notify"] for each in calls.asked] == [NOTIFY, None]
+    assert calls.time.sleeps[0] == 90
+    assert result["boot_seconds"] == 2.0
+
+
+def test_what_changes_while_users_have_their_time_counts():
+    first = asked(notified=["deck"], grace_seconds=5)
+    game = asked(verdict="inhibited", changed=False, detail="Not now", reboot_kind="none")
+    result = apply(Calls(first, then=[game]), notify=NOTIFY, fail_on=False)
+    assert (result["verdict"], result["changed"], result["notified"]) == ("inhibited", False, ["deck"])
+    lost = apply(Calls(first, then=[None]), notify=NOTIFY)
+    assert (lost["unreachable"], lost["changed"]) == (True, False)
+    crashed = apply(Calls(first, then=[{"failed": True, "msg": "MODULE FAILURE"}]), notify=NOTIFY)
+    assert crashed["reason"] == "unexpected"
+
+
+def test_without_anybody_to_tell_there_is_no_wait():
+    calls = Calls(asked(), answer("boot-2", NEW))
+    assert apply(calls, notify=NOTIFY)["verdict"] == APPLIED
+    assert len(calls.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("boot", "kind", "words"),
+    [("boot-1", "soft_reboot", f"Booted {NEW}"), ("boot-2", "reboot", "where a soft reboot was asked for")],
+)
+def test_how_it_rebooted_is_what_happened_not_what_was_asked_for(boot, kind, words):
+    back = {**answer(boot, NEW), "soft_reboots": 1}
+    result = apply(Calls(asked(reboot_kind="soft_reboot", soft_reboots=0), back), soft_reboot="allowed")
+    assert (result["verdict"], result["reboot_kind"]) == (APPLIED, kind)
+    assert words in result["detail"]
+
+
+def test_a_soft_reboot_that_did_not_happen_is_none():
+    still = {**answer("boot-1", OLD), "soft_reboots": 0}
+    result = apply(Calls(asked(reboot_kind="soft_reboot", soft_reboots=0), still), fail_on=False)
+    assert (result["verdict"], result["reboot_kind"]) == (NOT_REBOOTED, "none")
 
 
 def test_content_that_would_not_boot_next_is_to_be_staged_first():
@@ -280,6 +418,11 @@ def test_what_the_device_said_before_identifies_the_deployments():
         {"connect_timeout": -1},
         {"timeout": 0},
         {"came_back_grace": -1},
+        {"notify": {"text": " ", "grace_seconds": 0, "command": []}},
+        {"notify": {"text": "x" * 2001, "grace_seconds": 0, "command": []}},
+        {"notify": {"text": "x", "grace_seconds": -1, "command": []}},
+        {"notify": {"text": "x", "grace_seconds": 90000, "command": []}},
+        {"notify": {"text": "x", "grace_seconds": 0, "command": [""]}},
     ],
 )
 def test_an_option_that_cannot_be_meant_is_found_before_the_reboot(option):
