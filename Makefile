@@ -18,11 +18,11 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 VENV_USABLE := $(shell [ ! -e $(VENV)/bin ] || { [ "$$(cat $(VENV)/.made-in 2>/dev/null)" = "$(CURDIR)" ] && $(BIN)/python -c "" 2>/dev/null && echo yes; } || { rm -f $(VENV)/.stamp-run $(VENV)/.stamp-test; echo no; })
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit integration sanity molecule clean
+.PHONY: help demo test lint unit integration sanity molecule device-matrix clean
 .NOTPARALLEL:
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 demo: $(VENV)/.stamp-run ## Roll two releases out over a simulated fleet: no root, no containers, no network
 	@ANSIBLE_REMOTE_TMP="$(ANSIBLE_HOME)/tmp" $(BIN)/ansible-playbook -i inventory/simulated.yml playbooks/demo.yml $(ARGS)
@@ -45,6 +45,9 @@ sanity: $(VENV)/.stamp-test ## Run ansible-test sanity
 
 molecule: $(VENV)/.stamp-test ## Build, publish and roll out on systemd containers (root, podman)
 	@$(BIN)/python tests/run.py --install-packages --group molecule $(ARGS)
+
+device-matrix: $(VENV)/.stamp-test ## Try every kind of host in every state with every operation, and print the table
+	@$(BIN)/python -m tests.matrix $(ARGS)
 
 clean: ## Remove what these targets made; keeps rollouts/ and releases/
 	rm -rf $(VENV) .ansible .demo tests/output .mypy_cache .pytest_cache .ruff_cache .hypothesis changelogs/.plugin-cache.yaml

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
-from simulator import faults, versions
+from simulator import faults, storage
+from simulator.create import AWKWARD, add_options
+from simulator.create import create as make
 from simulator.programs import NAMES
 from simulator.session import UNREACHABLE, refusal
-from simulator.state import Boot, Deployment, FaultSetting, State
+from simulator.state import FaultSetting, State
 from simulator.statefile import deployment_to_json, to_json
-from simulator.store import Device, NoDevice, Unreachable, new_boot_id, reach
+from simulator.store import Device, NoDevice, Unreachable, reach
 
 
 def main(arguments: list[str]) -> int:
@@ -42,21 +43,17 @@ def _parser() -> argparse.ArgumentParser:
     device.add_argument("directory", metavar="DIR", help="directory that keeps the device")
     actions = device.add_subparsers(metavar="ACTION", required=True)
     create = actions.add_parser("create", help="make a device, booted into an image")
-    create.add_argument("--image", metavar="REF", help="the image to be booted into")
-    create.add_argument("--digest", metavar="D", help="this digest of it, whatever its tag points to")
-    create.add_argument("--backend", choices=("ostree", "composefs"), default="ostree")
-    create.add_argument("--boot-type", choices=("bls", "uki"), default="bls", help="composefs: how images are booted")
-    create.add_argument("--bootc-version", default=versions.DEFAULT_VERSION, metavar="V")
-    create.add_argument("--boot-seconds", type=float, default=2.0, metavar="S")
-    create.add_argument("--arch", default="amd64", help="architecture in OCI terms")
-    create.add_argument("--no-bootc", action="store_true", help="a host without bootc")
-    create.add_argument("--in-place", action="store_true", help="the device is this machine, a systemd container")
-    create.add_argument("--force", action="store_true", help="replace a device that is there")
-    create.set_defaults(call=_create)
+    add_options(create)
+    create.set_defaults(call=make)
     reboot = actions.add_parser("reboot", help="reboot the device from outside")
-    reboot.add_argument("--power-loss", action="store_true", help="cut the power: nothing is finalised")
+    how = reboot.add_mutually_exclusive_group()
+    how.add_argument("--power-loss", action="store_true", help="cut the power: nothing is finalised")
+    how.add_argument("--soft", action="store_true", help="restart user space only, as 'systemctl soft-reboot' does")
     reboot.set_defaults(call=_reboot)
     menu = actions.add_parser("boot-menu", help="reboot the device and pick what it does not boot by default")
+    menu.add_argument(
+        "--entry", type=int, default=1, metavar="N", help="its place in the menu, counted from 0 (default: 1)"
+    )
     menu.set_defaults(call=_boot_menu)
     fault = actions.add_parser("fault", help="make something go wrong")
     fault.add_argument("name", nargs="?", metavar="NAME")
@@ -71,7 +68,13 @@ def _parser() -> argparse.ArgumentParser:
         actions.add_parser(name, help=f"run {name} on the device")
     actions.add_parser("exec", help="run any command on the device: exec [--as-user] -- COMMAND")
 
-    commands.add_parser("faults", help="list the faults").set_defaults(call=_faults)
+    commands.add_parser("faults", help="list the faults, and what else can be awkward").set_defaults(call=_faults)
+    retag = commands.add_parser("retag", help="put an image of a running simulated registry under another tag")
+    retag.add_argument("registry", metavar="HOST:PORT")
+    retag.add_argument("repository", metavar="REPO")
+    retag.add_argument("tag", metavar="TAG", help="the tag to move, or to make")
+    retag.add_argument("target", metavar="DIGEST|OTHER_TAG", help="what it is to name, in the same repository")
+    retag.set_defaults(call=_retag)
     registry = commands.add_parser("registry", help="serve images over plain HTTP")
     registry.add_argument("--listen", default="127.0.0.1:0", metavar="HOST:PORT", help="port 0 takes any free one")
     registry.add_argument("--catalogue", type=Path, metavar="FILE", help="what to serve (default: SkorionOS releases)")
@@ -84,95 +87,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _create(parsed: argparse.Namespace) -> int:
-    device = Device(parsed.directory)
-    versions.parse(parsed.bootc_version)
-    if parsed.backend == "composefs" and not versions.has(parsed.bootc_version, "composefs"):
-        first = versions.FIRST["composefs"]
-        raise ValueError(f"composefs came with bootc {first}; take a later --bootc-version, or --backend ostree")
-    if parsed.backend != "composefs" and parsed.boot_type != "bls":
-        raise ValueError("only composefs boots unified kernel images here; add --backend composefs to --boot-type uki")
-    if device.state_file.exists() and not parsed.force:
-        raise ValueError(f"there is a device in {device.directory} already; replace it with --force")
-    if parsed.image is None and not parsed.no_bootc:
-        raise ValueError("a device needs --image REF to be booted into, or --no-bootc")
-    now = time.time()
-    state = State(
-        backend=parsed.backend,
-        bootc_version=parsed.bootc_version,
-        boot=Boot(id=new_boot_id(), started=now, up_at=now),
-        architecture=parsed.arch,
-        boot_seconds=parsed.boot_seconds,
-        has_bootc=not parsed.no_bootc,
-        in_place=parsed.in_place,
-        boot_type=parsed.boot_type,
-    )
-    _clear(device)
-    device.directory.mkdir(parents=True, exist_ok=True)
-    if parsed.in_place:
-        from simulator.inplace import current_boot_id
-
-        boot_id = current_boot_id()
-        state = replace(state, boot=replace(state.boot, id=boot_id, kernel_id=boot_id))
-    if not parsed.no_bootc:
-        state = _booted_into(device, state, parsed.image, parsed.digest)
-    with device.state_lock():
-        device.write(state)
-        device.sync(state)
-    device.settled()
-    if parsed.in_place:
-        from simulator.inplace import begin_watching, show_command_line
-
-        show_command_line(state)
-        begin_watching()
-    return 0
-
-
-def _clear(device: Device) -> None:
-    # The files of a former device go, but not how registries are to be reached: creating the new one needs that.
-    for path in (device.directory / "store", device.trees, device.programs):
-        shutil.rmtree(path, ignore_errors=True)
-    root = device.directory / "root"
-    kept = [
-        root / name for name in ("etc/containers/registries.conf", "etc/containers/registries.conf.d", "etc/ostree")
-    ]
-    for path in sorted(root.rglob("*"), reverse=True):
-        if any(path == keep or keep in path.parents or path in keep.parents for keep in kept):
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-    for name in ("state.json", "managed.json"):
-        (device.directory / name).unlink(missing_ok=True)
-
-
-def _booted_into(device: Device, state: State, name: str, digest: str | None) -> State:
-    from simulator.reference import ImageRef
-    from simulator.verbs.common import PullError
-    from simulator.world import DeviceWorld
-
-    world = DeviceWorld(device, state)
-    ref = ImageRef(name)
-    try:
-        asked = ref if digest is None else ImageRef(f"{name.partition('@')[0]}@{digest}")
-        image = replace(world.resolve(asked), ref=ref)
-        world.pull(image, {})
-        composefs = state.composefs
-        entry = Deployment(image, image.verity if composefs else image.commit, serial=None if composefs else 0)
-        world.unpack(image, entry.id)
-    except PullError as failed:
-        raise ValueError(f"cannot make a device booted into {name}: {failed}") from failed
-    return replace(
-        state,
-        deployments=(entry,),
-        booted_id=entry.id,
-        stored={} if composefs else {ref.image: image},
-        contents=(image.config_digest,) if composefs else (),
-        layers={layer.digest: layer.size for layer in image.layers},
-    )
-
-
 def _from_outside(parsed: argparse.Namespace) -> Device:
     device = Device(parsed.directory)
     if device.load().in_place:
@@ -181,13 +95,16 @@ def _from_outside(parsed: argparse.Namespace) -> Device:
 
 
 def _boot_menu(parsed: argparse.Namespace) -> int:
-    _from_outside(parsed).choose_in_boot_menu()
+    _from_outside(parsed).choose_in_boot_menu(parsed.entry)
     return 0
 
 
 def _reboot(parsed: argparse.Namespace) -> int:
     device = _from_outside(parsed)
-    device.reboot(orderly=not parsed.power_loss)
+    if parsed.soft:
+        device.soft_reboot()
+    else:
+        device.reboot(orderly=not parsed.power_loss)
     return 0
 
 
@@ -214,11 +131,25 @@ def _fault(parsed: argparse.Namespace) -> int:
 
 
 def _faults(_unused: argparse.Namespace) -> int:
-    width = max(len(fault.name) + len(fault.takes or "") for fault in faults.TABLE.values()) + 3
-    for fault in faults.TABLE.values():
-        shown = fault.name if fault.takes is None else f"{fault.name} {fault.takes}"
-        where = f"; {fault.backends[0]} only" if len(fault.backends) == 1 else ""
-        sys.stdout.write(f"{shown:<{width}}{fault.summary}{where}\n")
+    happen = [(fault.name, fault.takes, fault.summary, fault.backends) for fault in faults.TABLE.values()]
+    made = [(f"--{option.name}", option.takes, option.summary, option.backends) for option in AWKWARD]
+    events = [
+        ("reboot --power-loss", None, "the power is cut: nothing is finalised, what is staged is lost", ()),
+        ("reboot --soft", None, "user space restarts under the same kernel", ()),
+        ("boot-menu --entry N", None, "somebody picks an entry of the boot menu; the order stays", ()),
+    ]
+    width = max(len(name) + len(takes or "") for name, takes, _text, _where in (*happen, *made, *events)) + 3
+    for title, rows in (
+        ("Faults, with 'device DIR fault NAME [VALUE]':", happen),
+        ("Awkward hosts, with 'device DIR create --image REF':", made),
+        ("Events, with 'device DIR':", events),
+    ):
+        sys.stdout.write(f"{title}\n")
+        for name, takes, summary, where in rows:
+            shown = name if takes is None else f"{name} {takes}"
+            only = f"; {where[0]} only" if len(where) == 1 else ""
+            sys.stdout.write(f"  {shown:<{width}}{summary}{only}\n")
+    sys.stdout.write("A tag of a registry moves with 'retag HOST:PORT REPO TAG DIGEST|OTHER_TAG'.\n")
     return 0
 
 
@@ -229,6 +160,16 @@ def describe(state: State, now: float) -> dict[str, object]:
     why = refusal(reach(state), now)
     return {
         **to_json(state),
+        "disk": {
+            "bytes": state.disk_bytes,
+            "used": sum(storage.disk(state).values()),
+            "free": storage.disk_free(state),
+        },
+        "esp": {
+            "bytes": state.esp_bytes,
+            "used": sum(storage.boot_files(state).values()),
+            "free": storage.esp_free(state),
+        },
         "reachable": why is None,
         "unreachable": why,
         "rollback": None if state.rollback is None else deployment_to_json(state.rollback),
@@ -256,6 +197,13 @@ def _finalize_in_place(parsed: argparse.Namespace) -> int:
     from simulator.boot import finalise
 
     Device(parsed.directory).update(finalise)
+    return 0
+
+
+def _retag(parsed: argparse.Namespace) -> int:
+    from simulator.retag import retag
+
+    sys.stdout.write(f"{retag(parsed.registry, parsed.repository, parsed.tag, parsed.target)}\n")
     return 0
 
 

@@ -20,6 +20,8 @@ class Moment(enum.Enum):
     START = "start"  # a program hangs, value in seconds
     FIND = "find"  # bootc is not installed
     REGISTRY = "registry"  # every request to a registry fails with the text
+    POLICY = "policy"  # no image may be pulled
+    ANSWER = "answer"  # a registry takes the value in seconds longer to say what an image is
     PREFLIGHT = "preflight"  # nothing is free where images are kept
     BOOT_FILES = "boot files"  # nothing is free where kernels are kept
     PULL = "pull"  # fetching takes the value in seconds longer
@@ -48,7 +50,10 @@ class Fault:
     once: bool = False
     backends: tuple[str, ...] = ("ostree", "composefs")
     mended: str | None = None
+    ostree_text: str | None = None
 
+
+_READING = "reading manifest {target} in {host}/{repository}"
 
 TABLE: dict[str, Fault] = {
     fault.name: fault
@@ -72,10 +77,29 @@ TABLE: dict[str, Fault] = {
             "no route to host",
         ),
         Fault(
+            "registry-outage",
+            "every registry answers with an internal error",
+            Moment.REGISTRY,
+            text=f"{_READING}: received unexpected HTTP status: 503 Service Unavailable",
+        ),
+        Fault(
+            "rate-limited",
+            "every registry says that this device asked too often",
+            Moment.REGISTRY,
+            text=f"{_READING}: toomanyrequests: You have reached your unauthenticated pull rate limit.",
+        ),
+        Fault(
+            "policy-reject",
+            "the policy for signatures rejects every image",
+            Moment.POLICY,
+            text="Source image rejected: Running image {spec} is rejected by policy.",
+        ),
+        Fault("registry-slow", "every answer of a registry takes SECONDS longer", Moment.ANSWER, takes="SECONDS"),
+        Fault(
             "auth",
             "every registry refuses the credentials",
             Moment.REGISTRY,
-            text="reading manifest {target} in {host}/{repository}: unauthorized: authentication required",
+            text=f"{_READING}: unauthorized: authentication required",
         ),
         Fault(
             "disk-full",
@@ -86,10 +110,10 @@ TABLE: dict[str, Fault] = {
         Fault("slow-pull", "fetching an image takes SECONDS longer", Moment.PULL, takes="SECONDS"),
         Fault(
             "etc-conflict",
-            "local changes in /etc conflict with the new image",
+            "local changes in /etc conflict with the new image: finalisation fails, or (composefs) staging",
             Moment.MERGE,
             text="Merge conflicts found in etc",
-            backends=("composefs",),
+            ostree_text="Modified config file newly defaults to directory 'skorionos', cannot merge",
         ),
         Fault(
             "finalize-failure",

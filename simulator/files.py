@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simulator.faults import Moment, active, value
+from simulator.hardware import mountinfo
 from simulator.state import Image, State
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ FAILED_UNIT = "org.skorionos.simulator.failed-unit"
 STARTING_SECONDS = "org.skorionos.simulator.starting-seconds"
 DEFAULT_FAILED_UNIT = "plasma-session.service"
 HEALTH_CHECK = "usr/lib/greenboot/check/required.d/50-simulated-health.sh"
+STAMP = "boot/ostree/finalize-failure.stamp"
 _EXECUTABLE = 0o755
+DEFAULT_POLICY = '{"default": [{"type": "insecureAcceptAnything"}]}\n'
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ def rendered(state: State, tree: Path) -> dict[str, File]:
     if not state.in_place:
         files["proc/sys/kernel/random/boot_id"] = File(f"{state.boot.id}\n".encode())
         files["proc/cmdline"] = File(f"{command_line(state)}\n".encode())
+        files["proc/self/mountinfo"] = File(mountinfo(state).encode())
     return files
 
 
@@ -117,9 +121,11 @@ def command_line(state: State) -> str:
     root, booted = "root=UUID=5e1f0000-0000-4000-8000-000000000001 rw", state.booted
     if booted is None:
         return f"{root} quiet"
+    # A soft reboot leaves the kernel, and what it was started with.
+    checksum = (state.boot.entry or booted.id).partition(".")[0]
     if state.composefs:
-        return f"{root} composefs={booted.checksum} quiet"
-    return f"{root} ostree=/ostree/boot.1/{booted.stateroot}/{booted.checksum}/0"
+        return f"{root} composefs={checksum} quiet"
+    return f"{root} ostree=/ostree/boot.1/{booted.stateroot}/{checksum}/0"
 
 
 def _run_files(state: State) -> dict[str, File]:
@@ -156,6 +162,33 @@ def arrange(device: Device, state: State) -> None:
     if sorted(files) != before:
         ledger.write_text(json.dumps(sorted(files)), encoding="utf-8")
     _drop_trees(device, state)
+
+
+def etc_changes(device: Device, state: State) -> list[tuple[str, str]]:
+    """What differs in /etc from the booted image: ``added``, ``modified`` or ``removed``, and the path below /etc."""
+    etc = device.root(state) / "etc"
+    given = rendered(state, device.trees / (state.booted_id or "none"))
+    image = {name[len("etc/") :]: file for name, file in given.items() if name.startswith("etc/")}
+    image["containers/policy.json"] = File(DEFAULT_POLICY.encode())
+    here = {str(path.relative_to(etc)) for path in etc.rglob("*") if path.is_symlink() or path.is_file()}
+    changes = [("added", name) for name in sorted(here - set(image))]
+    for name in sorted(set(image) & here):
+        path, file = etc / name, image[name]
+        if (os.readlink(path) if path.is_symlink() else None) != file.link or (
+            file.link is None and path.read_bytes() != file.content
+        ):
+            changes.append(("modified", name))
+    return changes + [("removed", name) for name in sorted(set(image) - here)]
+
+
+def arrange_stamp(device: Device, state: State) -> None:
+    """What ostree leaves in /boot of a finalisation that failed, until the next boot has seen it."""
+    stamp = device.root(state) / STAMP
+    if state.finalize_stamp is None:
+        stamp.unlink(missing_ok=True)
+    else:
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        stamp.write_text(f"{state.finalize_stamp}\n", encoding="utf-8")
 
 
 def _write(path: Path, file: File) -> None:
@@ -196,13 +229,14 @@ def arrange_boot(device: Device, state: State) -> None:
     if state.in_place:
         return
     root = device.root(state)
-    shutil.rmtree(root / "run", ignore_errors=True)
+    if not state.boot.soft:
+        shutil.rmtree(root / "run", ignore_errors=True)
     for name in ("run", "tmp", "etc", "var/lib", "var/tmp", "usr/lib/greenboot/check/required.d"):
         (root / name).mkdir(parents=True, exist_ok=True)
     policy = root / "etc/containers/policy.json"
     if not policy.exists():
         policy.parent.mkdir(parents=True, exist_ok=True)
-        policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}\n', encoding="utf-8")
+        policy.write_text(DEFAULT_POLICY, encoding="utf-8")
 
 
 def drop_drafts(device: Device) -> None:

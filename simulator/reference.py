@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _NAME = re.compile(
     r"(?P<domain>[A-Za-z0-9.-]+(?::[0-9]+)?|\[[0-9a-fA-F:]+\](?::[0-9]+)?)/"
@@ -55,7 +55,7 @@ class ImageRef:
 
     @property
     def pull_spec(self) -> str:
-        """As the image proxy is asked for it, and as ``upgrade --check`` prints it on ostree."""
+        """As the image proxy is asked for it."""
         if self.transport == "registry":
             return f"docker://{self.image}"
         return f"{self.transport}:{self.image}"
@@ -65,6 +65,26 @@ class ImageRef:
         """The digest in the reference, when it has one."""
         _unused, found, digest = self.image.partition("@")
         return digest if found else None
+
+    @property
+    def checked(self) -> str:
+        """As ``upgrade --check`` prints it on ostree: with a scheme, unlike everywhere else."""
+        return self.pull_spec if self.signature is None and self.transport == "registry" else str(self)
+
+    @property
+    def full(self) -> str:
+        """As it is printed where no short form is used."""
+        plain = self.signature is None and self.transport == "registry"
+        return f"ostree-unverified-registry:{self.image}" if plain else str(self)
+
+    @property
+    def canonical(self) -> ImageRef:
+        """As ostree pulls and stores it: beside a digest, a tag is left out."""
+        name, at, digest = self.image.partition("@")
+        if not at or self.transport != "registry":
+            return self
+        head, slash, last = name.rpartition("/")
+        return replace(self, image=f"{head}{slash}{last.partition(':')[0]}@{digest}")
 
     def with_tag(self, tag: str) -> ImageRef:
         """The same repository at ``tag``: an old tag and a digest are dropped."""

@@ -32,19 +32,19 @@ def rights() -> str:
     return os.environ.get(SESSION_RIGHTS, "root")
 
 
-def session_mark(directory: str, boot_id: str) -> str:
-    """Which boot of which device a process belongs to."""
-    return f"{boot_id} {directory}"
+def session_mark(directory: str, session: str) -> str:
+    """Which life of which device a process belongs to."""
+    return f"{session} {directory}"
 
 
-def environment(directory: str, root: str, boot_id: str) -> dict[str, str]:
-    """What a process on the device sees: the device's programs first, its root, and which boot it belongs to."""
+def environment(directory: str, root: str, session: str) -> dict[str, str]:
+    """What a process on the device sees: the device's programs first, its root, and which life it belongs to."""
     programs = os.path.join(directory, "bin")  # noqa: PTH118
     return dict(
         os.environ,
         PATH=programs + os.pathsep + os.environ.get("PATH", os.defpath),
         BOOTC_DEVICE_ROOT=root,
-        **{SESSION_BOOT: session_mark(directory, boot_id)},
+        **{SESSION_BOOT: session_mark(directory, session)},
     )
 
 
@@ -82,7 +82,7 @@ def execute(directory: str, command: list[str]) -> int:
     # Python ignores SIGPIPE, which a pipeline on the device must not inherit.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
-        os.execvpe(command[0], command, {**environment(directory, root, state["boot"]["id"]), **rights})
+        os.execvpe(command[0], command, {**environment(directory, root, state["reach"]["session"]), **rights})
     except FileNotFoundError:
         sys.stderr.write(f"{command[0]}: command not found\n")
         return 127

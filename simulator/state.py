@@ -123,7 +123,10 @@ class Record:
 
 @dataclass(frozen=True)
 class Boot:
-    """The boot a device is in, or on its way into. ``soft`` counts the soft reboots since the kernel started."""
+    """The boot a device is in, or on its way into.
+
+    ``soft`` counts the soft reboots since the kernel started, and ``entry`` is the deployment it was started with.
+    """
 
     id: str
     started: float
@@ -134,6 +137,7 @@ class Boot:
     failed_units: tuple[str, ...] = ()
     kernel_id: str | None = None
     soft: int = 0
+    entry: str | None = None
 
     @property
     def session(self) -> str:

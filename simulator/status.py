@@ -17,29 +17,30 @@ from simulator.versions import has
 Json = Dict[str, Any]
 
 
-def document(state: State, *, only_booted: bool = False) -> Json:
-    """The host document, keys in the order bootc declares them."""
+def document(state: State, *, only_booted: bool = False, offline: bool = False) -> Json:
+    """The host document, keys in the order bootc declares them. ``offline``: as far as ``asks_registry`` matters."""
     spec = state.spec
     queued = told_queued(state)
     status: Json = {
-        "staged": None if only_booted else _entry(state, state.staged),
-        "booted": _entry(state, state.booted),
-        "rollback": None if only_booted else _entry(state, state.rollback),
+        "staged": None if only_booted else _entry(state, state.staged, offline),
+        "booted": _entry(state, state.booted, offline),
+        "rollback": None if only_booted else _entry(state, state.rollback, offline),
     }
     others = "composefs otherDeployments" if state.composefs else "otherDeployments"
     if state.others and has(state.bootc_version, others):
-        status["otherDeployments"] = [_entry(state, entry) for entry in state.others]
+        status["otherDeployments"] = [_entry(state, entry, offline) for entry in state.others]
     if has(state.bootc_version, "rollbackQueued"):
         status["rollbackQueued"] = queued
     if has(state.bootc_version, "cachedUpdate"):
-        status["type"] = None if state.composefs or state.booted is None else "bootcHost"
+        container = state.booted is not None and state.booted.tracked is not None
+        status["type"] = "bootcHost" if container and not state.composefs else None
     if has(state.bootc_version, "usrOverlay"):
         overlay = state.usr_overlay
         status["usrOverlay"] = (
             None if overlay is None else {"accessMode": overlay.access_mode, "persistence": overlay.persistence}
         )
     if has(state.bootc_version, "readOnly"):
-        status["readOnly"] = False
+        status["readOnly"] = state.read_only
     tracked: Json = {"image": None if spec is None else _reference(spec)}
     if has(state.bootc_version, "rollbackQueued"):
         tracked["bootOrder"] = "rollback" if queued and spec is not None else "default"
@@ -79,10 +80,20 @@ def _reference(ref: ImageRef) -> Json:
     return result
 
 
-def _image(state: State, image: Image) -> Json:
-    digest = image.digest
+def asks_registry(state: State) -> bool:
+    """Whether ``status`` asks the registry what is deployed, as it did on composefs for one release."""
+    version = state.bootc_version
+    return state.composefs and has(version, "status asks registry") and not has(version, "status stays at home")
+
+
+def _image(state: State, image: Image, *, imginfo: bool = False, offline: bool = False) -> Json:
+    digest, architecture = image.digest, image.architecture
     if state.composefs and not has(state.bootc_version, "composefs manifest digest"):
         digest = image.config_digest
+    if imginfo:
+        digest = digest.partition(":")[2]
+    if offline and asks_registry(state):
+        digest = architecture = ""
     created = image.created
     if not state.composefs:
         created = image.labels.get("org.opencontainers.image.created", created)
@@ -93,18 +104,20 @@ def _image(state: State, image: Image) -> Json:
         "imageDigest": digest,
     }
     if has(state.bootc_version, "architecture"):
-        result["architecture"] = image.architecture
+        result["architecture"] = architecture
     return result
 
 
-def _entry(state: State, entry: Deployment | None) -> Json | None:
+def _entry(state: State, entry: Deployment | None, offline: bool) -> Json | None:
     if entry is None:
         return None
-    update = None if state.composefs else state.cached_updates.get(entry.image.digest)
-    result: Json = {"image": _image(state, entry.image)}
+    container = entry.tracked is not None
+    update = state.cached_updates.get(entry.image.digest) if container and not state.composefs else None
+    image = _image(state, entry.image, imginfo=entry.imginfo, offline=offline) if container else None
+    result: Json = {"image": image}
     if has(state.bootc_version, "cachedUpdate"):
         result["cachedUpdate"] = None if update is None else _image(state, update)
-    result.update(incompatible=False, pinned=entry.pinned)
+    result.update(incompatible=entry.layered, pinned=entry.pinned)
     if has(state.bootc_version, "softRebootCapable"):
         result["softRebootCapable"] = soft_reboot_capable(state, entry)
     if has(state.bootc_version, "downloadOnly"):
@@ -209,8 +222,10 @@ def as_text(state: State, *, only_booted: bool = False, verbose: bool = False) -
 
 def _block(state: State, heading: str, entry: Deployment, *, verbose: bool) -> str:
     image = entry.image
+    if entry.tracked is None:
+        return _plain_block(state, heading.replace(" image", " ostree"), entry, verbose=verbose)
     name = image.ref.image if image.ref.transport == "registry" else f"{image.ref.transport}:{image.ref.image}"
-    shown = _image(state, image)
+    shown = _image(state, image, imginfo=entry.imginfo)
     rows = [("Digest", f"{shown['imageDigest']} ({image.architecture})")]
     if state.composefs:
         rows.append(("Verity", entry.checksum))
@@ -221,14 +236,34 @@ def _block(state: State, heading: str, entry: Deployment, *, verbose: bool) -> s
     if entry.pinned:
         rows.append(("Pinned", "yes"))
     rows += _update_rows(state, entry)
-    if entry.id == state.booted_id and entry is not state.staged and state.usr_overlay is not None:
-        access = "read/write" if state.usr_overlay.access_mode == "readWrite" else "read-only"
-        rows.append(("/usr overlay", f"{state.usr_overlay.persistence}, {access}"))
+    rows += _overlay_rows(state, entry)
     if verbose:
         rows += _verbose_rows(state, entry)
+    return _laid_out(heading, f"{heading}: {name}", rows)
+
+
+def _plain_block(state: State, heading: str, entry: Deployment, *, verbose: bool) -> str:
+    """What has no image, or not only one, is told by its commit."""
+    rows: list[Any] = [("Commit", entry.checksum)]
+    if entry.pinned:
+        rows.append(("Pinned", "yes"))
+    rows += _overlay_rows(state, entry)
+    if verbose:
+        rows += [row for row in _verbose_rows(state, entry) if row[0] not in ("Commit", "Signature")]
+    return _laid_out(heading, heading, rows)
+
+
+def _laid_out(heading: str, first: str, rows: list[Any]) -> str:
     # Labels that are longer than the heading stick out, as they do in bootc.
-    lines = [f"{heading}: {name}"] + [f"{label:>{len(heading)}}: {text}" for label, text in rows]
-    return "\n".join(lines) + "\n"
+    return "\n".join([first, *(f"{label:>{len(heading)}}: {text}" for label, text in rows)]) + "\n"
+
+
+def _overlay_rows(state: State, entry: Deployment) -> list[Any]:
+    overlay = state.usr_overlay
+    if overlay is None or entry.id != state.booted_id or entry is state.staged:
+        return []
+    access = "read/write" if overlay.access_mode == "readWrite" else "read-only"
+    return [("/usr overlay", f"{overlay.persistence}, {access}")]
 
 
 def _seconds(time: str) -> str:

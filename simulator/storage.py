@@ -119,7 +119,7 @@ def collect(state: State) -> tuple[State, Freed]:
         after = replace(state, contents=contents, layers=_only(state.layers, _deployed(state)))
         names = len(set(state.contents) - set(contents))
     else:
-        used = {entry.image.ref.image for entry in state.everything} | set(state.retained)
+        used = {entry.image.ref.image for entry in state.everything if not entry.plain} | set(state.retained)
         stored = {spec: image for spec, image in state.stored.items() if spec in used}
         named = {layer.digest: layer.size for image in stored.values() for layer in image.layers}
         digests = {entry.image.digest for entry in state.everything} | {image.digest for image in stored.values()}

@@ -13,9 +13,9 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import IO, Any, Callable, Iterator
 
-from simulator import boot, faults
+from simulator import boot, faults, journal
 from simulator.session import SESSION_BOOT, refusal
 from simulator.state import Deployment, State
 from simulator.statefile import deployment_from_json, deployment_to_json, from_json, to_json
@@ -44,6 +44,7 @@ class Device:
         self.blobs = self.directory / "store" / "blobs" / "sha256"
         self.trees = self.directory / "deployments"
         self.programs = self.directory / "bin"
+        self._repository: IO[str]
         # What lives in /run: in place it must be lost with the container, so it is really kept there.
         self.run_file = Path("/run/bootc-simulator/staged.json")
 
@@ -81,6 +82,7 @@ class Device:
 
     def write(self, state: State) -> None:
         """Write the state and the summary ``exec`` reads; the caller holds the state lock."""
+        state = journal.stamped(state, time.time())
         kept = self._save_run(state) if state.in_place else state
         data = to_json(kept)
         data["reach"] = reach(state)
@@ -107,7 +109,7 @@ class Device:
             return before
 
         def merge(fresh: State) -> State:
-            if fresh.boot.id != before.boot.id:
+            if fresh.boot.session != before.boot.session:
                 raise Rebooted
             return replace(after, faults=fresh.faults, boot=fresh.boot)
 
@@ -124,7 +126,7 @@ class Device:
         with self.state_lock():
             state = self.load()
             if not state.boot.settled:
-                state = replace(state, boot=replace(state.boot, settled=True, silent=False))
+                state = boot.settle(state)
                 from simulator.files import arrange_boot
 
                 arrange_boot(self, state)
@@ -134,20 +136,20 @@ class Device:
 
     def visited(self) -> State:
         """As settled, for a process that may have outlived the boot it was started in (Rebooted)."""
-        session = os.environ.get(SESSION_BOOT, "")
-        boot_id, _unused, directory = session.partition(" ")
-        if directory == str(self.directory) and self.load().boot.id != boot_id:
+        session, _unused, directory = os.environ.get(SESSION_BOOT, "").partition(" ")
+        if directory == str(self.directory) and self.load().boot.session != session:
             raise Rebooted
         return self.settled()
 
     def sync(self, state: State) -> None:
         """Bring programs and files of the device in line with its state."""
-        from simulator.files import arrange, arrange_programs
+        from simulator.files import arrange, arrange_programs, arrange_stamp
 
         if not state.in_place:
             arrange_programs(self, state)
         if state.boot.settled:
             arrange(self, state)
+        arrange_stamp(self, state)
 
     def pause(self, state: State, seconds: float) -> None:
         """Let time pass on the device; raises Rebooted as soon as the boot ``state`` is in has ended."""
@@ -161,7 +163,7 @@ class Device:
 
     def check_boot(self, state: State) -> None:
         """Raise Rebooted when the boot ``state`` is in has ended: processes of it are dead, whatever they do here."""
-        if self.load().boot.id != state.boot.id:
+        if self.load().boot.session != state.boot.session:
             raise Rebooted
 
     @contextmanager
@@ -171,7 +173,7 @@ class Device:
             fcntl.flock(stream, fcntl.LOCK_EX)
             while True:
                 fresh = self.load()
-                if fresh.boot.id != state.boot.id:
+                if fresh.boot.session != state.boot.session:
                     raise Rebooted
                 held = faults.lock_free_at(fresh) - time.time()
                 if held <= 0:
@@ -179,23 +181,54 @@ class Device:
                 time.sleep(min(held, 0.1))
             yield fresh
 
+    @contextmanager
+    def repository_lock(self, state: State) -> Iterator[State]:
+        """The shared lock every composefs command holds on the repository: it keeps out nothing but collections."""
+        with (self.directory / "repository.lock").open("a", encoding="utf-8") as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH)
+            self._repository = stream
+            yield state
+
+    def wait_for_repository(self, state: State) -> None:
+        """Have the exclusive lock for as long as a collection takes; raises Rebooted when the boot ends first."""
+        while True:
+            try:
+                fcntl.flock(self._repository, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(0.05)
+                self.check_boot(state)
+            else:
+                fcntl.flock(self._repository, fcntl.LOCK_SH)
+                return
+
     def reboot(self, *, orderly: bool) -> State:
         """Reboot the simulated device; it is unreachable from now on until it is up."""
         return self.update(lambda state: boot.reboot(state, time.time(), new_boot_id(), orderly=orderly))
 
-    def choose_in_boot_menu(self) -> State:
-        """Reboot the simulated device into what it does not boot by default; raises ValueError without that."""
-        return self.update(lambda state: boot.choose(state, time.time(), new_boot_id()))
+    def soft_reboot(self) -> State:
+        """Restart the user space of the simulated device; it is unreachable from now on until it is up."""
+        return self.update(lambda state: boot.soft_reboot(state, time.time()))
+
+    def restart(self, *, soft_allowed: bool = True) -> State:
+        """As ``systemctl reboot``: softly when a soft reboot was prepared, and it was not told to leave that."""
+        if soft_allowed and self.load().soft_reboot_target is not None:
+            return self.soft_reboot()
+        return self.reboot(orderly=True)
+
+    def choose_in_boot_menu(self, entry: int = 1) -> State:
+        """Reboot the simulated device into an entry of its boot menu; raises ValueError when it is not there."""
+        return self.update(lambda state: boot.choose(state, time.time(), new_boot_id(), entry))
 
 
 def reach(state: State) -> dict[str, Any]:
-    """What ``exec`` needs to know: why the device does not answer, until when it boots, whether files are due."""
+    """What ``exec`` needs: why the device does not answer, until when, whether files are due, and which life it is."""
     why: str | None = faults.unreachable(state)
     return {
         "why": why,
         "up_at": state.boot.up_at,
         "while_booting": WHILE_BOOTING,
         "settled": state.boot.settled,
+        "session": state.boot.session,
     }
 
 

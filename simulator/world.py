@@ -9,15 +9,19 @@ import json
 import shutil
 import time
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Mapping, Union
 
 from simulator.client import INDEX_TYPES, Registry, digest_of
 from simulator.faults import Moment, seconds
+from simulator.oci_layout import Layout
 from simulator.reference import ImageRef
 from simulator.state import Image, Layer, Pulled, State
 from simulator.store import Device
 from simulator.unpack import BadLayer, merged, write
 from simulator.verbs.common import PullError
+
+# Where images are read from.
+Source = Union[Registry, Layout]
 
 
 class DeviceWorld:
@@ -30,10 +34,9 @@ class DeviceWorld:
 
     def resolve(self, ref: ImageRef) -> Image:
         """Ask the registry what ``ref`` is for this device's architecture."""
-        if ref.transport != "registry":
-            raise PullError(f"transport {ref.transport!r} is not simulated; use a registry reference")
         self._refuse_by_policy(ref)
-        registry = Registry(ref.image, self.root, self.state)
+        self.device.pause(self.state, seconds(self.state, Moment.ANSWER))
+        registry = self._source(ref)
         digest = _manifest_digest(registry, self.state.architecture)
         raw, _unused = registry.manifest(digest)
         try:
@@ -43,13 +46,20 @@ class DeviceWorld:
         except (ValueError, KeyError, TypeError, AttributeError) as broken:
             raise PullError(f"reading manifest {digest}: unexpected content: {broken!r}") from broken
 
+    def _source(self, ref: ImageRef) -> Source:
+        if ref.transport == "registry":
+            return Registry(ref.image, self.root, self.state)
+        if ref.transport == "oci":
+            return Layout(ref.image, self.root)
+        raise PullError(f"transport {ref.transport} is not simulated; the simulator has registry and oci")
+
     def pull(self, image: Image, have: Mapping[str, int]) -> Pulled:
         """Fetch what is missing; layers the registry knows only the size of are counted as if they came."""
         started = time.monotonic()
         if any(layer.digest not in have for layer in image.layers):
             self.device.pause(self.state, seconds(self.state, Moment.PULL))
         _refuse_zstd(image)
-        registry = Registry(image.ref.image, self.root, self.state)
+        registry = self._source(image.ref)
         fetched = reused = fetched_layers = reused_layers = 0
         for layer in {layer.digest: layer for layer in image.layers}.values():
             if layer.digest in have:
@@ -95,7 +105,7 @@ class DeviceWorld:
     def _refuse_by_policy(self, ref: ImageRef) -> None:
         # Signatures are not verified here; what is rejected whatever its signature is.
         policy = self._policy()
-        docker = policy.get("transports", {}).get("docker", {})
+        docker = policy.get("transports", {}).get("docker", {}) if ref.transport == "registry" else {}
         requirements = next((docker[scope] for scope in _scopes(ref.image) if scope in docker), policy.get("default"))
         if requirements is not None and "reject" in _types(requirements):
             raise PullError(f"Source image rejected: Running image {ref.pull_spec} is rejected by policy.")
@@ -149,7 +159,7 @@ def _refuse_zstd(image: Image) -> None:
             )
 
 
-def _manifest_digest(registry: Registry, architecture: str) -> str:
+def _manifest_digest(registry: Source, architecture: str) -> str:
     """The digest of the manifest for ``architecture``, looked up in an index if need be."""
     raw, declared = registry.manifest()
     try:

@@ -23,7 +23,7 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parents[1]
 SIMULATOR = REPOSITORY / "simulator"
 PLAYBOOKS = REPOSITORY / "playbooks"
-_PLAYBOOK_SECONDS = 240
+_PLAYBOOK_SECONDS = 480
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class SimulatedFleet:
 
     def wait_for_boot(self, host: str) -> None:
         """Wait until a device that was rebooted from outside answers again."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         argv = [sys.executable, str(SIMULATOR), "device", str(self.root / "devices" / host), "exec", "--", "true"]
         while subprocess.run(argv, capture_output=True, check=False).returncode:
             assert time.monotonic() < deadline, f"{host} does not boot"
@@ -213,13 +213,14 @@ class SimulatedFleet:
 
 
 @contextlib.contextmanager
-def registry(root: Path) -> Iterator[str]:
-    """A registry with the catalogue of the simulator; gives its address."""
+def registry(root: Path, catalogue: Path | None = None) -> Iterator[str]:
+    """A registry with this catalogue, else that of the simulator; gives its address."""
     address = root / "registry.address"
     argv = [sys.executable, str(SIMULATOR), "registry", "--listen", "127.0.0.1:0", "--address-file", str(address)]
+    argv += [] if catalogue is None else ["--catalogue", str(catalogue)]
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not (address.exists() and address.read_text(encoding="utf-8").strip()):
             assert process.poll() is None, "the registry ended"
             assert time.monotonic() < deadline, "the registry does not listen"

@@ -18,6 +18,7 @@ KINDS = (
     "signature",
     "no_space",
     "no_rollback",
+    "would_discard",
     "unsupported_version",
     "already_deployed",
     "timeout",

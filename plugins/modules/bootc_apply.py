@@ -13,9 +13,11 @@ description:
   - Reboots only if there is something to apply and it is what is expected. Then it waits for a new boot and compares
     what was booted with what was to boot next, by deployment and by digest.
   - What happened is returned as RV(verdict).
-  - The device reboots about a second after it was asked, in an orderly way, so that the connection ends cleanly.
-    Nothing is left to C(bootc upgrade --apply), which never returns. The kernel is always restarted, also where a soft
-    reboot is prepared.
+  - The device reboots about a second after it was asked, in an orderly way, so that the connection ends cleanly. Where
+    there is systemd, a transient unit does that, which outlives a lost connection. Nothing is left to C(bootc upgrade
+    --apply), which never returns.
+  - A device that comes back on what it ran before is asked why, as RV(why) and RV(evidence). Where the boot loader fell
+    back, the device remembers that, and is not rebooted into the same content again unless O(expect_digests) names it.
   - Fails over a local connection, which would reboot the controller, except in check mode.
 extends_documentation_fragment:
   - skorionos.bootc._attributes
@@ -41,6 +43,112 @@ options:
     type: list
     elements: str
     default: []
+  soft_reboot:
+    description:
+      - Whether to restart the user space only, under the kernel that runs, where what boots next allows that. This is
+        quicker, and keeps the kernel's boot identity.
+      - V(never) restarts the kernel, also where somebody prepared a soft reboot.
+      - V(required) fails with RV(reason=incompatible) where a soft reboot is not possible, before anything is touched.
+      - Needs bootc 1.7.0 on the ostree backend and 1.12.0 on the composefs backend. V(required) fails with
+        RV(reason=unsupported_version) on older ones.
+    type: str
+    default: never
+    choices:
+      - never
+      - allowed
+      - required
+  notify:
+    description:
+      - Tell the people who are logged in before the reboot, with C(wall), and give them time. Where nobody is
+        logged in, nobody is told and nothing is waited for. Where that is not known, somebody may be.
+      - No connection is held meanwhile. After that time everything is looked at again.
+    type: dict
+    suboptions:
+      text:
+        description: What to say.
+        type: str
+        required: true
+      grace_seconds:
+        description: Seconds until the reboot, at most a day.
+        type: int
+        default: 0
+      command:
+        description:
+          - A program with its arguments that tells people as well, such as on their desktops. It gets the text on its
+            standard input. No shell is involved.
+        type: list
+        elements: str
+        default: []
+  inhibitors:
+    description:
+      - What keeps the device from being rebooted, looked at right before. If anything does, the verdict is V(inhibited)
+        and nothing was touched, so that the task can be run again later.
+      - What cannot be found out inhibits as well, unless the entry allows that.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      kind:
+        description:
+          - V(session) is a person with an active session. V(game) is a running game. V(battery) is less charge than
+            O(inhibitors[].percent) while the device is not plugged in.
+          - V(metered) is a network that costs by volume. V(disk) is less space than O(inhibitors[].free_bytes) at
+            O(inhibitors[].path).
+          - V(systemd) is a lock against shutdown, as C(systemd-inhibit --list) tells. V(file) is a file at
+            O(inhibitors[].path). V(command) is a O(inhibitors[].command) that ends with exit code 0.
+        type: str
+        required: true
+        choices:
+          - session
+          - game
+          - battery
+          - metered
+          - disk
+          - systemd
+          - file
+          - command
+      why:
+        description: Why this matters here, for whoever reads the result.
+        type: str
+      unknown:
+        description: What to do where it cannot be found out.
+        type: str
+        default: inhibit
+        choices:
+          - inhibit
+          - allow
+      processes:
+        description: For V(game), names of processes that are games, in place of those that are known.
+        type: list
+        elements: str
+      percent:
+        description: For V(battery), the charge that is wanted, from 1 to 100.
+        type: int
+      path:
+        description: For V(disk) and V(file), an absolute path on the device.
+        type: str
+      free_bytes:
+        description: For V(disk), the bytes that are wanted.
+        type: int
+      command:
+        description: For V(command), a program with its arguments.
+        type: list
+        elements: str
+  look_back:
+    description:
+      - Do not reboot, only say why the device does not run what it was rebooted into, such as after it was silent for
+        long. Returns RV(why), RV(evidence), RV(notes) and the present state, and no verdict.
+    type: dict
+    suboptions:
+      boot_id:
+        description: The boot that was left, as RV(boot_id_before).
+        type: str
+      deployment:
+        description: The deployment that was to boot.
+        type: str
+      digest:
+        description: The digest of what was to boot.
+        type: str
   timeout:
     description: Seconds the device may take to answer before the reboot.
     type: int
@@ -90,6 +198,21 @@ EXAMPLES = r"""
   become: true
   register: applied
 
+- name: Reboot at night, not under somebody who plays or with an empty battery
+  skorionos.bootc.bootc_apply:
+    soft_reboot: allowed
+    notify:
+      text: This device restarts in five minutes to install an update.
+      grace_seconds: 300
+    inhibitors:
+      - kind: game
+      - kind: battery
+        percent: 30
+      - kind: systemd
+        unknown: allow
+    fail_on: false
+  become: true
+
 - name: Say what became of it
   ansible.builtin.debug:
     msg: "{{ applied.verdict }} after {{ applied.boot_seconds }} s"
@@ -105,6 +228,7 @@ verdict:
     - V(not_rebooted) if it still answers from the boot before after O(reboot_timeout).
     - V(unverified) if it rebooted, but what it runs could not be read.
     - V(silent) if it does not answer after O(reboot_timeout).
+    - V(inhibited) if one of O(inhibitors) kept it from being rebooted.
   returned: always, if the device could be asked
   type: str
   sample: applied
@@ -112,6 +236,43 @@ detail:
   description: The verdict in words.
   returned: always, if the device could be asked
   type: str
+why:
+  description:
+    - Why the device runs what it ran before, V(none) with any other verdict than V(came_back_on_previous).
+    - V(finalize_failed) and V(etc_conflict) if what was staged could not be written at shutdown, V(locked) if it was
+      locked meanwhile, V(power_lost) if the shutdown was not orderly, V(not_finalized) if it was and wrote nothing.
+    - V(fell_back) if it was written, but the boot loader chose otherwise. Also with the verdict V(unexpected_digest) if
+      the device fell back from that content before.
+    - V(unknown) if nothing is on record.
+  returned: always, if the device could be asked
+  type: str
+  sample: finalize_failed
+evidence:
+  description: The lines from the device that RV(why) rests on, cut to a few.
+  returned: always, if the device could be asked
+  type: list
+  elements: str
+reboot_kind:
+  description: V(reboot), V(soft_reboot), or V(none) without one. What happened, which may not be what was asked for.
+  returned: always, if the device could be asked
+  type: str
+  sample: reboot
+inhibited_by:
+  description: What kept the device from being rebooted.
+  returned: always, if the device could be asked
+  type: list
+  elements: dict
+  sample: [{"kind": "game", "why": "", "detail": "steam 730 running", "unknown": false}]
+notified:
+  description: Names of those who were told.
+  returned: always, if the device could be asked
+  type: list
+  elements: str
+notes:
+  description: What is worth knowing besides, in sentences.
+  returned: always, if the device could be asked
+  type: list
+  elements: str
 before:
   description: The state before the reboot. See M(skorionos.bootc.bootc_status).
   returned: always, if the device could be asked

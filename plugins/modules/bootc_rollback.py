@@ -37,8 +37,8 @@ options:
       - queued
   discard_staged:
     description:
-      - Going back throws away whatever is staged. The module refuses that, with RV(reason=no_rollback), unless this is
-        V(true).
+      - Going back throws away whatever is staged. The module refuses that, with RV(reason=would_discard), unless this
+        is V(true).
     type: bool
     default: false
   repeat:
@@ -59,7 +59,9 @@ notes:
   - Needs root.
   - C(/etc) belongs to the deployment. After the reboot the device has the C(/etc) of back then.
 seealso:
+  - module: skorionos.bootc.bootc_status
   - module: skorionos.bootc.bootc_switch
+  - module: skorionos.bootc.bootc_update
   - module: skorionos.bootc.bootc_apply
 """
 
@@ -122,7 +124,7 @@ reason:
   description: The kind of failure. For its kinds and what else a failure returns see M(skorionos.bootc.bootc_switch).
   returned: failure
   type: str
-  sample: no_rollback
+  sample: would_discard
 """
 
 from typing import Any
@@ -134,10 +136,8 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_modu
     run_device_module,
     timeout_option,
 )
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.flow import (
-    carry_out,
-    wish_to_roll_back,
-)
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.flow import carry_out
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.wishes import wish_to_roll_back
 
 
 def main() -> None:

@@ -12,7 +12,9 @@ author: skorionos.bootc contributors (@skorionos)
 description:
   - Reads C(bootc status) and returns it in one structure that is the same for every version of bootc and for both
     storage backends, ostree and composefs.
-  - On a host that bootc did not deploy it succeeds and says so.
+  - On a host that bootc did not deploy, or that has no bootc at all, it succeeds and says so.
+  - The same structure becomes the fact C(ansible_facts.bootc), which a fact cache keeps as it does any other. Facts are
+    not refreshed by the modules that change the host.
 extends_documentation_fragment:
   - skorionos.bootc._attributes
   - skorionos.bootc._attributes.device
@@ -32,9 +34,12 @@ options:
     type: int
     default: 30
 notes:
-  - Needs root on bootc hosts.
+  - Needs root on bootc hosts, as bootc itself does; without it, the module fails and says so. Other hosts can be asked
+    by anybody.
 seealso:
   - module: skorionos.bootc.bootc_switch
+  - module: skorionos.bootc.bootc_update
+  - module: skorionos.bootc.bootc_rollback
   - module: skorionos.bootc.device_health
 """
 
@@ -48,6 +53,11 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ status.bootc.booted.image }} at {{ status.bootc.booted.digest }}, next boot: {{ status.bootc.next_boot }}"
   when: status.is_bootc
+
+- name: Say later in the same play, or in another one with a fact cache, what waits for a reboot
+  ansible.builtin.debug:
+    msg: "{{ inventory_hostname }} will boot {{ ansible_facts.bootc.next_boot }}"
+  when: ansible_facts.bootc.reboot_required
 """
 
 RETURN = r"""
@@ -112,7 +122,7 @@ bootc:
           description: Whether it was changed locally by rpm-ostree.
           type: bool
         soft_reboot_capable:
-          description: Whether it can be reached without restarting the kernel.
+          description: Whether it can be reached without restarting the kernel, V(none) in states that are predicted.
           type: bool
         download_only:
           description: Whether it is parked and does not boot unless armed.
@@ -155,6 +165,14 @@ bootc:
       description: Digests of the deployments that are kept for ever.
       type: list
       elements: str
+ansible_facts:
+  description: Facts to add to those of the host.
+  returned: success
+  type: dict
+  contains:
+    bootc:
+      description: The same as RV(bootc).
+      type: dict
 failed_units:
   description: Names of the systemd units that failed, V(none) where systemd does not answer.
   returned: success
@@ -185,9 +203,11 @@ def main() -> None:
     def work() -> dict[str, Any]:
         status = client.status(module.params["timeout"])
         units = failed_units(client.run)
+        state = status.as_dict()
         return {
             "is_bootc": status.is_bootc,
-            "bootc": status.as_dict(),
+            "bootc": state,
+            "ansible_facts": {"bootc": state},
             "soft_reboots": soft_reboots(client.run),
             "failed_units": None if units is None else list(units),
         }

@@ -28,7 +28,8 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Looks up what a tag holds, where the device reaches the registry, and says in RV(notes) where it could not.
+    details: Looks up the image, where the device reaches the registry, and says in RV(notes) where it could not. If the
+      registry says that there is no such image, it fails as it would without check mode.
   diff_mode:
     support: full
   idempotent:
@@ -62,7 +63,8 @@ options:
     type: bool
     default: false
   retain:
-    description: Keep the image of the running deployment in the storage of the host after the switch.
+    description: Keep the image of the running deployment in the storage of the host after the switch, so that going
+      back to it by name downloads nothing.
     type: bool
     default: false
   accept_digests:
@@ -89,6 +91,7 @@ requirements:
 notes:
   - Needs root.
 seealso:
+  - module: skorionos.bootc.bootc_status
   - module: skorionos.bootc.bootc_update
   - module: skorionos.bootc.bootc_apply
   - module: skorionos.bootc.bootc_rollback
@@ -149,8 +152,8 @@ predicted:
   type: dict
 reason:
   description: The kind of failure, one of V(not_bootc), V(read_only), V(incompatible), V(busy), V(auth), V(network),
-    V(not_found), V(signature), V(no_space), V(no_rollback), V(unsupported_version), V(already_deployed), V(timeout),
-    V(invalid) and V(unexpected).
+    V(not_found), V(signature), V(no_space), V(no_rollback), V(would_discard), V(unsupported_version),
+    V(already_deployed), V(timeout), V(invalid) and V(unexpected).
   returned: failure
   type: str
   sample: already_deployed
@@ -184,8 +187,9 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_modu
     run_device_module,
     timeout_option,
 )
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.flow import carry_out, wish_to_switch
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.flow import carry_out
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.reference import check_digest
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.wishes import wish_to_switch
 
 
 def main() -> None:
@@ -224,6 +228,7 @@ def main() -> None:
             enforce_signature=options["enforce_signature"],
             retain=options["retain"],
             accept_digests=tuple(options["accept_digests"]),
+            check_mode=module.check_mode,
         )
         left = options["came_back_from"]
         outcome = carry_out(

@@ -12,6 +12,7 @@ author: skorionos.bootc contributors (@skorionos)
 description:
   - Looks up what the tracked reference holds now and stages it, so that the next orderly reboot boots it. Never reboots
     by itself.
+  - Can also only tell what there is, only download it, or drop what is staged.
   - A host that tracks a digest has no newer content and is left alone.
 extends_documentation_fragment:
   - skorionos.bootc._attributes
@@ -20,7 +21,7 @@ attributes:
   check_mode:
     support: full
     details: Looks up what the tracked reference holds, where the device reaches the registry, and says in RV(notes)
-      where it could not.
+      where it could not. If the registry says that there is no such image, it fails as it would without check mode.
   diff_mode:
     support: full
   idempotent:
@@ -35,15 +36,38 @@ options:
         its content stays cached. Newest content that is armed already stays armed, since arming it was a decision of
         its own. So does anything armed while it cannot be looked up what is newest.
       - V(downloaded) needs bootc 1.12.0 on the ostree backend and 1.13.0 on the composefs backend.
+      - V(absent) drops what is staged, armed or parked. The host tracks again what it runs, and boots that next, or
+        the rollback deployment if that is queued. On the composefs backend this needs bootc 1.11.0.
+      - V(available) changes nothing and returns RV(newest). It does not use C(bootc upgrade --check), which is no
+        reliable answer on ostree and may stage something on composefs.
     type: str
     default: staged
     choices:
       - staged
       - downloaded
+      - available
+      - absent
+  tag:
+    description:
+      - Follow this tag of the tracked repository instead of the present tag or digest, from now on.
+      - bootc records a tag only together with a deployment. So on the ostree backend content that runs already is
+        staged once more under the new name. On the composefs backend, and with O(state=downloaded), such content stays
+        under the name it has, as RV(notes) says.
+      - Before bootc 1.15.0 this is done by a switch, and there is no O(state=downloaded) with it.
+      - With O(state=available), only look at this tag.
+    type: str
+  from_downloaded:
+    description:
+      - With O(state=staged), arm what is parked without asking the registry whether there is anything newer. For a
+        maintenance window in which every device shall boot what was downloaded before.
+      - Fails with RV(reason=not_found) if nothing is staged, such as after a reboot.
+    type: bool
+    default: false
   repeat:
     description:
-      - Fetch the newest content even if the device was taken back from it with M(skorionos.bootc.bootc_rollback). By
-        default it is left where it was taken, and RV(notes) says so.
+      - Stage the newest content even if the device was taken back from it with M(skorionos.bootc.bootc_rollback), or if
+        a rollback is queued that would not take place then. By default nothing is staged in both cases, and RV(notes)
+        says so.
       - While what the tracked image holds cannot be looked up, it may be that content.
     type: bool
     default: false
@@ -60,18 +84,46 @@ notes:
   - An image that was published again under a new digest with the same content is no update to bootc. Nothing changes
     then, and RV(notes) says so.
 seealso:
+  - module: skorionos.bootc.bootc_status
   - module: skorionos.bootc.bootc_switch
+  - module: skorionos.bootc.bootc_rollback
   - module: skorionos.bootc.bootc_apply
 """
 
 EXAMPLES = r"""
+- name: Ask whether there is an update
+  skorionos.bootc.bootc_update:
+    state: available
+  become: true
+  register: update
+
+- name: Say which
+  ansible.builtin.debug:
+    msg: "{{ update.newest.version }} ({{ update.newest.digest }})"
+  when: update.newest.differs_from_booted
+
 - name: Fetch the update over the day
   skorionos.bootc.bootc_update:
     state: downloaded
   become: true
 
-- name: Arm it in the maintenance window
+- name: Arm in the maintenance window what was fetched, even if there is something newer by now
   skorionos.bootc.bootc_update:
+    from_downloaded: true
+  become: true
+
+- name: Stage the newest content
+  skorionos.bootc.bootc_update:
+  become: true
+
+- name: Follow another channel of the same repository
+  skorionos.bootc.bootc_update:
+    tag: testing
+  become: true
+
+- name: Call off whatever is staged
+  skorionos.bootc.bootc_update:
+    state: absent
   become: true
 """
 
@@ -84,6 +136,38 @@ boot_id:
   description: The kernel's identity of this boot.
   returned: always
   type: str
+newest:
+  description: What the tracked image holds now.
+  returned: success with O(state=available)
+  type: dict
+  contains:
+    image:
+      description: The reference that was looked up.
+      type: str
+    digest:
+      description: Digest of the manifest for the architecture of the device, V(none) if it cannot be looked up.
+      type: str
+    digests:
+      description: All digests by which this content is known. M(skorionos.bootc.bootc_switch) takes them as
+        C(accept_digests).
+      type: list
+      elements: str
+    version:
+      description: The version the image states, V(none) if it states none or that cannot be looked up.
+      type: str
+    differs_from_booted:
+      description: Whether something else runs, V(none) if that cannot be told.
+      type: bool
+    differs_from_staged:
+      description: Whether something else is staged, V(none) if nothing is or that cannot be told.
+      type: bool
+  sample:
+    image: ghcr.io/acme/deck:stable
+    digest: sha256:da5766cba2a05392192d88be7bfedf34255254460a17382d95851ee9cb522162
+    digests: ["sha256:da5766cba2a05392192d88be7bfedf34255254460a17382d95851ee9cb522162"]
+    version: 2026.08.23
+    differs_from_booted: true
+    differs_from_staged:
 commands:
   description: The commands that were run, in check mode those that would be.
   returned: success, and failure while or after running a command
@@ -113,19 +197,27 @@ reason:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.available import look_for_update
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client import host_client
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import (
     change_result,
     run_device_module,
     timeout_option,
 )
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.flow import carry_out, wish_to_update
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.flow import carry_out
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.wishes import wish_for_update_state
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "default": "staged", "choices": ["staged", "downloaded"]},
+            "state": {
+                "type": "str",
+                "default": "staged",
+                "choices": ["staged", "downloaded", "available", "absent"],
+            },
+            "tag": {"type": "str"},
+            "from_downloaded": {"type": "bool", "default": False},
             "repeat": {"type": "bool", "default": False},
             "timeout": timeout_option(1800),
         },
@@ -135,7 +227,16 @@ def main() -> None:
     client = host_client()
 
     def work() -> dict[str, Any]:
-        wish = wish_to_update(client, options["state"] == "downloaded", options["repeat"])
+        wish = wish_for_update_state(
+            client,
+            options["state"],
+            repeat=options["repeat"],
+            tag=options["tag"],
+            from_downloaded=options["from_downloaded"],
+            check_mode=module.check_mode,
+        )
+        if wish is None:
+            return look_for_update(client, options["timeout"], options["tag"])
         return change_result(
             carry_out(client, wish, options["timeout"], check_mode=module.check_mode, warn=module.warn)
         )

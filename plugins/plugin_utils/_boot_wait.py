@@ -165,8 +165,8 @@ def wait_for_boot(
     """Poll until the device answers from a new boot, and judge what it booted.
 
     ``probe`` returns None while the device cannot be reached. A device that booted anew but whose state cannot be read
-    yet gets ``grace`` seconds for that, even beyond ``timeout``. Intervals grow, each multiplied with a ``jitter``: a
-    fleet that went down at once is not to be asked at once. ``asked`` is the kind of reboot.
+    yet gets ``grace`` seconds for that, even beyond ``timeout``. Intervals grow, and each is multiplied with a
+    ``jitter``: a fleet that went down at once is not to be asked at once. ``asked`` is the kind of reboot.
     """
     reboot = _Reboot(
         boot_id_before,

@@ -16,6 +16,7 @@ NAMES = (
     "bootc",
     "bootctl",
     "findmnt",
+    "journalctl",
     "loginctl",
     "ostree",
     "skopeo",

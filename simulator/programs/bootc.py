@@ -5,84 +5,39 @@
 
 from __future__ import annotations
 
+import json
 import os
+import stat
 import sys
 import time
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, ContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable, ContextManager
 
 from simulator import faults
 from simulator.faults import Moment
+from simulator.files import etc_changes
+from simulator.journal import operations
 from simulator.programs import TERMINATED
+from simulator.programs.perform import Given, check_rights, perform, perform_into
 from simulator.programs.usage import HelpAsked, Parsed, UsageError, parse
-from simulator.state import Overlay, State
+from simulator.session import rights
+from simulator.state import State
 from simulator.store import Device
-from simulator.verbs import composefs, ostree
-from simulator.verbs.common import BootcError, Outcome, SwitchOptions, UpgradeOptions, World
+from simulator.verbs.common import Aborted, BootcError, Event, Outcome, PullError, reachable
+from simulator.verbs.progress import START
 from simulator.versions import has
+
+__all__ = ["perform", "run"]
 
 if TYPE_CHECKING:
     from simulator.world import DeviceWorld
 
 KILLED = 137
+ABORTED = 134
 NOT_FOUND = 127
 _LONGEST_PARK_SECONDS = 300.0
-
-
-def perform(state: State, parsed: Parsed, world: World) -> Outcome:
-    """Run a parsed command other than status on ``state``; raises BootcError. Pure as far as ``world`` is."""
-    if state.booted is None:
-        raise BootcError("Initializing storage", "System not booted via bootc")
-    # bootc itself ignores it for a rollback on composefs.
-    if parsed.on("soft-reboot") and not (state.composefs and parsed.verb == "rollback"):
-        raise BootcError("soft reboots are not simulated; leave out --soft-reboot")
-    outcome = Outcome(state)
-    try:
-        _verb(outcome, parsed, world)
-    except BootcError as failed:
-        failed.so_far = outcome
-        raise
-    return outcome
-
-
-def _verb(outcome: Outcome, parsed: Parsed, world: World) -> None:
-    backend = composefs if outcome.state.composefs else ostree
-    if parsed.verb == "upgrade":
-        backend.upgrade(outcome, _upgrade_options(parsed), world)
-    elif parsed.verb == "switch":
-        backend.switch(outcome, _switch_options(parsed), world)
-    elif parsed.verb == "rollback":
-        backend.rollback(outcome, apply=parsed.on("apply"))
-    elif parsed.verb == "usr-overlay":
-        _usr_overlay(outcome, read_only=parsed.on("read-only"))
-    elif not outcome.state.composefs:
-        raise BootcError("DeleteDeployment is only supported for composefs backend")
-    else:
-        assert parsed.positional is not None
-        composefs.delete_deployment(outcome, parsed.positional)
-
-
-def _upgrade_options(parsed: Parsed) -> UpgradeOptions:
-    return UpgradeOptions(
-        check=parsed.on("check"),
-        apply=parsed.on("apply"),
-        download_only=parsed.on("download-only"),
-        from_downloaded=parsed.on("from-downloaded"),
-        tag=parsed.flags.get("tag"),
-    )
-
-
-def _switch_options(parsed: Parsed) -> SwitchOptions:
-    assert parsed.positional is not None
-    transport = parsed.flags.get("transport", "registry")
-    return SwitchOptions(
-        target=parsed.positional,
-        transport="registry" if transport == "docker://" else transport,
-        enforce_sigpolicy=parsed.on("enforce-container-sigpolicy"),
-        retain=parsed.on("retain"),
-        apply=parsed.on("apply"),
-    )
 
 
 def check_format_version(parsed: Parsed) -> None:
@@ -92,39 +47,19 @@ def check_format_version(parsed: Parsed) -> None:
         raise BootcError("Status", f"Unsupported format version: {wanted}")
 
 
-def show_status(state: State, parsed: Parsed, *, tty: bool) -> Outcome:
+def show_status(state: State, parsed: Parsed, *, tty: bool, offline: bool = False) -> Outcome:
     """``bootc status``."""
     from simulator import status
 
     form = parsed.flags.get("format") or ("json" if parsed.on("json") else "humanreadable" if tty else "yaml")
     only_booted = parsed.on("booted")
     if form == "json":
-        text = status.as_json(status.document(state, only_booted=only_booted), state.bootc_version)
+        text = status.as_json(status.document(state, only_booted=only_booted, offline=offline), state.bootc_version)
     elif form == "yaml":
-        text = status.as_yaml(status.document(state, only_booted=only_booted))
+        text = status.as_yaml(status.document(state, only_booted=only_booted, offline=offline))
     else:
         text = status.as_text(state, only_booted=only_booted, verbose=parsed.on("verbose"))
     return Outcome(state, document=text)
-
-
-def _usr_overlay(outcome: Outcome, *, read_only: bool) -> None:
-    state = outcome.state
-    discarded = "All changes there will be discarded on reboot."
-    any_kind = has(state.bootc_version, "usr-overlay --read-only")
-    if state.usr_overlay is not None:
-        if not state.composefs:
-            unlocked = "development" if state.usr_overlay.access_mode == "readWrite" else "transient"
-            raise BootcError(f"Deployment is already in unlocked state: {unlocked}")
-        outcome.out.append(f"{'An' if any_kind else 'A writeable'} overlayfs is already mounted on /usr")
-        return
-    outcome.state = replace(state, usr_overlay=Overlay("readOnly" if read_only else "readWrite"))
-    if state.composefs:
-        kind = "read-only" if read_only else "read/write" if any_kind else "writeable"
-        outcome.out += [f"A {kind} overlayfs is now mounted on /usr", discarded]
-    elif read_only:
-        outcome.out += ["A writable overlayfs is prepared for /usr, but is mounted read-only by default.", discarded]
-    else:
-        outcome.out += ["Development mode enabled.  A writable overlayfs is now mounted on /usr.", discarded]
 
 
 def run(device: Device, arguments: list[str]) -> int:
@@ -150,30 +85,128 @@ def _run_parsed(device: Device, state: State, parsed: Parsed) -> int:
         return KILLED
     try:
         check_format_version(parsed)
-        _require_root(state, parsed)
+        check_rights(state, parsed, _rights(state))
+        sink = progress_sink(parsed)
+        given = _given(device, state, parsed)
     except BootcError as failed:
         return _failed(failed, state)
-    # Only ostree serialises its commands; the lock is held for the whole run, a pull included.
-    guard: ContextManager[State] = nullcontext(state) if state.composefs else device.sysroot_lock(state)
-    with guard as fresh:
+    with _guard(device, state, parsed) as fresh:
         try:
-            outcome = _perform(device, fresh, parsed)
+            outcome = _perform(device, fresh, parsed, given, sink)
         except BootcError as failed:
             device.check_boot(fresh)
             if failed.so_far is not None:
-                _keep(device, fresh, failed.so_far)
+                _keep(device, fresh, failed.so_far, parsed.verb)
             return _failed(failed, fresh)
-        after = _keep(device, fresh, outcome)
-        if outcome.stuck:
-            device.pause(after, float("inf"))
-        if outcome.reboot:
-            return _reboot_and_park(device, after)
-    return 0
+        except Aborted as aborted:
+            if aborted.so_far is not None:
+                _keep(device, fresh, aborted.so_far, parsed.verb)
+            return _abort(str(aborted))
+        after = _keep(device, fresh, outcome, parsed.verb)
+        if after.composefs and after.staged != fresh.staged and not outcome.stuck:
+            device.wait_for_repository(after)
+        return _end(device, after, outcome)
 
 
-def _keep(device: Device, before: State, outcome: Outcome) -> State:
+def _guard(device: Device, state: State, parsed: Parsed) -> ContextManager[State]:
+    """What a command holds as long as it runs, a pull included: only ostree's keeps others out.
+
+    On a medium that cannot be written ostree takes no lock.
+    """
+    if parsed.verb in ("internals print-json-schema", "internals reboot"):
+        return nullcontext(state)
+    if state.composefs:
+        return device.repository_lock(state)
+    return nullcontext(state) if state.read_only else device.sysroot_lock(state)
+
+
+def _end(device: Device, after: State, outcome: Outcome) -> int:
+    """End as the command does: at once, never, or with the device."""
+    if outcome.stuck:
+        device.pause(after, float("inf"))
+    if outcome.soft and not after.in_place:
+        # The program becomes systemctl, which asks for it and ends.
+        device.soft_reboot()
+        return 0
+    return _reboot_and_park(device, after) if outcome.reboot or outcome.soft else 0
+
+
+def _abort(message: str) -> int:
+    import resource
+    import signal
+
+    sys.stderr.write(f"{message}\n")
+    sys.stderr.flush()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.kill(os.getpid(), signal.SIGABRT)
+    return ABORTED
+
+
+def _rights(state: State) -> str:
+    # A device that is a directory belongs to whoever made it; one that is this machine has real users.
+    return "user" if state.in_place and os.geteuid() != 0 else rights()
+
+
+def _given(device: Device, state: State, parsed: Parsed) -> Given:
+    """What the command takes from the device's file system; raises BootcError."""
+    if parsed.verb == "config-diff" and state.composefs:
+        return Given(etc_changes=tuple(etc_changes(device, state)))
+    if parsed.verb != "edit" or state.composefs:
+        return Given()
+    name = parsed.flags.get("filename")
+    if name is None:
+        raise BootcError("not simulated: an editor; give bootc edit a file by --filename")
+    try:
+        return Given(document=Path(name).read_text(encoding="utf-8"))
+    except OSError as failed:
+        raise BootcError("Editing spec", "Editing spec (ostree)", _os_error(failed)) from failed
+
+
+def _os_error(failed: OSError) -> str:
+    return f"{failed.strerror} (os error {failed.errno})"
+
+
+def progress_sink(parsed: Parsed) -> Callable[[Event], None] | None:
+    """Where ``--progress-fd`` wants its events; None when it was not given. Raises BootcError for what is no pipe."""
+    number = parsed.flags.get("progress-fd")
+    if number is None:
+        return None
+    context = "Upgrading" if parsed.verb == "upgrade" else "Switching"
+    try:
+        if not stat.S_ISFIFO(os.fstat(int(number)).st_mode):
+            raise BootcError(context, "not a pipe")
+    except OSError as failed:
+        raise BootcError(context, _os_error(failed)) from failed
+    return _Sink(int(number))
+
+
+class _Sink:
+    """Writes events as lines until the reader goes away, which is told once and no reason to stop."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor: int | None = descriptor
+        self.started = False
+
+    def __call__(self, event: Event) -> None:
+        if not self.started:
+            self.started = True
+            self._write(START)
+        self._write(event)
+
+    def _write(self, event: Event) -> None:
+        if self.descriptor is None:
+            return
+        line = json.dumps(event, separators=(",", ":"), sort_keys=True, ensure_ascii=False) + "\n"
+        try:
+            os.write(self.descriptor, line.encode())
+        except OSError as failed:
+            self.descriptor = None
+            sys.stderr.write(f"Failed to write to jsonl: {_os_error(failed)}\n")
+
+
+def _keep(device: Device, before: State, outcome: Outcome, verb: str) -> State:
     """Write and print what a command did, be it all or what it did before it failed."""
-    after = device.commit(before, outcome.state)
+    after = device.commit(before, operations(before, outcome.state, verb))
     if after.layers != before.layers:
         _world(device, after).drop_blobs(after)
     _print(outcome)
@@ -187,28 +220,41 @@ def _failed(failed: BootcError, state: State) -> int:
     return 1
 
 
-def _perform(device: Device, state: State, parsed: Parsed) -> Outcome:
+def _perform(
+    device: Device, state: State, parsed: Parsed, given: Given, sink: Callable[[Event], None] | None
+) -> Outcome:
     if parsed.verb == "status":
-        return show_status(state, parsed, tty=sys.stdout.isatty())
-    return perform(state, parsed, _world(device, state))
+        shown = _as_seen(state)
+        told = show_status(shown, parsed, tty=sys.stdout.isatty(), offline=_offline(device, shown))
+        return replace(told, state=state)
+    outcome = Outcome(state) if sink is None else Outcome(state, tell=sink)
+    return perform_into(outcome, parsed, _world(device, state), given)
+
+
+def _as_seen(state: State) -> State:
+    """What status sees: from within a container, nothing is booted."""
+    if rights() != "container":
+        return state
+    return replace(state, deployments=(), booted_id=None, staged=None, usr_overlay=None)
+
+
+def _offline(device: Device, state: State) -> bool:
+    """Whether ``status`` would have to ask a registry, and gets no answer."""
+    from simulator.status import asks_registry
+
+    if state.booted is None or not asks_registry(state):
+        return False
+    try:
+        reachable(state, _world(device, state), state.booted.image.ref)
+    except PullError:
+        return True
+    return False
 
 
 def _world(device: Device, state: State) -> DeviceWorld:
     from simulator.world import DeviceWorld
 
     return DeviceWorld(device, state)
-
-
-def _require_root(state: State, parsed: Parsed) -> None:
-    # A device that is a directory belongs to whoever made it; one that is this machine has real users.
-    if state.in_place and os.geteuid() != 0:
-        context = "Status" if parsed.verb == "status" else "Initializing storage"
-        raise BootcError(
-            context,
-            "Preparing for write",
-            "Querying root privilege",
-            "This command must be executed as the root user",
-        )
 
 
 def _print(outcome: Outcome) -> None:
@@ -230,6 +276,6 @@ def _reboot_and_park(device: Device, state: State) -> int:
             return _failed(BootcError("Rebooting", "systemctl reboot failed"), state)
         time.sleep(_LONGEST_PARK_SECONDS)
         return 1
-    device.reboot(orderly=True)
+    device.restart()
     time.sleep(min(1.0, state.boot_seconds / 2))
     return TERMINATED

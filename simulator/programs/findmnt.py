@@ -9,6 +9,7 @@ import json
 import sys
 from typing import Any, Dict, Sequence
 
+from simulator import storage
 from simulator.programs.words import BadOption, Words, parse
 from simulator.state import State
 from simulator.store import Device
@@ -35,8 +36,7 @@ def mounts(state: State) -> list[Mount]:
         "source": "/dev/nvme0n1p3",
         "fstype": "btrfs",
         "options": "ro,relatime,compress=zstd:1,space_cache=v2",
-        "size": SYSROOT_BYTES,
-        "used": sum(state.layers.values()),
+        **_room(state.disk_bytes or SYSROOT_BYTES, sum(storage.disk(state).values()), storage.disk_free(state)),
     }
     booted = state.booted
     if booted is None:
@@ -47,28 +47,30 @@ def mounts(state: State) -> list[Mount]:
         "fstype": "overlay",
         "options": f"ro,relatime,lowerdir+=/run/{'' if state.composefs else 'ostree/.private/'}cfsroot-lower,"
         "datadir+=/sysroot/composefs/objects,redirect_dir=on,metacopy=on",
-        "size": sysroot["size"],
-        "used": sysroot["used"],
+        **{name: sysroot[name] for name in ("size", "used", "avail")},
     }
     boot: Mount = {
         "source": "/dev/nvme0n1p1" if state.composefs else "/dev/nvme0n1p2",
         "fstype": "vfat" if state.composefs else "ext4",
         "options": "rw,relatime,fmask=0077,dmask=0077" if state.composefs else "rw,relatime",
-        "size": BOOT_BYTES,
-        "used": 120_000_000 * len(state.everything),
+        **_room(state.esp_bytes or BOOT_BYTES, sum(storage.boot_files(state).values()), storage.esp_free(state)),
     }
     placed = (("/", root), ("/sysroot", sysroot), ("/boot", boot))
     return [{**mount, "target": target} for target, mount in placed]
 
 
+def _room(size: int, used: int, free: int | None) -> Mount:
+    """Sizes of a file system of ``size`` bytes; without a limit to what is free there is always some."""
+    free = max(size - used, 0) if free is None else free
+    return {"size": size, "used": min(used, size) if free else size, "avail": free}
+
+
 def _value(mount: Mount, column: str, *, exact: bool) -> Any:
     name = column.lower()
-    used, size = mount["used"], mount["size"]
-    numbers = {"size": size, "used": used, "avail": max(size - used, 0)}
-    if name in numbers:
-        return numbers[name] if exact else _human(numbers[name])
+    if name in ("size", "used", "avail"):
+        return mount[name] if exact else _human(mount[name])
     if name == "use%":
-        return f"{round(100 * used / size)}%"
+        return f"{round(100 * mount['used'] / mount['size'])}%"
     return mount.get(name)
 
 
@@ -106,7 +108,7 @@ def answer(state: State, arguments: list[str]) -> tuple[int, str, str]:
     if not found:
         return 1, "", ""
     columns = [name.upper() for name in words.listed("output")] or list(COLUMNS)
-    unknown = [name for name in columns if name.lower() not in (*found[0], "avail", "use%", "uuid", "label")]
+    unknown = [name for name in columns if name.lower() not in (*found[0], "use%", "uuid", "label")]
     if unknown:
         return 1, "", f"findmnt: unknown column: {unknown[0]}\n"
     rows = [[_value(mount, column, exact=words.on("bytes")) for column in columns] for mount in found]

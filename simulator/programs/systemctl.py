@@ -176,18 +176,17 @@ def _run(device: Device, state: State, arguments: list[str]) -> Answer:
         return 1, "", f"systemctl: not simulated: {' '.join(arguments)}\n"
     if rights() == "user":
         return 1, "", f"Failed to {verb}: Interactive authentication required.\n"
-    return _reboot(device, state, verb, arguments) if reboots else change(units, words)
+    return _reboot(device, verb, arguments) if reboots else change(units, words)
 
 
-def _reboot(device: Device, state: State, verb: str, arguments: list[str]) -> Answer:
+def _reboot(device: Device, verb: str, arguments: list[str]) -> Answer:
     # Once --force skips the units' stop jobs only when given twice.
     forced = sum(word in ("--force", "-f") or 2 * (word == "-ff") for word in arguments)
-    if verb == "soft-reboot" or (forced == 0 and _turns_soft(state)):
-        return 1, "", "Failed to soft-reboot: soft reboots are not supported on this device\n"
-    device.reboot(orderly=forced < 2)
+    if verb == "soft-reboot":
+        device.soft_reboot()
+    elif forced:
+        device.reboot(orderly=forced < 2)
+    else:
+        # Where another root is mounted at /run/nextroot, only user space is restarted unless that is told not to be.
+        device.restart(soft_allowed=os.environ.get(SKIP_SOFT_REBOOT) not in ("1", "true", "yes", "on"))
     return 0, "", ""
-
-
-def _turns_soft(state: State) -> bool:
-    """Where another root is mounted at /run/nextroot, systemd's reboot restarts user space only unless told not to."""
-    return state.soft_reboot_target is not None and os.environ.get(SKIP_SOFT_REBOOT) not in ("1", "true", "yes", "on")

@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import dataclass
 
+from simulator.boot import SOFT_SHARE
 from simulator.files import STARTING_SECONDS
 from simulator.state import State
 from simulator.store import Device
@@ -42,6 +43,8 @@ def finished_at(state: State) -> float:
 
 def phases(state: State) -> Phases:
     """How the time of this boot was spent. A soft reboot only has user space."""
+    if state.boot.soft:
+        return Phases((("userspace", state.boot_seconds * SOFT_SHARE + starting_seconds(state)),))
     away = max(state.boot.up_at - state.boot.started, 0.0)
     shares = tuple((name, away * share) for name, share in _SHARES)
     userspace = away - sum(seconds for _unused, seconds in shares) + starting_seconds(state)

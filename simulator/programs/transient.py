@@ -62,7 +62,7 @@ def environment(device: Device, state: State, extra: Mapping[str, str]) -> dict[
     """What a service of the device sees: not the environment of whoever asked for it."""
     from simulator import session
 
-    full = session.environment(str(device.directory), str(device.root(state)), state.boot.id)
+    full = session.environment(str(device.directory), str(device.root(state)), state.boot.session)
     kept = {name: text for name, text in full.items() if name in INHERITED or name.startswith("BOOTC_")}
     return {**kept, **extra}
 

@@ -148,7 +148,7 @@ def show(state: State, units: Units, names: Sequence[str], words: Words, now: fl
 def manager_properties(state: State, now: float) -> dict[str, str]:
     """Properties of the service manager."""
     boot = state.boot
-    spent = dict(phases(state).phases)
+    spent = {**dict.fromkeys(("firmware", "loader", "kernel", "initrd"), 0.0), **dict(phases(state).phases)}
     over = now >= finished_at(state)
     userspace = boot.up_at - spent["userspace"]
     return {

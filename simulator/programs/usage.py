@@ -1,13 +1,15 @@
 # Copyright (c) 2026, the skorionos.bootc contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Command-line parsing with clap's rules and exit codes, gated by the version of bootc. Pure."""
+"""Command-line parsing with clap's rules and exit codes. Pure. What there is to parse is in ``grammar``."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Mapping
 
+from simulator.programs.grammar import GROUPS, GROUPS_SINCE, HIDDEN_GROUPS, VERBS, Flag, Verb
 from simulator.versions import has
 
 
@@ -19,32 +21,6 @@ class HelpAsked(Exception):
     """``--help`` or ``--version``: exit code 0, the text on stdout."""
 
 
-@dataclass(frozen=True)
-class Flag:
-    """An option of a verb. ``takes`` names its value, a ``number`` or not; ``since`` is a feature of ``versions``."""
-
-    name: str
-    takes: str | None = None
-    values: tuple[str, ...] = ()
-    since: str | None = None
-    short: str | None = None
-    number: bool = False
-
-
-@dataclass(frozen=True)
-class Verb:
-    """A verb with its options, positional arguments and exclusions."""
-
-    name: str
-    about: str
-    flags: tuple[Flag, ...] = ()
-    positional: str | None = None
-    conflicts: tuple[tuple[str, str], ...] = ()
-    aliases: tuple[str, ...] = ()
-    since: str | None = None
-    hidden: bool = False
-
-
 @dataclass
 class Parsed:
     """A verb and what was given to it."""
@@ -52,84 +28,14 @@ class Parsed:
     verb: str
     flags: dict[str, str] = field(default_factory=dict)
     positional: str | None = None
+    raw: bool = False
 
     def on(self, name: str) -> bool:
         """Whether the flag was given."""
         return name in self.flags
 
 
-SOFT_REBOOT = Flag("soft-reboot", takes="SOFT_REBOOT", values=("required", "auto"), since="soft-reboot")
-# Hides progress bars, which are drawn on terminals only and never here: what else is printed does not change.
-QUIET = Flag("quiet")
-
-VERBS: tuple[Verb, ...] = (
-    Verb(
-        "upgrade",
-        "Download and queue an updated container image to apply",
-        (
-            QUIET,
-            Flag("check", since="upgrade --check"),
-            Flag("apply", since="upgrade --apply"),
-            SOFT_REBOOT,
-            Flag("download-only", since="upgrade --download-only"),
-            Flag("from-downloaded", since="upgrade --from-downloaded"),
-            Flag("tag", takes="TAG", since="upgrade --tag"),
-        ),
-        conflicts=(
-            ("check", "apply"),
-            ("check", "soft-reboot"),
-            ("download-only", "check"),
-            ("download-only", "apply"),
-            ("from-downloaded", "check"),
-            ("from-downloaded", "download-only"),
-        ),
-        aliases=("update",),
-    ),
-    Verb(
-        "switch",
-        "Target a new container image reference to boot",
-        (
-            QUIET,
-            Flag("apply", since="switch --apply"),
-            SOFT_REBOOT,
-            Flag("transport", takes="TRANSPORT"),
-            Flag("enforce-container-sigpolicy", since="switch --enforce-container-sigpolicy"),
-            Flag("retain"),
-            Flag("no-signature-verification"),
-        ),
-        positional="TARGET",
-    ),
-    Verb(
-        "rollback",
-        "Change the bootloader entry ordering; the deployment under `rollback` will be queued for the next boot",
-        (Flag("apply", since="rollback --apply"), SOFT_REBOOT),
-        since="rollback",
-    ),
-    Verb(
-        "status",
-        "Display status",
-        (
-            Flag("format", takes="FORMAT", values=("humanreadable", "yaml", "json"), since="status --format"),
-            Flag("format-version", takes="FORMAT_VERSION", since="status --format-version", number=True),
-            Flag("booted"),
-            Flag("json"),
-            Flag("verbose", short="v", since="status --verbose"),
-        ),
-    ),
-    Verb(
-        "usr-overlay",
-        "Add a transient writable overlayfs on `/usr`",
-        (Flag("read-only", since="usr-overlay --read-only"),),
-        aliases=("usroverlay",),
-    ),
-    Verb(
-        "delete-deployment",
-        "Delete a deployment",
-        positional="DEPL_ID",
-        since="delete-deployment",
-        hidden=True,
-    ),
-)
+STDERR = 2
 
 
 def parse(arguments: list[str], version: str) -> Parsed:
@@ -143,15 +49,43 @@ def parse(arguments: list[str], version: str) -> Parsed:
         raise HelpAsked(_overview(version))
     if first.startswith("-"):
         raise UsageError(_hinted(f"error: unexpected argument '{first}' found", "bootc <COMMAND>"))
+    if first in GROUPS and _known(GROUPS_SINCE.get(first), version):
+        return _parse_group(first, rest, version)
     for verb in VERBS:
-        if first in (verb.name, *verb.aliases) and (verb.since is None or has(version, verb.since)):
+        if first in (verb.name, *verb.aliases) and _known(verb.since, version):
             return _parse_verb(verb, rest, version)
     raise UsageError(_hinted(f"error: unrecognized subcommand '{first}'", "bootc <COMMAND>"))
 
 
+def _known(since: str | None, version: str) -> bool:
+    return since is None or has(version, since)
+
+
+def _parse_group(group: str, arguments: list[str], version: str) -> Parsed:
+    inside = [verb for verb in VERBS if verb.name.startswith(f"{group} ") and _known(verb.since, version)]
+    usage = f"bootc {group} <COMMAND>"
+    lines = "".join(f"  {verb.name.partition(' ')[2]:<12} {verb.about}\n" for verb in inside if not verb.hidden)
+    overview = f"{GROUPS[group]}\n\nUsage: {usage}\n\nCommands:\n{lines}"
+    if not arguments:
+        raise UsageError(overview)
+    first, rest = arguments[0], arguments[1:]
+    if first in ("--help", "-h", "help"):
+        raise HelpAsked(overview)
+    if first.startswith("-"):
+        raise UsageError(_hinted(f"error: unexpected argument '{first}' found", usage))
+    for verb in inside:
+        if verb.name == f"{group} {first}":
+            return _parse_verb(verb, rest, version)
+    raise UsageError(_hinted(f"error: unrecognized subcommand '{first}'", usage))
+
+
 def _parse_verb(verb: Verb, arguments: list[str], version: str) -> Parsed:
+    if verb.raw:
+        if "--help" in arguments or "-h" in arguments:
+            raise HelpAsked(f"{verb.about}\n\nUsage: {_usage(verb)}\n")
+        return Parsed(verb.name, raw=True)
     parsed = Parsed(verb.name)
-    flags = {flag.name: flag for flag in verb.flags if flag.since is None or has(version, flag.since)}
+    flags = {flag.name: flag for flag in verb.flags if _known(flag.since, version)}
     short = {flag.short: flag for flag in flags.values() if flag.short}
     usage = _usage(verb)
     pending = list(arguments)
@@ -161,31 +95,46 @@ def _parse_verb(verb: Verb, arguments: list[str], version: str) -> Parsed:
         if word == "--" and not only_positional:
             only_positional = True
         elif word in ("--help", "-h") and not only_positional:
-            raise HelpAsked(f"{verb.about}\n\nUsage: {usage}\n\nOptions:\n" + "".join(f"      --{n}\n" for n in flags))
+            shown = "".join(f"      --{name}\n" for name, flag in flags.items() if not flag.hidden)
+            raise HelpAsked(f"{verb.about}\n\nUsage: {usage}\n\nOptions:\n{shown}")
         elif word.startswith("-") and len(word) > 1 and not only_positional:
-            name, has_value, given = word[2:].partition("=")
-            flag = flags.get(name) if word.startswith("--") else short.get(word[1:])
-            if flag is None:
+            found, given = _split(word, flags, short)
+            if found is None:
                 raise UsageError(_hinted(f"error: unexpected argument '{word}' found", usage))
-            if flag.name in parsed.flags:
-                raise UsageError(_hinted(f"error: the argument '{_shown(flag)}' cannot be used multiple times", usage))
-            parsed.flags[flag.name] = _flag_value(flag, given if has_value else None, pending, usage, version)
+            if found.name in parsed.flags:
+                raise UsageError(_hinted(f"error: the argument '{_shown(found)}' cannot be used multiple times", usage))
+            parsed.flags[found.name] = _flag_value(found, given, pending, usage, version)
         elif verb.positional is not None and parsed.positional is None:
             parsed.positional = word
         else:
             raise UsageError(_hinted(f"error: unexpected argument '{word}' found", usage))
+    _check_together(verb, parsed, flags)
+    return parsed
+
+
+def _split(word: str, flags: dict[str, Flag], short: Mapping[str, Flag]) -> tuple[Flag | None, str | None]:
+    """The flag of ``word``, and the value in the same word."""
+    if word.startswith("--"):
+        name, has_value, given = word[2:].partition("=")
+        return flags.get(name), given if has_value else None
+    flag, given = short.get(word[1]), word[2:]
+    if flag is not None and flag.takes is None and given:
+        return None, None
+    return flag, given[1:] if given.startswith("=") else given or None
+
+
+def _check_together(verb: Verb, parsed: Parsed, flags: dict[str, Flag]) -> None:
+    usage = _usage(verb)
     for one, other in verb.conflicts:
         if one in parsed.flags and other in parsed.flags:
-            raise UsageError(
-                _hinted(
-                    f"error: the argument '{_shown(flags[one])}' cannot be used with '{_shown(flags[other])}'", usage
-                )
-            )
-    if verb.positional is not None and parsed.positional is None:
-        raise UsageError(
-            _hinted(f"error: the following required arguments were not provided:\n  <{verb.positional}>", usage)
-        )
-    return parsed
+            shown = _shown(flags[one]), _shown(flags[other])
+            raise UsageError(_hinted("error: the argument '{}' cannot be used with '{}'".format(*shown), usage))
+    missing = [_shown(flag) for flag in flags.values() if flag.required and flag.name not in parsed.flags]
+    if verb.positional is not None and parsed.positional is None and verb.instead not in parsed.flags:
+        missing.append(f"<{verb.positional}>")
+    if missing:
+        listed = "".join(f"\n  {name}" for name in missing)
+        raise UsageError(_hinted(f"error: the following required arguments were not provided:{listed}", usage))
 
 
 def _flag_value(flag: Flag, given: str | None, pending: list[str], usage: str, version: str) -> str:
@@ -202,6 +151,9 @@ def _flag_value(flag: Flag, given: str | None, pending: list[str], usage: str, v
     known = tuple(v for v in flag.values if v != "humanreadable" or has(version, "status --format=humanreadable"))
     if flag.number and not re.fullmatch(r"\+?[0-9]{1,9}", given):
         cause = "cannot parse integer from empty string" if not given else "invalid digit found in string"
+        raise UsageError(_hinted(f"error: invalid value '{given}' for '{_shown(flag)}': {cause}", None))
+    if flag.name == "progress-fd" and int(given) <= STDERR:
+        cause = f"Cannot use fd {int(given)} for progress JSON"
         raise UsageError(_hinted(f"error: invalid value '{given}' for '{_shown(flag)}': {cause}", None))
     if flag.values and given not in known:
         raise UsageError(
@@ -226,7 +178,10 @@ def _hinted(message: str, usage: str | None) -> str:
 
 
 def _overview(version: str) -> str:
-    known = [verb for verb in VERBS if not verb.hidden and (verb.since is None or has(version, verb.since))]
-    lines = "".join(f"  {verb.name:<12} {verb.about}\n" for verb in known)
+    known = [(verb.name, verb.about) for verb in VERBS
+             if not verb.hidden and " " not in verb.name and _known(verb.since, version)]  # fmt: skip
+    known += [(name, about) for name, about in GROUPS.items()
+              if name not in HIDDEN_GROUPS and _known(GROUPS_SINCE.get(name), version)]  # fmt: skip
+    lines = "".join(f"  {name:<12} {about}\n" for name, about in known)
     about = "Deploy and transactionally in-place update systems with bootable container images"
     return f"{about}\n\nUsage: bootc <COMMAND>\n\nCommands:\n{lines}"

@@ -6,13 +6,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Mapping, Protocol
+from typing import Any, Callable, Dict, Mapping, Protocol
 
 from simulator import storage
 from simulator.faults import Moment, active
 from simulator.reference import ImageRef, locate
 from simulator.state import Deployment, Image, Layer, Pulled, State
 from simulator.versions import has
+
+Event = Dict[str, Any]
+
+
+class Aborted(Exception):
+    """An assertion of bootc failed: it ends by SIGABRT, with this text on stderr. ``so_far`` as for BootcError."""
+
+    so_far: Outcome | None = None
 
 
 class BootcError(Exception):
@@ -48,15 +56,25 @@ class World(Protocol):
         """The type of the default requirement of policy.json, None unless it is the only one; raises PullError."""
 
 
+def _unheard(_unused: Event) -> None:
+    """Nobody asked for progress."""
+
+
 @dataclass
 class Outcome:
-    """What a command leaves behind: the state, what it printed, and how it ends: for a reboot, or never."""
+    """What a command leaves behind: the state, what it printed, and how it ends: for a reboot, or never.
+
+    ``soft`` is a reboot into what was prepared, which ``systemctl soft-reboot`` is left to do instead of waiting for
+    it. ``tell`` gets each event of the progress.
+    """
 
     state: State
     out: list[str] = field(default_factory=list)
     err: list[str] = field(default_factory=list)
     reboot: bool = False
+    soft: bool = False
     stuck: bool = False
+    tell: Callable[[Event], None] = _unheard
     document: str | None = None
 
 
@@ -69,6 +87,7 @@ class UpgradeOptions:
     download_only: bool = False
     from_downloaded: bool = False
     tag: str | None = None
+    soft_reboot: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +99,7 @@ class SwitchOptions:
     enforce_sigpolicy: bool = False
     retain: bool = False
     apply: bool = False
+    soft_reboot: str | None = None
 
     @property
     def ref(self) -> ImageRef:
@@ -130,6 +150,9 @@ def resolve(state: State, world: World, ref: ImageRef, *context: str) -> Image:
 
 def reachable(state: State, world: World, ref: ImageRef) -> Image:
     """What ``ref`` is at its registry; raises PullError, also for a registry fault."""
+    rejected = active(state, Moment.POLICY)
+    if rejected is not None:
+        raise PullError(rejected.text.format(spec=ref.pull_spec))
     check_registry(state, ref)
     return world.resolve(ref)
 
@@ -198,6 +221,11 @@ def spinner(state: State, outcome: Outcome, task: str) -> None:
     stream.append(f"{task}...done (0 seconds)")
 
 
+def in_place(deployments: tuple[Deployment, ...], changed: Deployment) -> tuple[Deployment, ...]:
+    """The deployments, with ``changed`` in the place of the one of its id."""
+    return tuple(changed if entry.id == changed.id else entry for entry in deployments)
+
+
 def told_queued(state: State) -> bool:
     """``rollbackQueued`` as bootc tells it: with UKIs it was inverted for a long time."""
     if state.uki and state.booted is not None and not has(state.bootc_version, "uki rollbackQueued"):
@@ -213,7 +241,8 @@ def swap_default(outcome: Outcome, *context: str) -> None:
     outcome.out += ["notice: Reverting queued rollback state"] if reverting else []
     if booted is None or rollback is None:
         raise BootcError(*context, "No rollback available")
-    first = booted if state.rollback_queued else rollback
-    order = (first, *(entry for entry in state.deployments if entry.id != first.id))
-    outcome.state = replace(state, deployments=order)
+    if rollback.tracked is None:
+        raise BootcError(*context, "Rollback is not container image based")
+    pair = (booted, rollback) if state.rollback_queued else (rollback, booted)
+    outcome.state = replace(state, deployments=(*pair, *(entry for entry in state.deployments if entry not in pair)))
     outcome.out.append(f"Next boot: {'current' if reverting else 'rollback'} deployment")

@@ -11,7 +11,9 @@ from simulator import storage
 from simulator.faults import Moment, active
 from simulator.reference import ImageRef
 from simulator.state import Deployment, Image, State
+from simulator.verbs import progress
 from simulator.verbs.common import (
+    Aborted,
     BootcError,
     Outcome,
     SwitchOptions,
@@ -26,10 +28,17 @@ from simulator.verbs.common import (
     told_queued,
     unpack,
 )
+from simulator.verbs.soft_reboot import prepare_composefs
 from simulator.versions import has
 
 UPGRADING = ("Upgrading composefs",)
 SWITCHING = ("Switching", "Composefs Switching")
+ROLLING_BACK = ("Rollback", "Rolling back composefs")
+ASSERTION = (
+    "thread 'main' panicked at crates/lib/src/bootc_composefs/rollback.rs:\n"
+    "assertion failed: all_configs.len() == 2\n"
+    "note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace"
+)
 BOOTED = "Some(Booted)"
 STAGING = "Performing Upgrade Operation"
 
@@ -64,7 +73,7 @@ def upgrade(outcome: Outcome, options: UpgradeOptions, world: World) -> None:
         outcome.out += diff_lines(booted.image, image)
         return
     # Content that is in the repository but not deployed is staged even by --check: the flag is looked at too late.
-    _stage(outcome, image, world, *UPGRADING, locked=options.download_only, apply=options.apply)
+    _stage(outcome, image, world, *UPGRADING, options=options, locked=options.download_only)
 
 
 def _look_up(state: State, world: World, ref: ImageRef, *context: str) -> Image:
@@ -81,7 +90,7 @@ def _upgrade_pulled(outcome: Outcome, image: Image, unchanged: str, options: Upg
     if _slot_with(outcome.state, image) is not None:
         outcome.out.append(unchanged)
     else:
-        _stage(outcome, image, world, *UPGRADING, locked=options.download_only, apply=options.apply)
+        _stage(outcome, image, world, *UPGRADING, options=options, locked=options.download_only)
 
 
 def _unlock_downloaded(outcome: Outcome, options: UpgradeOptions) -> None:
@@ -90,7 +99,7 @@ def _unlock_downloaded(outcome: Outcome, options: UpgradeOptions) -> None:
         raise BootcError(*UPGRADING, "No staged deployment found")
     if state.staged_locked:
         outcome.state = replace(state, staged_locked=False)
-        outcome.reboot = options.apply
+        _apply(outcome, state.staged, options, *UPGRADING)
     else:
         outcome.out += [
             "Staged deployment is present and not in download only mode.",
@@ -111,13 +120,26 @@ def _staged_before(outcome: Outcome, staged: Deployment, asked: Image, options: 
     return True
 
 
-def _stage(outcome: Outcome, image: Image, world: World, *context: str, locked: bool, apply: bool) -> None:
+def _stage(
+    outcome: Outcome,
+    image: Image,
+    world: World,
+    *context: str,
+    options: UpgradeOptions | SwitchOptions,
+    locked: bool = False,
+) -> None:
     context = (*context, STAGING)
     state = outcome.state
     preflight = has(state.bootc_version, "composefs disk preflight")
-    missing = sum(layer.size for layer in missing_layers(image, state.layers))
+    needed = missing_layers(image, state.layers)
+    missing = sum(layer.size for layer in needed)
     check_space(state, image, image.size if preflight else missing, *context)
+    events = progress.pulling(image, needed, composefs=True)
+    tell = outcome.tell if has(state.bootc_version, "composefs progress") else lambda _unused: None
+    tell(next(events))
     state, _unused = fetch(state, world, image, *context, "Pulling composefs repository")
+    for event in events:
+        tell(event)
     # From here on the repository has it, whatever becomes of the deployment.
     outcome.state = state = replace(state, contents=tuple(dict.fromkeys((*state.contents, image.config_digest))))
     slot = _slot_with(state, image)
@@ -135,13 +157,21 @@ def _stage(outcome: Outcome, image: Image, world: World, *context: str, locked: 
     unsigned = replace(image, ref=replace(image.ref, signature=None))
     entry = Deployment(unsigned, image.verity)
     unpack(world, entry, *context, "Staging")
-    outcome.state = storage.left(state, replace(state, staged=entry, staged_locked=locked))
+    outcome.state = storage.left(state, replace(state, staged=entry, staged_locked=locked, soft_reboot_target=None))
     if active(state, Moment.STAGED) is not None:
         # It waits for a lock on the repository that it holds itself.
         outcome.stuck = True
         return
     outcome.state = collect(outcome.state)
-    outcome.reboot = apply
+    _apply(outcome, entry, options, *context)
+
+
+def _apply(outcome: Outcome, entry: Deployment, options: UpgradeOptions | SwitchOptions, *context: str) -> None:
+    """What follows when ``entry`` is staged: a soft reboot is prepared instead of a reboot, not before one."""
+    if options.soft_reboot is not None:
+        prepare_composefs(outcome, options.soft_reboot, entry.id, *context, apply=options.apply)
+    else:
+        outcome.reboot = options.apply
 
 
 def collect(state: State) -> State:
@@ -161,13 +191,13 @@ def switch(outcome: Outcome, options: SwitchOptions, world: World) -> None:
     image = _look_up(state, world, options.ref, *SWITCHING)
     slot = _slot_with(state, image)
     if slot is None:
-        _stage(outcome, image, world, *SWITCHING, locked=False, apply=options.apply)
+        _stage(outcome, image, world, *SWITCHING, options=options)
     elif not has(state.bootc_version, "composefs same-digest error"):
         _switch_to_deployed(outcome, image, slot)
     elif _pulled(state, image):
         raise BootcError(*SWITCHING, f"Target image has the same fs-verity digest as the existing {slot} deployment.")
     else:
-        _stage(outcome, image, world, *SWITCHING, locked=False, apply=options.apply)
+        _stage(outcome, image, world, *SWITCHING, options=options)
 
 
 def _switch_to_deployed(outcome: Outcome, image: Image, slot: str) -> None:
@@ -199,9 +229,14 @@ def _slot_with(state: State, image: Image) -> str | None:
 
 def rollback(outcome: Outcome, *, apply: bool) -> None:
     """``bootc rollback``: swaps the two boot entries; since 1.16 what is staged goes."""
-    swap_default(outcome, "Rollback", "Rolling back composefs")
-    if has(outcome.state.bootc_version, "composefs rollback drops staged"):
-        outcome.state = replace(outcome.state, staged=None, staged_locked=False)
+    state = outcome.state
+    if state.rollback is not None and len(state.deployments) != 2:
+        outcome.out += ["notice: Reverting queued rollback state"] if told_queued(state) else []
+        raise Aborted(ASSERTION)
+    swap_default(outcome, *ROLLING_BACK)
+    state = outcome.state
+    if state.staged is not None and has(state.bootc_version, "composefs rollback drops staged"):
+        outcome.state = storage.without(state, state.staged)
     outcome.reboot = apply
 
 

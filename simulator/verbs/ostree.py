@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the skorionos.bootc contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""upgrade, switch and rollback as the ostree backend does them."""
+"""upgrade, switch, edit and rollback as the ostree backend does them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import NamedTuple
 from simulator import storage
 from simulator.reference import ImageRef
 from simulator.state import Deployment, Image, State
+from simulator.verbs import progress
 from simulator.verbs.common import (
     BootcError,
     Outcome,
@@ -21,6 +22,7 @@ from simulator.verbs.common import (
     default_policy,
     diff_lines,
     fetch,
+    in_place,
     missing_layers,
     resolve,
     size_text,
@@ -29,59 +31,85 @@ from simulator.verbs.common import (
     unpack,
     version_of,
 )
+from simulator.verbs.soft_reboot import prepare_rollback, prepare_staged
 from simulator.versions import has
 
+UPGRADING = ("Upgrading",)
 SWITCHING = ("Switching", "Switching (ostree)")
+ROLLING_BACK = ("Rollback", "Rollback (ostree)")
+LAYERED = (
+    "Deployment contains local rpm-ostree modifications; cannot upgrade via bootc. "
+    "You can run `rpm-ostree reset` to undo the modifications."
+)
 
 
 def upgrade(outcome: Outcome, options: UpgradeOptions, world: World) -> None:
     """``bootc upgrade``."""
     state = outcome.state
+    ref = _to_follow(state, options.tag)
     if options.from_downloaded:
         _unlock_downloaded(outcome, options)
         return
-    booted, spec = state.booted, state.spec
-    assert booted is not None
-    assert spec is not None
-    ref = spec if options.tag is None else spec.with_tag(options.tag)
+    booted = _container(state)
     if options.check:
         _check(outcome, booted, ref, world)
         return
-    image = _prepare(outcome, ref, world, "Upgrading")
+    image = prepare(outcome, ref, world, *UPGRADING)
     staged = state.staged
-    if staged is not None and staged.image.digest == image.digest:
-        outcome.reboot = options.apply
+    if staged is not None and staged.tracked is not None and staged.image.digest == image.digest:
         outcome.out.append(_relock(outcome, options))
-    elif booted.image.digest == image.digest:
+        prepare_staged(outcome, options.soft_reboot, *UPGRADING)
+    elif booted is not None and booted.digest == image.digest:
         outcome.out.append("No update available.")
+        return
     else:
-        _stage(outcome, image, world, "Upgrading", locked=options.download_only)
-        outcome.out += diff_lines(booted.image, image)
-        outcome.reboot = options.apply
+        stage(outcome, image, world, *UPGRADING, locked=options.download_only)
+        outcome.out += [] if booted is None else diff_lines(booted, image)
+        prepare_staged(outcome, options.soft_reboot, *UPGRADING)
+    outcome.reboot = options.apply
+
+
+def _to_follow(state: State, tag: str | None) -> ImageRef:
+    """The reference to upgrade from; raises BootcError on a host that follows no image."""
+    spec = state.spec
+    if spec is None:
+        if tag is not None:
+            raise BootcError(*UPGRADING, "--tag requires a booted image with a specified source")
+        if any(entry is not None and entry.layered for entry in (state.booted, state.staged)):
+            raise BootcError(*UPGRADING, LAYERED)
+        raise BootcError(*UPGRADING, "No image source specified")
+    return spec if tag is None else spec.with_tag(tag)
+
+
+def _container(state: State) -> Image | None:
+    """The booted image; None when what is booted is no container image, or no longer only that."""
+    booted = state.booted
+    return None if booted is None or booted.tracked is None else booted.image
 
 
 def _unlock_downloaded(outcome: Outcome, options: UpgradeOptions) -> None:
     state = outcome.state
     if state.staged is None:
-        raise BootcError("Upgrading", "No staged deployment found")
+        raise BootcError(*UPGRADING, "No staged deployment found")
     if state.staged_locked:
         outcome.out.append("Staged deployment will now be applied on reboot")
         outcome.state = replace(state, staged_locked=False)
     else:
         outcome.out.append("Staged deployment is already set to apply on reboot")
+    prepare_staged(outcome, options.soft_reboot, *UPGRADING)
     outcome.reboot = options.apply
 
 
-def _check(outcome: Outcome, booted: Deployment, ref: ImageRef, world: World) -> None:
-    # The registry is compared with the image stored under this reference, not with what is booted.
+def _check(outcome: Outcome, booted: Image | None, ref: ImageRef, world: World) -> None:
+    # The registry is compared with the image stored under this very reference, not with what is booted.
     state = outcome.state
-    found = _find(state, ref, world, "Upgrading")
+    found = _find(state, ref, world, *UPGRADING)
     if found.stored:
-        outcome.out.append(f"No changes in: {ref.pull_spec}")
+        outcome.out.append(f"No changes in: {ref.checked}")
         return
-    outcome.out.append(f"Update available for: {ref.pull_spec}")
+    outcome.out.append(f"Update available for: {ref.checked}")
     outcome.out += _version_lines(found.image)
-    outcome.out += diff_lines(booted.image, found.image)
+    outcome.out += [] if booted is None else diff_lines(booted, found.image)
     outcome.state = _remember_update(state, ref, found.image)
 
 
@@ -133,23 +161,30 @@ def _find(state: State, ref: ImageRef, world: World, *context: str) -> _Found:
     return _Found(image, stored=False)
 
 
-def _prepare(outcome: Outcome, ref: ImageRef, world: World, *context: str) -> Image:
+def prepare(outcome: Outcome, ref: ImageRef, world: World, *context: str) -> Image:
     """Make sure that what ``ref`` is now is stored here, pulling if need be."""
     state = outcome.state
-    found = _find(state, ref, world, *context)
-    image = found.image
+    # Stored it is without a tag beside a digest, though deployments keep the reference as given. What collects unused
+    # images compares the two, so that an image of such a reference is never found stored again.
+    stored_as = ref.canonical
+    found = _find(state, stored_as, world, *context)
+    image = replace(found.image, ref=ref)
     if found.stored:
         outcome.out.append(f"No changes in {ref} => {image.digest}")
         return image
-    outcome.state = state = _remember_update(state, ref, image)
+    outcome.state = state = _remember_update(state, stored_as, image)
     needed = missing_layers(image, state.layers)
     size = sum(layer.size for layer in needed)
     check_space(state, image, size, *context)
     present = len({layer.digest for layer in image.layers}) - len(needed)
     if needed:
         outcome.out.append(f"layers already present: {present}; layers needed: {len(needed)} ({size_text(size)})")
-    state, _unused = fetch(state, world, image, *context, "Importing")
-    outcome.state = replace(state, stored={**state.stored, ref.image: image})
+    events = progress.pulling(image, needed, composefs=False)
+    outcome.tell(next(events))
+    state, _unused = fetch(state, world, replace(image, ref=stored_as), *context, "Importing")
+    for event in (*events, *progress.importing(image)):
+        outcome.tell(event)
+    outcome.state = replace(state, stored={**state.stored, stored_as.image: image})
     return image
 
 
@@ -160,16 +195,23 @@ def _check_bootable(state: State, image: Image, *context: str) -> None:
         raise BootcError(*context, f"Image has architecture {image.architecture}; expected {state.architecture}")
 
 
-def _stage(outcome: Outcome, image: Image, world: World, *context: str, locked: bool) -> None:
+def stage(outcome: Outcome, image: Image, world: World, *context: str, locked: bool) -> None:
+    """Deploy ``image`` for the next boot, in the place of what may be staged, and collect what nobody uses any more."""
     state = outcome.state
     serials = [entry.serial or 0 for entry in state.everything if entry.checksum == image.commit]
-    entry = Deployment(image, image.commit, serial=max(serials) + 1 if serials else 0)
+    entry = Deployment(image, image.commit, max(serials) + 1 if serials else 0, stateroot=state.stateroot)
+    events = [*progress.staging(image)]
+    for event in events[:2]:
+        outcome.tell(event)
     unpack(world, entry, *context, "Staging")
     spinner(state, outcome, "Deploying")
-    state = replace(state, staged=entry, staged_locked=locked)
+    staged = replace(state, staged=entry, staged_locked=locked, soft_reboot_target=None)
+    state = storage.left(state, staged)
     if has(state.bootc_version, "reboot-required"):
         state = replace(state, reboot_required=image.digest)
     state, pruned = cleanup(state)
+    for event in events[2:]:
+        outcome.tell(event)
     outcome.out += pruned
     outcome.out.append(f"Queued for next boot: {image.ref}")
     outcome.out += _version_lines(image)
@@ -195,19 +237,42 @@ def switch(outcome: Outcome, options: SwitchOptions, world: World) -> None:
             options.apply and state.staged is not None and has(state.bootc_version, "switch --apply when staged")
         )
         return
-    image = _prepare(outcome, ref, world, *SWITCHING)
+    image = prepare(outcome, ref, world, *SWITCHING)
     if options.retain and before is not None:
         outcome.state = replace(outcome.state, retained=(*state.retained, before.image))
-    _stage(outcome, image, world, *SWITCHING, locked=False)
+    stage(outcome, image, world, *SWITCHING, locked=False)
+    prepare_staged(outcome, options.soft_reboot, *SWITCHING)
     outcome.reboot = options.apply
 
 
-def rollback(outcome: Outcome, *, apply: bool) -> None:
+def switch_in_place(outcome: Outcome, options: SwitchOptions) -> None:
+    """``bootc switch --mutate-in-place``: only what the newest deployment says it comes from changes."""
+    state = outcome.state
+    if state.composefs or not state.everything:
+        raise BootcError("Switching", "No such file or directory (os error 2)")
+    newest = state.everything[0]
+    told = replace(newest, image=replace(newest.image, ref=options.ref), layered=False, plain=False)
+    if newest is state.staged:
+        outcome.state = replace(state, staged=told)
+    else:
+        outcome.state = replace(state, deployments=in_place(state.deployments, told))
+    outcome.out.append(f"Updated {newest.id} to pull from {options.ref.full}")
+
+
+def rollback(outcome: Outcome, *, apply: bool, soft_reboot: str | None = None) -> None:
     """``bootc rollback``: a toggle, which discards what is staged."""
-    target = outcome.state.rollback
-    swap_default(outcome, "Rollback", "Rollback (ostree)")
-    assert target is not None
-    outcome.state = replace(outcome.state, staged=None, staged_locked=False)
-    if has(outcome.state.bootc_version, "reboot-required"):
-        outcome.state = replace(outcome.state, reboot_required=target.image.digest)
+    swap_back(outcome, *ROLLING_BACK)
+    prepare_rollback(outcome, soft_reboot, *ROLLING_BACK)
     outcome.reboot = apply
+
+
+def swap_back(outcome: Outcome, *context: str) -> None:
+    """Toggle the boot order, without what is staged."""
+    target = outcome.state.rollback
+    swap_default(outcome, *context)
+    assert target is not None
+    state = outcome.state
+    state = replace(state if state.staged is None else storage.without(state, state.staged), soft_reboot_target=None)
+    if has(state.bootc_version, "reboot-required"):
+        state = replace(state, reboot_required=target.image.digest)
+    outcome.state = state

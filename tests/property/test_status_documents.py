@@ -13,18 +13,21 @@ from pathlib import Path
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.reference import Reference, parse_reference
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.status import Status, parse_status
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.transitions import (
+    NothingStaged,
     Rollback,
     Switch,
     Update,
     after_reboot,
     mismatch,
     plan,
+    require_supported,
 )
+from ansible_collections.skorionos.bootc.plugins.module_utils._device.markers import RollbackMark
 from ansible_collections.skorionos.bootc.plugins.module_utils._errors import BootcError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.bootc.states import REPOSITORY, TAG, digest, state
+from tests.unit.bootc.states import REPOSITORY, TAG, back, digest, state
 
 DATA = Path(__file__).parents[1] / "unit" / "bootc" / "data"
 EXAMPLES = [json.loads(path.read_text()) for path in sorted(DATA.glob("*.json"))]
@@ -72,7 +75,7 @@ def test_fuzzed_documents_are_understood_or_refused(document, version):
     assert json.loads(json.dumps(as_dict)) == as_dict
     assert as_dict["next_boot"] is None or as_dict[as_dict["next_boot"]] is not None
     assert as_dict["is_bootc"] is (as_dict["booted"] is not None)
-    for desired in (Update(), Rollback(), Switch(TAG)):
+    for desired in (Update(), Update(tag="other"), Rollback(), Switch(TAG), NothingStaged()):
         try:
             plan(status, desired)
         except BootcError as exc:
@@ -108,6 +111,7 @@ def states(draw) -> Status:
             queued=has_rollback and draw(st.booleans()),
             others=letters[3] if draw(st.booleans()) else "",
             images=names,
+            version=draw(st.sampled_from(["1.9.0", "1.11.0", "1.12.0", "1.14.0", "1.15.2", "1.16.9"])),
         ),
         read_only=draw(st.booleans()),
     )
@@ -117,17 +121,36 @@ def states(draw) -> Status:
 def wishes(draw):
     letter = draw(LETTERS)
     known = {"accept": frozenset([digest(letter)]), "digest": digest(letter)}
-    kind = draw(st.sampled_from(["pin", "tag", "accepted", "update", "rollback"]))
+    kind = draw(st.sampled_from(["pin", "tag", "accepted", "update", "unknown", "downloaded", "nothing", "rollback"]))
+    if kind in ("pin", "tag", "accepted"):
+        return draw(switches(kind, letter, known))
+    history = back(*draw(st.lists(st.tuples(LETTERS, LETTERS), max_size=3)))
+    repeat = draw(st.booleans())
+    if kind == "rollback":
+        return Rollback(draw(st.booleans()), repeat, draw(st.booleans()), history)
+    tag = draw(st.sampled_from([None, "stable", "other"]))
+    return {
+        "update": Update(draw(st.booleans()), **known, repeat=repeat, history=history, tag=tag),
+        "unknown": Update(draw(st.booleans()), repeat=repeat, history=history, tag=tag),
+        "downloaded": Update(from_downloaded=True, repeat=repeat, history=history),
+        "nothing": NothingStaged(),
+    }[kind]
+
+
+def switches(kind, letter, known):
     if kind == "pin":
-        return Switch(f"{REPOSITORY}@{digest(letter)}", enforce_signature=draw(st.booleans()), **known)
+        return st.builds(
+            Switch, st.just(f"{REPOSITORY}@{digest(letter)}"), enforce_signature=st.booleans(), **constants(known)
+        )
     if kind == "tag":
-        return Switch(draw(st.sampled_from([TAG, f"{REPOSITORY}:other"])), by_name=True, **known)
-    if kind == "accepted":
-        return Switch(TAG, **known)
-    history = tuple(draw(st.lists(st.tuples(LETTERS.map(digest), LETTERS.map(digest)), max_size=3)))
-    if kind == "update":
-        return Update(draw(st.booleans()), **known, repeat=draw(st.booleans()), history=history)
-    return Rollback(draw(st.booleans()), draw(st.booleans()), history)
+        return st.builds(
+            Switch, st.sampled_from([TAG, f"{REPOSITORY}:other"]), by_name=st.just(True), **constants(known)
+        )
+    return st.builds(Switch, st.just(TAG), **constants(known))
+
+
+def constants(known):
+    return {name: st.just(value) for name, value in known.items()}
 
 
 @settings(max_examples=400, deadline=None)
@@ -144,7 +167,34 @@ def test_a_plan_leads_to_where_there_is_nothing_to_do(status, wish):
     assert transition.predicted.booted == status.booted
     assert transition.predicted.rollback == status.rollback
     assert mismatch(transition, status, transition.predicted) is None
-    assert plan(transition.predicted, wish).commands == ()
+    looked_up = not isinstance(wish, Update) or wish.accept or wish.from_downloaded
+    if looked_up:
+        assert plan(transition.predicted, wish).commands == ()
+    require_supported(status, transition.commands)
+
+
+@settings(max_examples=200, deadline=None)
+@given(states(), wishes())
+def test_an_update_never_takes_a_queued_rollback_away_unasked(status, wish):
+    if not isinstance(wish, Update) or wish.repeat or status.next_boot != "rollback":
+        return
+    with suppress(BootcError):
+        assert plan(status, wish).predicted.next_boot == "rollback"
+
+
+@settings(max_examples=200, deadline=None)
+@given(states(), wishes(), st.sampled_from(["1.9.0", "1.11.0", "1.12.0", "1.14.0"]))
+def test_an_older_bootc_is_asked_for_nothing_it_does_not_know(status, wish, version):
+    older = replace(status, bootc_version=version)
+    try:
+        commands = plan(older, wish).commands
+    except BootcError as exc:
+        assert exc.remedy
+        return
+    words = {word for command in commands for word in command}
+    assert "--tag" not in words
+    assert not (words & {"--download-only", "--from-downloaded"}) or version in ("1.12.0", "1.14.0")
+    assert "delete-deployment" not in words or version != "1.9.0"
 
 
 @settings(max_examples=200, deadline=None)
@@ -172,7 +222,7 @@ def test_a_rollback_is_where_the_device_goes_and_stays(status, discard):
     after = after_reboot(transition.predicted)
     assert after.booted is not None
     assert after.booted.digest == status.rollback.digest
-    history = ((status.booted.digest or "", status.rollback.digest or ""),)
+    history = (RollbackMark(status.booted.content, status.rollback.content, "t"),)
     again = plan(replace(after, read_only=False), Rollback(discard_staged=discard, history=history))
     assert again.commands == ()
 

@@ -15,6 +15,7 @@ from typing import Any, Callable, Sequence
 
 from .._device.boot import boot_id, failed_units, soft_reboots
 from .._device.command import Feed, feed_command
+from .._device.content import Content
 from .._device.facts.probe import device_run
 from .._device.facts.sessions import Session, read_sessions
 from .._device.inhibitors import Finding, Inhibitor, Inspector, Obstacle, obstacles
@@ -72,7 +73,7 @@ def decide_apply(status: Status, expect_digests: tuple[str, ...], last: Rollback
     """
     slot = status.next_slot
     if slot is None:
-        raise not_bootc()
+        raise not_bootc(installed=status.installed)
     expect = expect_digests or ((slot.digest,) if slot.digest else ())
     expected = not expect_digests or slot.digest in expect_digests
     if not status.reboot_required:
@@ -81,7 +82,7 @@ def decide_apply(status: Status, expect_digests: tuple[str, ...], last: Rollback
         return Decision(UNEXPECTED_DIGEST, f"{slot.digest} runs, and nothing else would boot next", expect)
     if not expected:
         return Decision(UNEXPECTED_DIGEST, f"{slot.digest} would boot next ({status.next_boot}); not rebooted", expect)
-    if not expect_digests and last is not None and last.why == FELL_BACK and last.left == slot.digest:
+    if not expect_digests and last is not None and last.why == FELL_BACK and last.left.is_same(slot.content):
         detail = (
             f"{slot.digest} would boot next, and this device fell back from it ({last.at}); not rebooted. To try it "
             "again, name it in expect_digests"
@@ -112,7 +113,7 @@ def apply_on_device(
         status = client.status(min(STATUS_SECONDS, timeout))
         decision = decide_now(status, options, _last(status), device)
         rebooting = decision.verdict is None
-        result = {
+        result: dict[str, Any] = {
             "changed": rebooting,
             "verdict": decision.verdict,
             "detail": decision.detail,
@@ -140,9 +141,9 @@ def apply_on_device(
 
 def _last(status: Status) -> RollbackMark | None:
     booted, slot = status.booted, status.next_slot
-    if booted is None or slot is None or booted.digest is None or slot.digest is None:
+    if booted is None or slot is None:
         return None
-    return last_between(booted.digest, slot.digest)
+    return last_between(booted.content, slot.content)
 
 
 def _tell(notice: Notice, device: Device) -> dict[str, Any]:
@@ -190,7 +191,7 @@ def look_back_on_device(client: Client, missed: Missed, timeout: float, check_mo
     why = explain(read_traces(device_run, missed.boot_id, boot), in_rollback_slot=is_missed)
     notes = []
     if why.kind == FELL_BACK and not check_mode and booted is not None and rollback is not None:
-        notes = _remember(rollback.digest, booted.digest)
+        notes = _remember(rollback.content, booted.content)
     return {
         "changed": False,
         "why": why.kind,
@@ -201,14 +202,15 @@ def look_back_on_device(client: Client, missed: Missed, timeout: float, check_mo
     }
 
 
-def _remember(left: str | None, returned_to: str | None) -> list[str]:
-    if left is None or returned_to is None or left == returned_to:
+def _remember(left: Content, returned_to: Content) -> list[str]:
+    if not (left.is_known and returned_to.is_known) or left.is_same(returned_to):
         return []
     last = last_between(left, returned_to)
-    if last is not None and (last.left, last.why) == (left, FELL_BACK):
+    if last is not None and last.why == FELL_BACK and last.left.is_same(left):
         return []
     try:
         remember_rollback(RollbackMark.now(left, returned_to, FELL_BACK))
     except OSError as exc:
         return [f"The fall-back could not be remembered on the device ({exc}); nothing keeps it from trying again"]
-    return [f"The device remembers that it fell back from {left}, and is not rebooted into that without expect_digests"]
+    name = left.digest or left.identity
+    return [f"The device remembers that it fell back from {name}, and is not rebooted into that without expect_digests"]

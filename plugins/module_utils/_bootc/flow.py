@@ -6,23 +6,18 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from .._device.command import Watch
-from .._device.markers import RollbackMark, forget_rollbacks, read_rollbacks, remember_rollback
 from .._errors import AlreadyDeployed, BootcError
-from .client import Client, Resolution, machine_architecture
-from .reference import Reference, check_digest, check_image, parse_reference
+from .client import Client
+from .memory import Warn, forget_what_is_left_behind, remember, remember_plan, remember_what_was_found
 from .status import Status
 from .transitions import (
-    ROLLBACK,
     UNDEPLOY_STAGED,
     Command,
     Desired,
-    History,
-    Rollback,
-    Switch,
     Transition,
     Update,
     fetches,
@@ -31,7 +26,6 @@ from .transitions import (
     how_to_boot,
     mismatch,
     plan,
-    queued_here,
     same_content_note,
     undeploy_staged,
 )
@@ -41,8 +35,6 @@ STATUS_SECONDS = 60.0
 WATCH_SECONDS = 15.0
 WATCH_STATUS_SECONDS = 10.0
 CLEAN_UP_SECONDS = 30.0
-
-Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -77,6 +69,7 @@ def carry_out(
     runs, if it is to stay there.
     """
     deadline = client.clock() + timeout
+    client.lookup_seconds = min(client.lookup_seconds, timeout)
     with contextlib.nullcontext() if check_mode else client.hold(timeout):
         before = client.status(min(STATUS_SECONDS, timeout))
         desired, remark = make_desired(before) if before.is_bootc else (Update(), "")
@@ -85,74 +78,14 @@ def carry_out(
         if check_mode:
             return Outcome(before, transition.predicted, transition, transition.commands, transition.changed, notes)
         if not transition.commands:
-            _remember(lambda: _remember_what_was_found(before, desired, came_back_from), warn)
+            remember(lambda: remember_what_was_found(before, desired, came_back_from), warn)
             return Outcome(before, before, transition, (), False, notes)
         # Before the command: afterwards may be too late, and a rollback that never happens does no harm.
-        _remember(lambda: _remember_rollback(before, transition, desired), warn)
+        remember(lambda: remember_plan(before, transition, desired), warn)
         outcome = _Change(client, before, desired, transition, notes, deadline).run()
-        _remember(lambda: _forget_what_is_left_behind(outcome.after), warn)
-        _remember(lambda: _remember_what_was_found(outcome.after, desired, came_back_from), warn)
+        remember(lambda: forget_what_is_left_behind(outcome.after), warn)
+        remember(lambda: remember_what_was_found(outcome.after, desired, came_back_from), warn)
         return outcome
-
-
-def _remember(change: Callable[[], None], warn: Warn) -> None:
-    try:
-        change()
-    except OSError as exc:
-        # A full disk must not keep a device on a bad image.
-        warn(
-            f"The decision could not be remembered on the device ({exc}). A later rollback may take it to an image "
-            "that was left on purpose."
-        )
-
-
-def _remember_rollback(before: Status, transition: Transition, desired: Desired) -> None:
-    booted, rollback = before.booted, before.rollback
-    if ROLLBACK not in transition.commands or booted is None or rollback is None:
-        return
-    if booted.digest is None or rollback.digest is None:
-        return
-    if isinstance(desired, Rollback) and desired.forward:
-        forget_rollbacks(booted.digest, rollback.digest)
-    elif transition.predicted.next_boot == "rollback":
-        remember_rollback(RollbackMark.now(booted.digest, rollback.digest))
-    elif queued_here(before, _history()):
-        # Somebody changed their mind: that rollback never happened.
-        forget_rollbacks(booted.digest, rollback.digest, only_last=True)
-    else:
-        # To stay is to have come back from where the boot loader fell back from.
-        remember_rollback(RollbackMark.now(rollback.digest, booted.digest))
-
-
-def _remember_what_was_found(status: Status, desired: Desired, came_back_from: str | None) -> None:
-    """Ways back that are queued, or behind the host, without this collection having asked for them."""
-    booted, rollback = status.booted, status.rollback
-    if booted is None or booted.digest is None:
-        return
-    if came_back_from is not None and status.next_boot == "booted":
-        _mark_once(came_back_from, booted.digest)
-    meant = isinstance(desired, Rollback) and desired.repeat and not desired.forward
-    if meant and status.next_boot == "rollback" and rollback is not None and rollback.digest is not None:
-        _mark_once(booted.digest, rollback.digest)
-
-
-def _mark_once(left: str, returned_to: str) -> None:
-    between = [mark for mark in _history() if set(mark) == {left, returned_to}]
-    if not between or between[-1] != (left, returned_to):
-        remember_rollback(RollbackMark.now(left, returned_to))
-
-
-def _forget_what_is_left_behind(after: Status) -> None:
-    """A device that is taken forward on purpose is no longer one that came back from there."""
-    booted, staged = after.booted, after.staged
-    if after.next_boot != "staged" or booted is None or staged is None:
-        return
-    if booted.digest is not None and staged.digest is not None:
-        forget_rollbacks(booted.digest, staged.digest)
-
-
-def _history() -> History:
-    return tuple((mark.left, mark.returned_to) for mark in read_rollbacks())
 
 
 @dataclass
@@ -303,113 +236,3 @@ class _Change:
             "commands": [list(command) for command in self.ran],
         }
         return states if after is None else {**states, "bootc": after.as_dict()}
-
-
-def wish_to_switch(
-    client: Client,
-    image: str,
-    *,
-    transport: str = "registry",
-    enforce_signature: bool = False,
-    retain: bool = False,
-    accept_digests: tuple[str, ...] = (),
-) -> Callable[[Status], tuple[Switch, str]]:
-    """Check the wish now; find out, once the state is known, which content it stands for."""
-    target = check_image(image, transport)
-    reference = parse_reference(image) if transport == "registry" else None
-    given = frozenset(check_digest(digest) for digest in accept_digests)
-    pinned_digest = reference.digest if reference is not None else None
-    accept = given | {pinned_digest} if pinned_digest else given
-    wish = Switch(
-        target, transport, enforce_signature, retain, accept, next(iter(accept)) if len(accept) == 1 else None
-    )
-
-    def make(status: Status) -> tuple[Switch, str]:
-        if reference is None or not _needs_resolution(status, wish, reference):
-            return wish, ""
-        resolution, remark = _resolve(client, reference, status)
-        if resolution is None:
-            # A host never reports the digest of an index, which the given one may be.
-            return replace(wish, digest=None), remark
-        if reference.digest is None and wish.accept and not wish.accept & resolution.digests:
-            # The tag moved away from what is wanted; its new content must not become acceptable by that.
-            raise BootcError(
-                "not_found",
-                f"{reference.name} holds {resolution.digest} now, which is none of the accepted digests",
-                f"Name the wanted content itself, as {reference.repository}@sha256:..., or accept what the tag holds",
-            )
-        return (
-            replace(
-                wish,
-                accept=wish.accept | resolution.digests,
-                digest=_reported_digest(resolution, status),
-                by_name=not wish.accept,
-            ),
-            "",
-        )
-
-    return make
-
-
-def _needs_resolution(status: Status, wish: Switch, reference: Reference) -> bool:
-    if not wish.accept:
-        spec = status.spec_image
-        return spec is None or (spec.image, spec.transport) != (wish.image, wish.transport)
-    if reference.digest is None:
-        # What the tag holds may have moved away from what is accepted. bootc would fetch it all the same.
-        return _would_fetch(status, wish)
-    if any(slot.digest in wish.accept for slot in status.slots()):
-        return False
-    # The digest may be that of an index, which a host never reports.
-    return status.reports_config_digests or len(wish.accept) == 1
-
-
-def _would_fetch(status: Status, wish: Switch) -> bool:
-    try:
-        return any(fetches(command) for command in plan(status, wish).commands)
-    except BootcError:
-        return False
-
-
-def wish_to_update(client: Client, park: bool, repeat: bool = False) -> Callable[[Status], tuple[Update, str]]:
-    """Find out what the tracked image holds now."""
-
-    def make(status: Status) -> tuple[Update, str]:
-        wish = Update(park, repeat=repeat, history=_history())
-        spec = status.spec_image
-        if spec is None or spec.transport != "registry" or "@" in spec.image:
-            return wish, ""
-        resolution, remark = _resolve(client, parse_reference(spec.image), status)
-        if resolution is None:
-            return wish, remark
-        return replace(wish, accept=resolution.digests, digest=_reported_digest(resolution, status)), ""
-
-    return make
-
-
-def _reported_digest(resolution: Resolution, status: Status) -> str | None:
-    """The digest the host will report for this content."""
-    return resolution.config_digest if status.reports_config_digests else resolution.platform_digest
-
-
-def _resolve(client: Client, reference: Reference, status: Status) -> tuple[Resolution | None, str]:
-    architecture = status.booted.architecture if status.booted else None
-    try:
-        resolution = client.resolve(reference, architecture or machine_architecture(), status.reports_config_digests)
-    except BootcError as exc:
-        # bootc itself is the judge of what can be pulled; it will say so with the same cause.
-        return None, f"What {reference.name} holds could not be looked up beforehand ({exc.kind}: {exc.message})"
-    if _reported_digest(resolution, status) is None:
-        return None, f"{reference.name} holds nothing for the architecture of this device, or does not say so"
-    return resolution, ""
-
-
-def wish_to_roll_back(
-    discard_staged: bool, repeat: bool, forward: bool = False
-) -> Callable[[Status], tuple[Rollback, str]]:
-    """Take along what the device remembers."""
-
-    def make(_status: Status) -> tuple[Rollback, str]:
-        return Rollback(discard_staged, repeat, forward, _history()), ""
-
-    return make

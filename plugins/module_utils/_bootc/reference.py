@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from .._errors import BootcError
@@ -63,6 +64,17 @@ def check_digest(text: str) -> str:
     return text
 
 
+def check_tag(text: str) -> str:
+    """Return the tag, or say what is wrong with it."""
+    if not _TAG.match(text):
+        raise BootcError(
+            "invalid",
+            f"{text!r} is not a tag",
+            "Give at most 128 letters, digits, '_', '.' and '-', the first of them a letter, a digit or '_'",
+        )
+    return text
+
+
 def parse_reference(text: str) -> Reference:
     """Parse ``host/repository[:tag][@digest]``; refuse what bootc or a registry would refuse later and less clearly."""
     _refuse_scheme(text)
@@ -87,6 +99,8 @@ def check_image(text: str, transport: str) -> str:
     _refuse_scheme(text)
     if not text.strip():
         raise _invalid(text, "it is empty")
+    if text.startswith("-") or any(unicodedata.category(character) == "Cc" for character in text):
+        raise _invalid(text, "it starts with '-', which bootc would take for an option, or has control characters")
     return text
 
 

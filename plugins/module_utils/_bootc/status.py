@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, Iterator
 
+from .._device.content import Content
 from .._errors import BootcError
 from .reference import is_digest
 
@@ -27,6 +28,9 @@ _MANIFEST_DIGEST_SINCE = (1, 16, 4)
 # Before this release composefs hosts may wait for themselves after staging, for ever.
 _ENDS_AFTER_STAGING_SINCE = (1, 16, 8)
 
+# These releases may go on telling on composefs hosts of a staged deployment that a rollback has dropped.
+_STALE_SINCE, _STALE_UNTIL = (1, 12, 0), (1, 16, 0)
+
 
 @dataclass(frozen=True)
 class ImageSpec:
@@ -42,7 +46,7 @@ class ImageSpec:
 
 @dataclass(frozen=True)
 class Slot:
-    """One bootable deployment."""
+    """One bootable deployment. ``soft_reboot_capable`` is None where that cannot be known, as in predictions."""
 
     image: str | None = None
     transport: str | None = None
@@ -53,7 +57,7 @@ class Slot:
     architecture: str | None = None
     pinned: bool = False
     incompatible: bool = False
-    soft_reboot_capable: bool = False
+    soft_reboot_capable: bool | None = False
     download_only: bool = False
     deployment: str | None = None
 
@@ -63,6 +67,11 @@ class Slot:
         if self.image is None:
             return None
         return ImageSpec(self.image, self.transport or "registry", self.signature)
+
+    @property
+    def content(self) -> Content:
+        """What it holds, by names that another deployment of the same content has too."""
+        return Content(self.digest, self.deployment.partition(".")[0] if self.deployment else None)
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -94,7 +103,7 @@ class Overlay:
 
 @dataclass(frozen=True)
 class Status:
-    """The state of one host. The default is a host that bootc did not deploy."""
+    """The state of one host. The default is a host that bootc did not deploy, but on which it is ``installed``."""
 
     bootc_version: str | None = None
     backend: str | None = None
@@ -106,6 +115,7 @@ class Status:
     rollback_queued: bool = False
     read_only: bool = False
     usr_overlay: Overlay | None = None
+    installed: bool = True
 
     @property
     def is_bootc(self) -> bool:
@@ -147,6 +157,16 @@ class Status:
         """Whether bootc may never end after it has staged an image, an old error of its clean-up."""
         version = version_tuple(self.bootc_version)
         return self.backend == COMPOSEFS and version is not None and version < _ENDS_AFTER_STAGING_SINCE
+
+    @property
+    def staged_may_be_stale(self) -> bool:
+        """Whether what is told to be staged may be gone: an old error of bootc when it rolled back.
+
+        A rollback that was queued before the staging looks the same, so the state does not tell for sure.
+        """
+        version = version_tuple(self.bootc_version)
+        affected = self.backend == COMPOSEFS and version is not None and _STALE_SINCE <= version < _STALE_UNTIL
+        return affected and self.staged is not None and self.rollback_queued
 
     def slots(self) -> Iterator[Slot]:
         """All deployments."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from .content import Content
 from .root import device_path
 
 ROLLBACKS = "/var/lib/skorionos.bootc/rollbacks.json"
@@ -26,44 +27,65 @@ FELL_BACK = "fell_back"
 
 @dataclass(frozen=True)
 class RollbackMark:
-    """The device went from one digest back to another; ``why`` is set when it did so by itself."""
+    """The device went from one content back to another; ``why`` is set when it did so by itself."""
 
-    left: str
-    returned_to: str
+    left: Content
+    returned_to: Content
     at: str
     why: str | None = None
 
     @classmethod
-    def now(cls, left: str, returned_to: str, why: str | None = None) -> RollbackMark:
+    def now(cls, left: Content, returned_to: Content, why: str | None = None) -> RollbackMark:
         return cls(left, returned_to, datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), why)
 
-    def as_entry(self) -> dict[str, str]:
-        entry = {"from": self.left, "to": self.returned_to, "at": self.at}
+    def as_entry(self) -> dict[str, str | None]:
+        entry = {
+            "from": self.left.digest,
+            "from_deployment": self.left.identity,
+            "to": self.returned_to.digest,
+            "to_deployment": self.returned_to.identity,
+            "at": self.at,
+        }
         return entry if self.why is None else {**entry, "why": self.why}
+
+    def leads(self, left: Content, returned_to: Content) -> bool:
+        """Whether this is a way from the one content to the other."""
+        return self.left.is_same(left) and self.returned_to.is_same(returned_to)
+
+    def is_between(self, one: Content, other: Content) -> bool:
+        """Whether it leads from one of the two to the other."""
+        return self.leads(one, other) or self.leads(other, one)
 
 
 def read_rollbacks() -> tuple[RollbackMark, ...]:
     """All rollbacks the device remembers, newest last. A file that makes no sense is no memory."""
     try:
         entries = json.loads(device_path(ROLLBACKS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return ()
     parsed = map(_mark, entries) if isinstance(entries, list) else ()
     return tuple(mark for mark in parsed if mark is not None)
 
 
 def _mark(entry: object) -> RollbackMark | None:
-    if not isinstance(entry, dict):
+    """Files of the first release name contents by their digest only."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("at"), str):
         return None
-    left, returned_to, at, why = (entry.get(key) for key in ("from", "to", "at", "why"))
-    if isinstance(left, str) and isinstance(returned_to, str) and isinstance(at, str):
-        return RollbackMark(left, returned_to, at, why if isinstance(why, str) else None)
-    return None
+    left, returned_to = (
+        Content(_string(entry.get(name)), _string(entry.get(f"{name}_deployment"))) for name in ("from", "to")
+    )
+    if not (left.is_known and returned_to.is_known):
+        return None
+    return RollbackMark(left, returned_to, entry["at"], _string(entry.get("why")))
 
 
-def last_between(one: str | None, other: str | None) -> RollbackMark | None:
-    """The last rollback between these two digests, in whichever direction."""
-    between = [mark for mark in read_rollbacks() if {mark.left, mark.returned_to} == {one, other}]
+def _string(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def last_between(one: Content, other: Content) -> RollbackMark | None:
+    """The last rollback between these two contents, in whichever direction."""
+    between = [mark for mark in read_rollbacks() if mark.is_between(one, other)]
     return between[-1] if between else None
 
 
@@ -72,10 +94,10 @@ def remember_rollback(mark: RollbackMark) -> None:
     _keep((*read_rollbacks(), mark))
 
 
-def forget_rollbacks(one: str, other: str, *, only_last: bool = False) -> None:
-    """Drop what is remembered about these two digests, or only the last of it; the same holds when this returns."""
+def forget_rollbacks(one: Content, other: Content, *, only_last: bool = False) -> None:
+    """Drop what is remembered about these two contents, or only the last of it; the same holds when this returns."""
     marks = read_rollbacks()
-    between = [mark for mark in marks if {mark.left, mark.returned_to} == {one, other}]
+    between = [mark for mark in marks if mark.is_between(one, other)]
     dropped = between[-1:] if only_last else between
     if dropped:
         _keep(tuple(mark for mark in marks if mark not in dropped))

@@ -181,4 +181,4 @@ def _running(fleet: SimulatedFleet, spec: Any) -> Iterator[None]:
         yield
     finally:
         os.kill(process.pid, signal.SIGKILL)
-        process.wait(timeout=10)
+        process.wait(timeout=60)

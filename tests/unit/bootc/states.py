@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Sequence
 
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.status import Slot, Status
+from ansible_collections.skorionos.bootc.plugins.module_utils._device.content import Content
+from ansible_collections.skorionos.bootc.plugins.module_utils._device.markers import RollbackMark
 
 REPOSITORY = "quay.io/acme/kiosk"
 TAG = f"{REPOSITORY}:stable"
@@ -16,6 +19,11 @@ TAG = f"{REPOSITORY}:stable"
 def digest(letter: str) -> str:
     """The digest of the content with this letter."""
     return "sha256:" + format(ord(letter), "02x") * 32
+
+
+def back(*ways: Sequence[str]) -> tuple[RollbackMark, ...]:
+    """Rollbacks that a host remembers: "br" is one from b to r."""
+    return tuple(RollbackMark(Content(digest(left)), Content(digest(to)), "t") for left, to in ways)
 
 
 def slot(letter: str | None, backend: str, image: str = TAG, **more: object) -> Slot | None:

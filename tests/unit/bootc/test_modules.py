@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import time
+from pathlib import Path
 
 import pytest
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc import flow
@@ -21,6 +22,7 @@ from ansible_collections.skorionos.bootc.plugins.modules import (
     device_health,
 )
 
+DATA = Path(__file__).parent / "data"
 BOOTED = "sha256:d76d1ef17ab0827bcaa14d963f928d11124ab98a7248cf7b96584266374fe95b"
 REPOSITORY = "quay.io/acme/kiosk"
 
@@ -76,6 +78,56 @@ def test_status_without_bootc(device, run_module):
     assert (result["is_bootc"], result["bootc"]["bootc_version"]) == (False, None)
 
 
+def test_status_is_a_fact_as_well(device, run_module):
+    result = run_module(bootc_status.main)
+    assert result["ansible_facts"] == {"bootc": result["bootc"]}
+
+
+def test_status_without_root_says_what_is_missing(device, run_module):
+    device.change(not_root=True)
+    result = run_module(bootc_status.main)
+    assert (result["failed"], result["reason"]) == (True, "unexpected")
+    assert "must be executed as the root user" in result["msg"] and "become=true" in result["msg"]
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize(
+    ("main", "options"),
+    [
+        (bootc_switch.main, {"image": f"{REPOSITORY}:stable"}),
+        (bootc_update.main, {}),
+        (bootc_update.main, {"state": "available"}),
+        (bootc_update.main, {"state": "absent"}),
+        (bootc_rollback.main, {}),
+    ],
+)
+def test_what_changes_a_host_tells_one_without_bootc_from_one_it_did_not_deploy(
+    device, run_module, main, options, check
+):
+    """Who has to be told to install bootc, and who to leave the host out."""
+    device.change(document=json.loads((DATA / "non-bootc.json").read_text()))
+    elsewhere = run_module(main, check=check, **options)
+    assert (elsewhere["reason"], "was not booted by bootc" in elsewhere["msg"]) == ("not_bootc", True)
+    (device.programs / "bootc").unlink()
+    without = run_module(main, check=check, **options)
+    assert (without["reason"], "There is no bootc on this host" in without["msg"]) == ("not_bootc", True)
+    assert device.calls() == []
+
+
+@pytest.mark.parametrize("timeout", [0, -1])
+@pytest.mark.parametrize("main", [bootc_status.main, bootc_update.main, bootc_rollback.main])
+def test_a_time_limit_that_is_none_is_refused_before_the_device_is_asked(device, run_module, main, timeout):
+    assert run_module(main, timeout=timeout)["reason"] == "invalid"
+    assert not (device.programs / "calls").exists()
+
+
+def test_status_of_a_bootc_that_cannot_tell_it_names_both_versions(device, run_module):
+    device.change(version="0.1.13")
+    result = run_module(bootc_status.main)
+    assert result["reason"] == "unsupported_version"
+    assert "0.1.13" in result["msg"] and "0.1.14" in result["msg"]
+
+
 def test_status_that_hangs_says_busy(device, run_module):
     device.change(status_hangs=True)
     result = run_module(bootc_status.main, timeout=1)
@@ -90,11 +142,8 @@ def test_status_that_hangs_on_composefs_is_a_timeout(device, run_module):
 
 
 def test_switch_to_a_digest(device, run_module):
-    digest = device.publish(f"{REPOSITORY}@x", "v2")
-    name = f"{REPOSITORY}@{digest}"
-    state = device.state
-    state["registry"][name] = state["registry"].pop(f"{REPOSITORY}@x")
-    device.save(state)
+    name = device.publish_pinned(REPOSITORY, "v2")
+    digest = name.partition("@")[2]
     predicted, done = four_times(run_module, bootc_switch.main, image=name)
     assert predicted["bootc"]["staged"]["digest"] == done["bootc"]["staged"]["digest"] == digest
 
@@ -138,7 +187,7 @@ def test_switch_that_stages_something_else_is_an_error_with_both_states(device, 
 def test_switch_that_never_ends_but_has_staged_succeeds(device, run_module):
     device.publish(f"{REPOSITORY}:testing", "v2")
     device.change(switch_hangs=True)
-    result = run_module(bootc_switch.main, image=f"{REPOSITORY}:testing", timeout=3)
+    result = run_module(bootc_switch.main, image=f"{REPOSITORY}:testing", timeout=8)
     assert result["changed"] is True
     assert "stopped" in result["notes"][-1]
 
@@ -162,10 +211,27 @@ def test_switch_to_an_unknown_image(device, run_module):
 
 
 def test_check_mode_says_when_the_registry_did_not_answer(device, run_module):
+    device.change(registry_down=True)
     result = run_module(bootc_switch.main, check=True, image=f"{REPOSITORY}:gone")
     assert result["changed"] is True
     assert result["bootc"]["staged"]["digest"] is None
     assert any("could not be looked up" in note for note in result["notes"])
+
+
+@pytest.mark.parametrize(
+    ("image", "accept"),
+    [
+        (f"{REPOSITORY}:gone", []),
+        (f"{REPOSITORY}@sha256:{'1' * 64}", []),
+        (f"{REPOSITORY}@sha256:{'1' * 64}", ["sha256:" + "2" * 64]),
+    ],
+)
+def test_check_mode_predicts_no_change_to_what_does_not_exist(device, run_module, image, accept):
+    for check in (True, False):
+        result = run_module(bootc_switch.main, check=check, image=image, accept_digests=accept)
+        assert (result["failed"], result["reason"]) == (True, "not_found")
+    assert run_module(bootc_update.main, check=True)["reason"] == "not_found"
+    assert device.state["document"]["status"]["staged"] is None
 
 
 @pytest.mark.parametrize(
@@ -176,38 +242,26 @@ def test_switch_refuses_a_bad_reference(device, run_module, image):
     assert (result["failed"], result["reason"], device.calls()) == (True, "invalid", [])
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"image": "--apply", "transport": "oci"},
+        {"image": "/srv/a\nb", "transport": "dir"},
+        {"image": " ", "transport": "oci"},
+        {"image": f"{REPOSITORY}:a", "accept_digests": ["sha256:12"]},
+        {"image": f"{REPOSITORY}:a", "came_back_from": "12"},
+    ],
+)
+def test_switch_refuses_what_bootc_would_take_for_something_else(device, run_module, options):
+    result = run_module(bootc_switch.main, **options)
+    assert (result["failed"], result["reason"]) == (True, "invalid")
+    assert ["bootc", "status"] not in [call[:2] for call in device.all_calls()]
+
+
 @pytest.mark.parametrize("device", ["non-bootc"], indirect=True)
 def test_switch_elsewhere(device, run_module):
     result = run_module(bootc_switch.main, image=f"{REPOSITORY}:stable")
     assert (result["failed"], result["reason"], device.calls()) == (True, "not_bootc", [])
-
-
-def test_update_stages_the_newest(device, run_module):
-    digest = device.publish(f"{REPOSITORY}:stable", "v2")
-    _predicted, done = four_times(run_module, bootc_update.main)
-    assert (done["bootc"]["staged"]["digest"], done["bootc"]["next_boot"]) == (digest, "staged")
-
-
-def test_update_downloads_and_then_arms(device, run_module):
-    digest = device.publish(f"{REPOSITORY}:stable", "v2")
-    _predicted, parked = four_times(run_module, bootc_update.main, state="downloaded")
-    assert (parked["bootc"]["staged"]["digest"], parked["bootc"]["next_boot"]) == (digest, "booted")
-    _predicted, armed = four_times(run_module, bootc_update.main, state="staged")
-    assert armed["commands"] == [["bootc", "upgrade", "--quiet", "--from-downloaded"]]
-
-
-def test_update_of_an_old_bootc_cannot_park(device, run_module):
-    device.publish(f"{REPOSITORY}:stable", "v2")
-    device.change(version="1.11.0")
-    result = run_module(bootc_update.main, state="downloaded")
-    assert (result["reason"], device.calls()) == ("unsupported_version", [])
-    assert "1.12.0" in result["msg"]
-
-
-def test_update_without_registry(device, run_module):
-    result = run_module(bootc_update.main)
-    assert (result["failed"], result["reason"]) == (True, "not_found")
-    assert result["bootc"]["staged"] is None
 
 
 def test_the_lock_is_bounded(device, run_module):
@@ -283,21 +337,12 @@ def reboot(device):
     device.save(state)
 
 
-def publish_pinned(device, content):
-    """Put an image into the registry that is named by its digest; return its name."""
-    digest = device.publish(f"{REPOSITORY}@x", content)
-    state = device.state
-    state["registry"][f"{REPOSITORY}@{digest}"] = state["registry"].pop(f"{REPOSITORY}@x")
-    device.save(state)
-    return f"{REPOSITORY}@{digest}"
-
-
 def booted(device):
     return device.state["document"]["status"]["booted"]["image"]["image"]["image"]
 
 
 def test_going_forward_on_purpose_makes_a_device_forget_that_it_came_back(device, run_module):
-    first, second, third = (publish_pinned(device, content) for content in ("a", "b", "c"))
+    first, second, third = (device.publish_pinned(REPOSITORY, content) for content in ("a", "b", "c"))
 
     def go(name):
         assert run_module(bootc_switch.main, image=name)["changed"] is True
@@ -346,31 +391,6 @@ def test_a_rollback_that_was_called_off_can_be_asked_for_again(device, run_modul
     assert (asked_again["changed"], asked_again["bootc"]["next_boot"]) == (True, "rollback")
 
 
-def test_update_does_not_undo_a_rollback(device, run_module):
-    device.publish(f"{REPOSITORY}:stable", "v2")
-    run_module(bootc_update.main)
-    reboot(device)
-    run_module(bootc_rollback.main)
-    reboot(device)
-    for state in ("staged", "downloaded"):
-        result = run_module(bootc_update.main, state=state)
-        assert (result["changed"], result["bootc"]["staged"]) == (False, None)
-        assert "taken back" in result["notes"][0]
-    assert run_module(bootc_update.main, repeat=True)["bootc"]["next_boot"] == "staged"
-    reboot(device)
-    assert run_module(bootc_rollback.main)["changed"] is True
-
-
-def test_update_after_a_rollback_takes_what_is_newer(device, run_module):
-    device.publish(f"{REPOSITORY}:stable", "v2")
-    run_module(bootc_update.main)
-    reboot(device)
-    run_module(bootc_rollback.main)
-    reboot(device)
-    digest = device.publish(f"{REPOSITORY}:stable", "v3")
-    assert run_module(bootc_update.main)["bootc"]["staged"]["digest"] == digest
-
-
 @pytest.mark.parametrize("device", ["ostree-rollback"], indirect=True)
 def test_a_memory_that_cannot_be_written_does_not_keep_a_device_on_a_bad_image(device, run_module):
     (device.root / "var").write_text("in the way")
@@ -381,7 +401,7 @@ def test_a_memory_that_cannot_be_written_does_not_keep_a_device_on_a_bad_image(d
 
 @pytest.mark.parametrize("device", ["composefs-sdboot-staged"], indirect=True)
 def test_rollback_with_something_staged(device, run_module):
-    assert run_module(bootc_rollback.main)["reason"] == "no_rollback"
+    assert run_module(bootc_rollback.main)["reason"] == "would_discard"
     four_times(run_module, bootc_rollback.main, discard_staged=True)
     assert [call[1] for call in device.calls()] == ["delete-deployment", "rollback"]
 
@@ -401,8 +421,8 @@ def test_apply_asks_for_a_reboot_once(device, run_module):
     result = run_module(bootc_apply.main)
     assert (result["changed"], result["verdict"], result["boot_id"]) == (True, None, "boot-1")
     assert result["expect_digests"] == [result["bootc"]["staged"]["digest"]]
-    assert result["predicted"]["booted"] == result["bootc"]["staged"]
-    deadline = time.monotonic() + 10
+    assert result["predicted"]["booted"] == {**result["bootc"]["staged"], "soft_reboot_capable": None}
+    deadline = time.monotonic() + 60
     while "rebooted" not in device.state and time.monotonic() < deadline:
         time.sleep(0.2)
     assert device.state["rebooted"] is True

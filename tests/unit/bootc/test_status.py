@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 import pytest
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.status import parse_status, parse_version
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.status import Slot, parse_status, parse_version
 from ansible_collections.skorionos.bootc.plugins.module_utils._errors import BootcError
 
 DATA = Path(__file__).parent / "data"
@@ -113,6 +113,42 @@ def test_digests_of_early_composefs_deployments_lack_their_algorithm():
     assert booted.digest == "sha256:0a228cdf0b44df30a3540af86ef2573eb34f10829cb20ca4ad059ef4c629f0c0"
 
 
+def test_offline_hosts_of_1_11_tell_no_digest_and_no_architecture():
+    document = json.loads((DATA / "composefs-rollback.json").read_text())
+    document["status"]["booted"]["image"].update(imageDigest="", architecture="")
+    booted = parse_status(json.dumps(document), "1.11.0").booted
+    assert booted is not None
+    assert (booted.digest, booted.architecture, booted.content.digest) == (None, None, None)
+    assert booted.content.is_known
+
+
+def test_a_content_is_not_its_deployment():
+    ostree, composefs = read("ostree-staged").booted, read("composefs-rollback").booted
+    assert ostree is not None and composefs is not None
+    assert ostree.deployment == f"{ostree.content.identity}.0"
+    assert composefs.deployment == composefs.content.identity
+    assert Slot().content.is_known is False
+
+
+@pytest.mark.parametrize(
+    ("version", "staged", "queued", "stale"),
+    [
+        ("1.11.9", True, True, False),
+        ("1.12.0", True, True, True),
+        ("1.15.2", True, True, True),
+        ("1.15.2", True, False, False),
+        ("1.15.2", False, True, False),
+        ("1.16.0", True, True, False),
+    ],
+)
+def test_a_staged_entry_may_be_stale_after_a_rollback_of_some_releases(*, version, staged, queued, stale):
+    document = json.loads((DATA / "composefs-sdboot-staged.json").read_text())
+    document["status"]["rollbackQueued"] = queued
+    if not staged:
+        document["status"]["staged"] = None
+    assert parse_status(json.dumps(document), version).staged_may_be_stale is stale
+
+
 @pytest.mark.parametrize(
     ("version", "bootloader", "flag", "queued"),
     [
@@ -120,6 +156,7 @@ def test_digests_of_early_composefs_deployments_lack_their_algorithm():
         ("1.16.9", "systemd", False, True),
         ("1.16.9", "grub-cc", True, False),
         ("1.12.0", "Systemd", True, False),
+        (None, "systemd", True, True),
         ("1.16.9", "grub", True, True),
         ("1.16.10", "systemd", True, True),
         ("1.17.0", "systemd", False, False),

@@ -256,7 +256,7 @@ def test_a_command_that_hangs_is_ended_with_its_children(tmp_path):
     with pytest.raises(EngineError, match=r"did not finish within 0\.3 s") as raised:
         run_command([sys.executable, "-c", parent], 0.3)
     assert raised.value.kind == "timeout"
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 50
     time.sleep(1.6)
     assert not marker.exists()
 

@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._apply import run_apply
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._boot_wait import (
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._apply import (
     APPLIED,
     CAME_BACK_ON_PREVIOUS,
+    INHIBITED,
     NOT_REBOOTED,
     NOTHING_TO_APPLY,
     SILENT,
     UNEXPECTED_DIGEST,
     UNVERIFIED,
     Observation,
+    run_apply,
     some_jitter,
     wait_for_boot,
 )
@@ -170,17 +171,17 @@ def test_the_grace_counts_from_the_first_contact_and_ends():
 
 
 OPTIONS = {
+    "expect_digests": [],
+    "soft_reboot": "never",
+    "notify": None,
+    "inhibitors": [],
+    "look_back": None,
     "timeout": 120,
     "reboot_timeout": 60,
     "connect_timeout": 5,
     "poll_interval": 2.0,
     "came_back_grace": 10,
     "fail_on": True,
-    "expect_digests": [],
-    "soft_reboot": "never",
-    "notify": None,
-    "inhibitors": [],
-    "look_back": None,
 }
 
 
@@ -210,17 +211,20 @@ def answer(boot, digest):
 
 
 class Calls:
-    """``first`` answers the question to reboot, ``then`` what is asked of the module after that."""
+    """``first`` is what the device answers when asked to reboot, ``again`` after a notice, ``back`` on looking back."""
 
-    def __init__(self, first, *probes, then=()):
-        self.answers, self.probes, self.probed = [first, *then], list(probes), 0
+    def __init__(self, first, *probes, back=None, again=None):
+        self.first, self.probes, self.probed = first, list(probes), 0
+        self.back, self.again = back, again
         self.asked = []
 
     def execute(self, name, arguments):
         assert name == "skorionos.bootc.bootc_apply"
-        assert self.answers[:1] != [AssertionError], "asked"
+        assert self.first is not AssertionError, "asked"
         self.asked.append(arguments)
-        return self.answers.pop(0) if self.answers else None
+        if arguments["look_back"] is not None:
+            return self.back
+        return self.first if len(self.asked) == 1 else self.again
 
     def probe(self, name, arguments):
         assert name == "skorionos.bootc.bootc_status"
@@ -231,7 +235,6 @@ class Calls:
 def apply(calls, check_mode=False, on_controller=False, **options):
     time = Time()
     given = {**OPTIONS, **options}
-    calls.time = time
     return run_apply(
         calls,
         given,
@@ -290,108 +293,76 @@ def test_bad_verdicts_are_failures_or_data(probe, verdict, reason):
     ("why", "advice"),
     [
         ("fell_back", f"bootc_switch make {OLD} boot next"),
-        ("finalize_failed", "such as a full /boot"),
-        ("etc_conflict", "Resolve the entries"),
-        ("locked", "locked meanwhile"),
+        ("finalize_failed", "stage it again"),
         ("power_lost", "power is cut"),
+        ("etc_conflict", "Resolve the entries"),
+        ("locked", "what else updates this device"),
         ("not_finalized", "did not write what was staged"),
         ("unknown", "make /var/log/journal"),
-        ("something new", "make /var/log/journal"),
         (None, "make /var/log/journal"),
     ],
 )
-def test_the_advice_after_coming_back_goes_by_why(why, advice):
-    told = {"why": why, "evidence": ["{{ lines }}"], "notes": ["remembered"]}
-    calls = Calls(asked(predicted=status(NEW, "new.0")), answer("boot-2", OLD), then=[told])
-    result = apply(calls)
-    assert advice in result["msg"]
-    assert (result["why"], result["evidence"], result["notes"]) == (why or "unknown", ["{{ lines }}"], ["remembered"])
-    assert calls.asked[1]["look_back"] == {"boot_id": "boot-1", "deployment": "new.0", "digest": NEW}
+def test_a_device_that_came_back_is_asked_why_and_the_advice_is_by_the_reason(why, advice):
+    back = {"changed": False, "why": why, "evidence": ["line {{ 1 }}"], "notes": ["remembered"]}
+    calls = Calls(asked(predicted=status(NEW, "new.0")), answer("boot-2", OLD), back=back)
+    failed = apply(calls)
+    assert advice in failed["msg"]
+    assert calls.asked[-1]["look_back"] == {"boot_id": "boot-1", "deployment": "new.0", "digest": NEW}
+    assert (failed["why"], failed["evidence"], failed["notes"]) == (why or "unknown", ["line {{ 1 }}"], ["remembered"])
 
 
-def test_a_device_that_cannot_be_asked_why_has_a_verdict_all_the_same():
-    for then in ([None], [{"failed": True, "msg": "MODULE FAILURE"}]):
-        result = apply(Calls(asked(), answer("boot-2", OLD), then=then))
-        assert (result["verdict"], result["why"], result["evidence"]) == (CAME_BACK_ON_PREVIOUS, "unknown", [])
+def test_a_device_that_does_not_say_why_has_no_reason():
+    failed = apply(Calls(asked(), answer("boot-2", OLD), back=None))
+    assert (failed["verdict"], failed["why"], failed["evidence"]) == (CAME_BACK_ON_PREVIOUS, "unknown", [])
 
 
-def test_why_is_only_asked_of_a_device_that_came_back_on_what_it_had():
-    for probe in (answer("boot-2", NEW), answer("boot-2", OTHER), None):
-        calls = Calls(asked(), probe)
-        assert apply(calls, fail_on=False)["why"] is None
-        assert len(calls.asked) == 1
-
-
-def test_looking_back_is_the_answer_of_the_device_and_reboots_nothing():
-    told = {"changed": False, "why": "power_lost", "evidence": ["x"]}
-    calls = Calls(told)
-    assert apply(calls, look_back={"boot_id": "boot-1"}, on_controller=True) == told
-    assert calls.probed == 0
-    assert apply(Calls(None), look_back={})["unreachable"] is True
-
-
-def test_a_device_that_is_inhibited_is_left_alone_and_can_be_asked_again():
-    by = [{"kind": "game", "why": "", "detail": "620 running", "unknown": False}]
-    calls = Calls(asked(verdict="inhibited", changed=False, reboot_kind="none", inhibited_by=by, detail="Not now"))
-    result = apply(calls)
-    assert (result["verdict"], result["changed"], result["failed"], result["reason"]) == (
-        "inhibited",
-        False,
-        True,
-        "busy",
+def test_users_get_their_time_between_two_tasks():
+    calls = Calls(
+        asked(grace_seconds=300, notified=["ann"], notes=["wall is not there"]),
+        answer("boot-2", NEW),
+        again=asked(notes=["second"]),
     )
-    assert (result["inhibited_by"], result["reboot_kind"], calls.probed) == (by, "none", 0)
-
-
-NOTIFY = {"text": "Updating soon", "grace_seconds": 90, "command": []}
-
-
-def test_users_get_their_time_between_two_questions_so_that_no_connection_is_held():
-    first = asked(notified=["deck"], grace_seconds=90, notes=["wall is not there"])
-    calls = Calls(first, answer("boot-2", NEW), then=[asked(notes=["undone"])])
-    result = apply(calls, notify=NOTIFY)
+    result = apply(calls, notify={"text": "Update at once", "grace_seconds": 300, "command": []})
+    assert [call["notify"] is None for call in calls.asked] == [False, True]
     assert (result["verdict"], result["notified"], result["notes"]) == (
         APPLIED,
-        ["deck"],
-        ["wall is not there", "undone"],
+        ["ann"],
+        ["wall is not there", "second"],
     )
-    assert [each["notify"] for each in calls.asked] == [NOTIFY, None]
-    assert calls.time.sleeps[0] == 90
-    assert result["boot_seconds"] == 2.0
 
 
-def test_what_changes_while_users_have_their_time_counts():
-    first = asked(notified=["deck"], grace_seconds=5)
-    game = asked(verdict="inhibited", changed=False, detail="Not now", reboot_kind="none")
-    result = apply(Calls(first, then=[game]), notify=NOTIFY, fail_on=False)
-    assert (result["verdict"], result["changed"], result["notified"]) == ("inhibited", False, ["deck"])
-    lost = apply(Calls(first, then=[None]), notify=NOTIFY)
-    assert (lost["unreachable"], lost["changed"]) == (True, False)
-    crashed = apply(Calls(first, then=[{"failed": True, "msg": "MODULE FAILURE"}]), notify=NOTIFY)
-    assert crashed["reason"] == "unexpected"
+def test_what_changed_while_users_had_their_time_counts():
+    obstacle = {"kind": "game", "why": "", "detail": "steam 730 running", "unknown": False}
+    later = asked(verdict=INHIBITED, changed=False, detail="Not rebooted now: game", inhibited_by=[obstacle])
+    calls = Calls(asked(grace_seconds=60), again=later)
+    result = apply(calls, notify={"text": "soon", "grace_seconds": 60, "command": []})
+    assert (result["verdict"], result["reason"], result["changed"]) == (INHIBITED, "busy", False)
+    assert result["inhibited_by"] == [obstacle]
 
 
-def test_without_anybody_to_tell_there_is_no_wait():
-    calls = Calls(asked(), answer("boot-2", NEW))
-    assert apply(calls, notify=NOTIFY)["verdict"] == APPLIED
-    assert len(calls.asked) == 1
+def test_a_device_lost_after_its_users_were_told_was_not_rebooted():
+    result = apply(Calls(asked(grace_seconds=60)), notify={"text": "soon", "grace_seconds": 60, "command": []})
+    assert (result["unreachable"], result["changed"]) == (True, False)
+
+
+def test_to_look_back_is_no_reboot_and_waits_for_nothing():
+    back = {"changed": False, "why": "power_lost", "evidence": [], "notes": []}
+    calls = Calls(None, back=back)
+    assert apply(calls, on_controller=True, look_back={"boot_id": "boot-1", "deployment": None, "digest": NEW}) == back
+    assert calls.probed == 0
 
 
 @pytest.mark.parametrize(
-    ("boot", "kind", "words"),
-    [("boot-1", "soft_reboot", f"Booted {NEW}"), ("boot-2", "reboot", "where a soft reboot was asked for")],
+    ("probe", "kind", "words"),
+    [
+        ({**answer("boot-1", NEW), "soft_reboots": 1}, "soft_reboot", f"Booted {NEW}"),
+        (answer("boot-2", NEW), "reboot", "by a reboot of the kernel where a soft reboot was asked for"),
+    ],
 )
-def test_how_it_rebooted_is_what_happened_not_what_was_asked_for(boot, kind, words):
-    back = {**answer(boot, NEW), "soft_reboots": 1}
-    result = apply(Calls(asked(reboot_kind="soft_reboot", soft_reboots=0), back), soft_reboot="allowed")
+def test_the_kind_of_the_reboot_is_what_happened(probe, kind, words):
+    result = apply(Calls(asked(reboot_kind="soft_reboot", soft_reboots=0), probe), soft_reboot="allowed")
     assert (result["verdict"], result["reboot_kind"]) == (APPLIED, kind)
     assert words in result["detail"]
-
-
-def test_a_soft_reboot_that_did_not_happen_is_none():
-    still = {**answer("boot-1", OLD), "soft_reboots": 0}
-    result = apply(Calls(asked(reboot_kind="soft_reboot", soft_reboots=0), still), fail_on=False)
-    assert (result["verdict"], result["reboot_kind"]) == (NOT_REBOOTED, "none")
 
 
 def test_content_that_would_not_boot_next_is_to_be_staged_first():
@@ -436,6 +407,12 @@ def test_the_controller_is_never_rebooted_but_may_predict():
     assert (result["failed"], result["reason"]) == (True, "invalid")
     assert "reboot the controller" in result["msg"]
     assert apply(Calls(asked()), check_mode=True, on_controller=True)["verdict"] == APPLIED
+
+
+def test_a_soft_reboot_that_did_not_happen_is_none():
+    still = {**answer("boot-1", OLD), "soft_reboots": 0}
+    result = apply(Calls(asked(reboot_kind="soft_reboot", soft_reboots=0), still), fail_on=False)
+    assert (result["verdict"], result["reboot_kind"]) == (NOT_REBOOTED, "none")
 
 
 def test_a_module_that_crashed_has_a_reason():

@@ -200,10 +200,11 @@ def test_the_story_keeps_its_order_across_waves() -> None:
     assert [entry.hosts for entry in story] == [(), ("a",), (), ("b", "c"), ("d",)]
 
 
-def test_thousands_of_devices_make_a_page_in_seconds(completed: Report) -> None:
+def test_thousands_of_devices_make_a_page_without_growing_out_of_bounds(completed: Report) -> None:
     copies = [{**d, "host": f"{d['host']}-{at}"} for at in range(200) for d in completed.summary["devices"]]
     events = [{**e, "host": f"{e['host']}-{at}"} for at in range(200) for e in completed.events if "host" in e]
     started = time.monotonic()
     html = rollout_html({**completed.summary, "devices": copies}, events, MADE)
     assert html.count('<tr role="row" class="g-') == 4800
-    assert time.monotonic() - started < 20
+    # Some seconds on a quiet machine; what grows with the square of the fleet takes many minutes on any.
+    assert time.monotonic() - started < 240

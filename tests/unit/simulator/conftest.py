@@ -155,7 +155,7 @@ class LiveDevice:
 
     def wait_until_up(self) -> None:
         """Wait for the end of a reboot."""
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             try:
                 Device(str(self.directory)).settled()

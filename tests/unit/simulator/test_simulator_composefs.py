@@ -274,8 +274,8 @@ def test_a_manifest_annotation_gives_the_version():
 
 def test_rollback_ignores_soft_reboot_and_nothing_else_does():
     assert bootc(composefs(), FakeWorld(), "rollback", "--soft-reboot=auto", "--apply").reboot
-    with pytest.raises(BootcError, match="soft reboots are not simulated"):
-        bootc(composefs(), FakeWorld(stable="n"), "upgrade", "--soft-reboot=auto")
+    with pytest.raises(BootcError, match="Cannot soft-reboot to deployment with a different kernel state"):
+        bootc(composefs(), FakeWorld(stable="n"), "upgrade", "--soft-reboot=required")
 
 
 def test_usr_overlay_before_it_could_be_read_only():

@@ -180,8 +180,22 @@ def test_health_comes_from_the_booted_image(kde, registry):
 def test_what_systemctl_does_not_do_is_told(kde):
     done = kde.sh("systemctl restart sshd")
     assert (done.returncode, done.stderr) == (1, "systemctl: not simulated: restart sshd\n")
+
+
+def test_a_soft_reboot_keeps_boot_id_and_run_and_counts_up(kde):
+    before = kde.show()["boot"]["id"]
+    kde.sh("touch $BOOTC_DEVICE_ROOT/run/kept")
     assert kde.sh("systemctl show -P SoftRebootsCount").stdout == "0\n"
-    assert kde.sh("systemctl soft-reboot").returncode == 1
+    assert kde.sh("systemctl soft-reboot; sleep 0.2; bootc status").returncode == 143, "its processes end with it"
+    kde.wait_until_up()
+    assert kde.sh(
+        "systemctl show -P SoftRebootsCount; cat $BOOTC_DEVICE_ROOT/proc/sys/kernel/random/boot_id"
+    ).stdout == (f"1\n{before}\n")
+    assert kde.file("run/kept").exists()
+    kde.run("reboot")
+    kde.wait_until_up()
+    assert kde.show()["boot"]["soft"] == 0
+    assert not kde.file("run/kept").exists()
 
 
 def test_asleep_until_cleared(kde):
@@ -262,7 +276,7 @@ def test_a_deadlock_lasts_until_it_is_killed_and_what_is_staged_stays(registry, 
     device.fault("deadlock-after-staging")
     command = [*SIMULATOR_COMMAND, "device", str(device.directory), "bootc", "switch", image(registry, "v1.1.0")]
     with subprocess.Popen(command) as stuck:
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while device.status()["staged"] is None and time.monotonic() < end:
             time.sleep(0.05)
         time.sleep(0.2)

@@ -164,6 +164,8 @@ def test_boot_times_add_up_and_come_when_the_boot_is_over():
     assert (code, out) == (1, "")
     assert err.startswith("Bootup is not yet finished")
     assert systemd_analyze.answer(reboot(state), ["blame"], 1e9)[0] == 1
+    soft = replace(state, boot=replace(state.boot, soft=1, up_at=5000.0))
+    assert systemd_analyze.answer(soft, [], 5001.0)[1].startswith("Startup finished in 1.000s (userspace) = 1.000s ")
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_the_process_says_where_it_listens_and_ends_cleanly(tmp_path):
     address = tmp_path / "address"
     command = [sys.executable, str(SIMULATOR), "registry", "--listen", "127.0.0.1:0", "--address-file", str(address)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while not address.exists() and time.monotonic() < end:
             time.sleep(0.02)
         assert process.stdout is not None

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from simulator import status
@@ -45,7 +47,7 @@ def test_rollback_swaps_the_entries_and_says_the_opposite(version, first, second
     assert names(reboot(once.state)) == {"booted": "a", "staged": None, "rollback": "b"}
     twice = bootc(once.state, FakeWorld(), "rollback")
     assert twice.out[-1] == f"Next boot: {second[0]} deployment"
-    assert twice.state == uki(version)
+    assert replace(twice.state, journal=()) == uki(version)
 
 
 def test_rollback_without_one_still_says_that_it_reverts():
