@@ -24,7 +24,7 @@ COMMANDS = (
     "upgrade", "upgrade --check", "upgrade --download-only", "upgrade --from-downloaded", "upgrade --soft-reboot=auto",
     "upgrade --tag other", f"switch {REPOSITORY}:other", f"switch --soft-reboot=auto {REPOSITORY}:other",
     f"switch {STABLE}", "rollback", "rollback --soft-reboot=auto", "usr-overlay", "internals cleanup",
-    "internals composefs-gc --prune-repo",
+    "internals composefs-gc",
 )  # fmt: skip
 ADMIN = (
     "pin 0", "pin 1", "pin 2", "pin -u 0", "pin -u 1", "undeploy 0", "undeploy 1", "undeploy 2", "unlock",
@@ -186,7 +186,8 @@ class AnyDevice(RuleBasedStateMachine):
             there = prepared in [entry.id for entry in finalised.deployments]
             assert after.booted_id == (prepared if there else before.booted_id)
             return after
-        if how == "boot menu" and len(finalised.deployments) > 1:
+        # Into another stateroot is another device.
+        if how == "boot menu" and len(finalised.deployments) > 1 and finalised.deployments[1].stateroot == "default":
             after = choose(before)
             assert after.booted_id == finalised.deployments[1].id
             return after
