@@ -316,6 +316,8 @@ def _queued(cause: Step, queued: Answer, policy: Policy, *, asked: bool) -> Step
 
 def _returned(seen: Evidence, cause: Step, *, asked: bool) -> Step:
     answer, runs = seen[RETURN], seen[RETURN].slot("booted")
+    if asked and answer.verdict in _UNDECIDED:
+        return Step(None, _UNDECIDED[answer.verdict], answer.message, answer.verdict)
     former = None if asked else before(seen)
     wanted = former or seen[ROLLBACK].slot("rollback")
     if not answer.lost and not answer.failed and wanted is not None and runs is not None and wanted.is_same(runs):

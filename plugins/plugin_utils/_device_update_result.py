@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ._device_answer import Answer, text
+from ._device_answer import Answer, text, texts
 from ._device_update import (
     APPLY,
     PHASES,
@@ -123,10 +123,18 @@ def _details(seen: Evidence) -> dict[str, Any]:
         "boot": {
             "verdict": text(reboot.get("verdict")),
             "detail": text(reboot.get("detail")),
+            "kind": text(reboot.get("reboot_kind")),
+            "why": text(reboot.get("why")),
+            "lines": texts(reboot.get("evidence")),
+            "inhibited_by": [dict(each) for each in _entries(reboot.get("inhibited_by"))],
             "id_before": text(reboot.get("boot_id_before")),
             "id_after": text(reboot.get("boot_id_after")),
         },
     }
+
+
+def _entries(value: object) -> list[Mapping[str, Any]]:
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
 
 
 def _commands(answer: Answer) -> list[list[str]]:
