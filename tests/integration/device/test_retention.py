@@ -73,7 +73,17 @@ def test_the_report_changes_nothing(fleet: SimulatedFleet) -> None:
         "name": "Tell",
         "ansible.builtin.include_role": {"name": "skorionos.bootc.device_retention", "tasks_from": "report"},
     }
-    play = {"name": "Report", "hosts": "ostree", "gather_facts": False, "tasks": [task]}
+    told = {
+        "name": "Check what it leaves",
+        "ansible.builtin.assert": {
+            "that": [
+                "device_retention_result.changed",
+                "device_retention_result.removed | map(attribute='version') == ['v2']",
+                "device_retention_result.freed_bytes is none",
+            ]
+        },
+    }
+    play = {"name": "Report", "hosts": "ostree", "gather_facts": False, "tasks": [task, told]}
     (fleet.root / "report.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
     run = fleet.run(str(fleet.root / "report"), device_retention_delete=["v2"], device_retention_allow_no_rollback=True)
     assert run.rc == 0, run.output
