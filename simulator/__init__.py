@@ -12,7 +12,7 @@ Where to look:
 * ``faults``      what can go wrong, one table
 * ``store``       a device's directory: locks, atomic writes, commits
 * ``world``       what the verbs need from outside: the registry, the store of blobs
-* ``programs``    the command lines a device offers: bootc, ostree, skopeo, systemctl
+* ``programs``    the command lines a device offers: bootc, ostree, skopeo, systemctl and smaller ones
 * ``registry``    the HTTP registry; ``catalogue`` what it serves
 * ``session``     ``exec``, the hot path: imports next to nothing
 """

@@ -151,12 +151,17 @@ def settle(state: State) -> State:
 def reboot(state: State, now: float, boot_id: str, *, orderly: bool) -> State:
     """Shut down (finalising only when ``orderly``) and boot again."""
     state = came_up(state)
-    return start(finalise(state) if orderly else state, now, boot_id)
+    return start(_shut_down(state) if orderly else state, now, boot_id)
+
+
+def _shut_down(state: State) -> State:
+    """An orderly shutdown, by whose last words the journal tells it from a power loss."""
+    return finalise(state).noted("Reached target System Reboot.", SYSTEMD)
 
 
 def choose(state: State, now: float, boot_id: str, entry: int = 1) -> State:
     """An orderly reboot in which somebody picks an entry of the boot menu; raises ValueError when it is not there."""
-    finalised = finalise(came_up(state))
+    finalised = _shut_down(came_up(state))
     if not 0 <= entry < len(finalised.deployments):
         raise ValueError(
             "the boot menu has one entry only; update the device and reboot it, then there are two"

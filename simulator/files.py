@@ -144,6 +144,9 @@ def _run_files(state: State) -> dict[str, File]:
             files["run/ostree/staged-deployment"] = File(state.staged.id.encode())
             if state.staged_locked:
                 files["run/ostree/staged-deployment-locked"] = File()
+    if state.soft_reboot_target is not None and not state.in_place:
+        # In place of the mount, which a device that is a directory cannot have.
+        files["run/nextroot/.prepared"] = File(state.soft_reboot_target.encode())
     return files
 
 
@@ -231,7 +234,8 @@ def arrange_boot(device: Device, state: State) -> None:
     root = device.root(state)
     if not state.boot.soft:
         shutil.rmtree(root / "run", ignore_errors=True)
-    for name in ("run", "tmp", "etc", "var/lib", "var/tmp", "usr/lib/greenboot/check/required.d"):
+    # systemd makes this one, by which others know that it runs.
+    for name in ("run/systemd/system", "tmp", "etc", "var/lib", "var/tmp", "usr/lib/greenboot/check/required.d"):
         (root / name).mkdir(parents=True, exist_ok=True)
     policy = root / "etc/containers/policy.json"
     if not policy.exists():

@@ -111,13 +111,13 @@ def bootc(state: State, world: FakeWorld, *arguments: str) -> Outcome:
 
 def reboot(state: State, *, orderly: bool = True) -> State:
     after = boot.reboot(state, 100.0 * state.boot.count, f"boot-{state.boot.count + 1}", orderly=orderly)
-    return replace(after, boot=replace(after.boot, settled=True))
+    return boot.settle(after)
 
 
 def choose(state: State) -> State:
     """Reboot into the second entry of the boot menu."""
     after = boot.choose(state, 100.0 * state.boot.count, f"boot-{state.boot.count + 1}")
-    return replace(after, boot=replace(after.boot, settled=True))
+    return boot.settle(after)
 
 
 def with_fault(state: State, name: str, value: str = "") -> State:

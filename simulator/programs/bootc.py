@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Callable, ContextManager
 from simulator import faults
 from simulator.faults import Moment
 from simulator.files import etc_changes
-from simulator.journal import operations
 from simulator.programs import TERMINATED
 from simulator.programs.perform import Given, check_rights, perform, perform_into
 from simulator.programs.usage import HelpAsked, Parsed, UsageError, parse
@@ -96,32 +95,19 @@ def _run_parsed(device: Device, state: State, parsed: Parsed) -> int:
         except BootcError as failed:
             device.check_boot(fresh)
             if failed.so_far is not None:
-                _keep(device, fresh, failed.so_far, parsed.verb)
+                _keep(device, fresh, failed.so_far)
             return _failed(failed, fresh)
         except Aborted as aborted:
             if aborted.so_far is not None:
-                _keep(device, fresh, aborted.so_far, parsed.verb)
+                _keep(device, fresh, aborted.so_far)
             return _abort(str(aborted))
-        after = _keep(device, fresh, outcome, parsed.verb)
-        if after.composefs and after.staged != fresh.staged and not outcome.stuck:
-            device.wait_for_repository(after)
-        return _end(device, after, outcome)
+        return _end(device, fresh, _keep(device, fresh, outcome), outcome)
 
 
-def _guard(device: Device, state: State, parsed: Parsed) -> ContextManager[State]:
-    """What a command holds as long as it runs, a pull included: only ostree's keeps others out.
-
-    On a medium that cannot be written ostree takes no lock.
-    """
-    if parsed.verb in ("internals print-json-schema", "internals reboot"):
-        return nullcontext(state)
-    if state.composefs:
-        return device.repository_lock(state)
-    return nullcontext(state) if state.read_only else device.sysroot_lock(state)
-
-
-def _end(device: Device, after: State, outcome: Outcome) -> int:
+def _end(device: Device, before: State, after: State, outcome: Outcome) -> int:
     """End as the command does: at once, never, or with the device."""
+    if after.composefs and after.staged != before.staged and not outcome.stuck:
+        device.wait_for_repository(after)
     if outcome.stuck:
         device.pause(after, float("inf"))
     if outcome.soft and not after.in_place:
@@ -204,9 +190,21 @@ class _Sink:
             sys.stderr.write(f"Failed to write to jsonl: {_os_error(failed)}\n")
 
 
-def _keep(device: Device, before: State, outcome: Outcome, verb: str) -> State:
+def _guard(device: Device, state: State, parsed: Parsed) -> ContextManager[State]:
+    """What a command holds as long as it runs, a pull included: only ostree's keeps others out.
+
+    On a medium that cannot be written ostree takes no lock.
+    """
+    if parsed.verb in ("internals print-json-schema", "internals reboot"):
+        return nullcontext(state)
+    if state.composefs:
+        return device.repository_lock(state)
+    return nullcontext(state) if state.read_only else device.sysroot_lock(state)
+
+
+def _keep(device: Device, before: State, outcome: Outcome) -> State:
     """Write and print what a command did, be it all or what it did before it failed."""
-    after = device.commit(before, operations(before, outcome.state, verb))
+    after = device.commit(before, outcome.state)
     if after.layers != before.layers:
         _world(device, after).drop_blobs(after)
     _print(outcome)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from simulator.journal import operations
 from simulator.programs.usage import Parsed
 from simulator.state import Overlay, State
 from simulator.verbs import admin, composefs, internals, ostree
@@ -83,6 +84,7 @@ def perform_into(outcome: Outcome, parsed: Parsed, world: World, given: Given) -
     """As perform, for an outcome that listens to the progress."""
     if parsed.raw:
         raise BootcError(f"not simulated: bootc {parsed.verb}")
+    before = outcome.state
     try:
         if parsed.verb in WITHOUT_STORAGE:
             _without_storage(outcome, parsed)
@@ -91,6 +93,8 @@ def perform_into(outcome: Outcome, parsed: Parsed, world: World, given: Given) -
     except (BootcError, Aborted) as failed:
         failed.so_far = outcome
         raise
+    finally:
+        outcome.state = operations(before, outcome.state, parsed.verb)
     return outcome
 
 
@@ -115,14 +119,19 @@ def _with_storage(outcome: Outcome, parsed: Parsed, world: World, given: Given) 
     if state.booted is None:
         raise BootcError(*_outer(parsed), STORAGE, "System not booted via bootc")
     if state.read_only:
-        if not has(state.bootc_version, "readOnly"):
-            raise BootcError(*_outer(parsed), STORAGE, "Preparing for write", "Read-only file system (os error 30)")
-        cause = "Cannot perform this operation: /sysroot is on a read-only block device (e.g. a live ISO)"
-        raise BootcError(*_outer(parsed), STORAGE, cause)
+        raise BootcError(*_outer(parsed), STORAGE, *_read_only(state))
     if parsed.verb in ("upgrade", "switch", "rollback", "edit"):
         _deploy(outcome, parsed, world, given)
     else:
         _look_after(outcome, parsed, given)
+
+
+def _read_only(state: State) -> tuple[str, ...]:
+    """What a device on a medium that cannot be written says to whatever would."""
+    if has(state.bootc_version, "readOnly"):
+        medium = "/sysroot is on a read-only block device (e.g. a live ISO)"
+        return (f"Cannot perform this operation: {medium}",)
+    return "Preparing for write", "Read-only file system (os error 30)"
 
 
 def _deploy(outcome: Outcome, parsed: Parsed, world: World, given: Given) -> None:

@@ -150,7 +150,7 @@ def _tell(notice: Notice, device: Device) -> dict[str, Any]:
     sessions = device.sessions()
     # Where nobody knows who is there, somebody may be.
     users = None if sessions is None else people(sessions)
-    if users == ():
+    if users is not None and not users:
         return {}
     return {
         "notified": list(users or ()),

@@ -107,7 +107,7 @@ def _journal(run: Run, boot: str | None, lines: int, units: tuple[str, ...] = ()
     """Lines of the journal of one boot; of the one before this where that one is not known to it."""
     for which in ([boot.replace("-", "")] if boot else []) + ["-1"]:
         selection = [word for unit in units for word in ("-u", unit)]
-        argv = ("journalctl", "--no-pager", "-q", "-o", "short-iso", "-b", which, *selection, "-n", str(lines))
+        argv = ("journalctl", "--no-pager", "-q", "-o", "short", "-b", which, *selection, "-n", str(lines))
         try:
             done = run(argv, JOURNAL_SECONDS)
         except (CommandUnusable, CommandTimeout):

@@ -9,14 +9,11 @@ Of two contents the last rollback between them counts. Going forward on purpose 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import Path
 
 from .content import Content
+from .kept import write_kept
 from .root import device_path
 
 ROLLBACKS = "/var/lib/skorionos.bootc/rollbacks.json"
@@ -104,26 +101,5 @@ def forget_rollbacks(one: Content, other: Content, *, only_last: bool = False) -
 
 
 def _keep(marks: tuple[RollbackMark, ...]) -> None:
-    path = device_path(ROLLBACKS)
-    path.parent.mkdir(parents=True, exist_ok=True)
     entries = [each.as_entry() for each in marks[-KEEP:]]
-    _write(path, json.dumps(entries, indent=1) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=str(path.parent), prefix=path.name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)  # noqa: PTH105
-    except OSError:
-        with suppress(OSError):
-            os.unlink(temporary)  # noqa: PTH108
-        raise
-    directory = os.open(str(path.parent), os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    write_kept(device_path(ROLLBACKS), json.dumps(entries, indent=1) + "\n")

@@ -46,4 +46,10 @@ def schedule_reboot(run: Run, *, soft: bool = False) -> None:
 def soft_reboot_prepared() -> bool:
     """Whether a plain ``systemctl reboot`` would restart the user space only."""
     path = device_path(NEXT_ROOT)
-    return path.is_dir() if is_simulated() else os.path.ismount(str(path))
+    if not is_simulated():
+        return os.path.ismount(str(path))
+    try:
+        # Nothing can be mounted on a device that is a directory.
+        return any(path.iterdir())
+    except OSError:
+        return False

@@ -11,7 +11,7 @@ import sys
 import time
 
 import pytest
-from ansible_collections.skorionos.bootc.plugins.module_utils._device import markers, transient
+from ansible_collections.skorionos.bootc.plugins.module_utils._device import kept, markers, transient
 from ansible_collections.skorionos.bootc.plugins.module_utils._device.boot import boot_id, parse_units, soft_reboots
 from ansible_collections.skorionos.bootc.plugins.module_utils._device.command import (
     CommandMissing,
@@ -185,7 +185,7 @@ def test_a_failed_write_leaves_the_old_memory(root, monkeypatch):
     def full(_descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(markers.os, "fsync", full)
+    monkeypatch.setattr(kept.os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         markers.remember_rollback(mark("c", "a", "t"))
     assert len(markers.read_rollbacks()) == 1

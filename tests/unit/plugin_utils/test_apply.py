@@ -17,6 +17,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._apply import (
     UNVERIFIED,
     Observation,
     run_apply,
+    some_jitter,
     wait_for_boot,
 )
 
@@ -57,8 +58,7 @@ def wait(answers, expect=(NEW,), timeout=100.0, **more):
         timeout,
         sleep=time.sleep,
         now=time.now,
-        jitter=lambda: 1.0,
-        **more,
+        **{"jitter": lambda: 1.0, **more},
     )
     return verdict, time
 
@@ -135,6 +135,14 @@ def test_the_interval_grows_to_its_limit():
     _verdict, time = wait([None], timeout=120)
     assert time.sleeps[:3] == [2.0, 3.0, 4.5]
     assert max(time.sleeps) == time.sleeps[-1] == 10.0
+
+
+def test_a_fleet_that_went_down_at_once_is_not_asked_at_once():
+    factors = iter([0.8, 1.2, 1.0])
+    _verdict, time = wait([None], timeout=5, jitter=lambda: next(factors))
+    assert time.sleeps == pytest.approx([1.6, 3.6])
+    drawn = {some_jitter() for _unused in range(200)}
+    assert 0.8 <= min(drawn) < 1 < max(drawn) <= 1.2
 
 
 def test_silence_ends_at_the_timeout():
@@ -381,6 +389,11 @@ def test_what_the_device_said_before_identifies_the_deployments():
         {"connect_timeout": -1},
         {"timeout": 0},
         {"came_back_grace": -1},
+        {"notify": {"text": " ", "grace_seconds": 0, "command": []}},
+        {"notify": {"text": "x" * 2001, "grace_seconds": 0, "command": []}},
+        {"notify": {"text": "x", "grace_seconds": -1, "command": []}},
+        {"notify": {"text": "x", "grace_seconds": 90000, "command": []}},
+        {"notify": {"text": "x", "grace_seconds": 0, "command": [""]}},
     ],
 )
 def test_an_option_that_cannot_be_meant_is_found_before_the_reboot(option):
@@ -394,6 +407,12 @@ def test_the_controller_is_never_rebooted_but_may_predict():
     assert (result["failed"], result["reason"]) == (True, "invalid")
     assert "reboot the controller" in result["msg"]
     assert apply(Calls(asked()), check_mode=True, on_controller=True)["verdict"] == APPLIED
+
+
+def test_a_soft_reboot_that_did_not_happen_is_none():
+    still = {**answer("boot-1", OLD), "soft_reboots": 0}
+    result = apply(Calls(asked(reboot_kind="soft_reboot", soft_reboots=0), still), fail_on=False)
+    assert (result["verdict"], result["reboot_kind"]) == (NOT_REBOOTED, "none")
 
 
 def test_a_module_that_crashed_has_a_reason():

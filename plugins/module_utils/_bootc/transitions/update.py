@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..._errors import BootcError
 from ..status import COMPOSEFS, ImageSpec, Slot, Status
 from .drop import drop_staged, dropped_note
@@ -50,7 +52,7 @@ def _update_to_content(status: Status, spec: ImageSpec, desired: Update) -> Tran
     if staged is not None and staged.digest is not None and staged.digest in desired.accept:
         return _update_staged(status, staged, desired)
     if status.booted is not None and status.booted.digest is not None and status.booted.digest in desired.accept:
-        return _update_is_booted(status, desired)
+        return _update_is_booted(status, spec, desired)
     if status.next_boot == "rollback" and status.rollback is not None and status.rollback.digest in desired.accept:
         return Transition((), status, note="The rollback deployment has the newest content and is queued")
     if status.backend == COMPOSEFS:
@@ -92,18 +94,28 @@ def _update_staged(status: Status, staged: Slot, desired: Update) -> Transition:
     return Transition((), status, note=note)
 
 
-def _update_is_booted(status: Status, desired: Update) -> Transition:
+def _update_is_booted(status: Status, spec: ImageSpec, desired: Update) -> Transition:
     note = "The booted deployment has the newest content"
     staged = status.staged
     if staged is None:
         return Transition((), status, note=note)
     if desired.park or staged.download_only:
         return Transition((), status, note=f"{note}; the staged {describe(staged)} is left as it is")
-    return Transition(
+    dropped = Transition(
         (drop_staged(status),),
         status.without_staged(),
         note=f"{note}; {dropped_note(status, staged)}",
         discards=("staged",),
+    )
+    if desired.tag is None or dropped.predicted.spec_image == spec:
+        return dropped
+    # The tag was tracked by what is dropped. It is to be followed, whatever the booted deployment tracks.
+    follow = plan_follow(dropped.predicted, spec, desired)
+    return replace(
+        follow,
+        commands=(*dropped.commands, *follow.commands),
+        note="; ".join(filter(None, (dropped.note, follow.note))),
+        discards=dropped.discards,
     )
 
 
