@@ -140,7 +140,6 @@ def checks() -> list[Check]:
         Check("oldest Python of devices", "unit", [PYTHON, "tests/checks/oldest_python.py"]),
         Check("tarball", "integration", [PYTHON, "tests/checks/tarball.py"]),
         Check("integration", "integration", _pytest("tests/integration", "-n", "3", "--dist", "worksteal"), (), 2400),
-        Check("device matrix", "integration", [PYTHON, "-m", "tests.matrix"], (), 2400),
         Check("ansible-test sanity", "sanity", [PYTHON, "tests/checks/sanity.py"], (git,), 1500),
     ]
     for scenario in sorted((REPOSITORY / "molecule").glob("*/molecule.yml")):
