@@ -190,14 +190,6 @@ EXAMPLES = r"""
   skorionos.bootc.bootc_apply:
   become: true
 
-- name: Reboot into this content and nothing else
-  skorionos.bootc.bootc_apply:
-    expect_digests:
-      - sha256:da5766cba2a05392192d88be7bfedf34255254460a17382d95851ee9cb522162
-    fail_on: false
-  become: true
-  register: applied
-
 - name: Reboot at night, not under somebody who plays or with an empty battery
   skorionos.bootc.bootc_apply:
     soft_reboot: allowed
@@ -212,6 +204,14 @@ EXAMPLES = r"""
         unknown: allow
     fail_on: false
   become: true
+
+- name: Reboot into this content and nothing else
+  skorionos.bootc.bootc_apply:
+    expect_digests:
+      - sha256:da5766cba2a05392192d88be7bfedf34255254460a17382d95851ee9cb522162
+    fail_on: false
+  become: true
+  register: applied
 
 - name: Say what became of it
   ansible.builtin.debug:
