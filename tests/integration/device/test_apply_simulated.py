@@ -366,7 +366,7 @@ def test_a_download_that_outlived_its_connection_is_waited_for_and_not_begun_aga
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        _until_at_work(tmp_path / "devices/deck/root/run/skorionos.bootc/units", begun)
+        _until_at_work(tmp_path / "devices/deck/root" / "run/skorionos.bootc/units", begun)
         # Everything that hangs on the connection goes, as with a session that is hung up.
         os.killpg(begun.pid, signal.SIGKILL)
         begun.wait(timeout=60)
@@ -376,7 +376,7 @@ def test_a_download_that_outlived_its_connection_is_waited_for_and_not_begun_aga
         pulls = [record for record in device["journal"] if "Pulling new image" in json.dumps(record)]
         assert len(pulls) == 1, device["journal"]
         assert device["staged"]["image"]["digest"] == digests["v2"]
-        assert list((tmp_path / "devices/deck/root/run/skorionos.bootc/units").iterdir()) == []
+        assert list((tmp_path / "devices/deck/root" / "run/skorionos.bootc/units").iterdir()) == []
 
 
 def _until_at_work(folder: Path, process: subprocess.Popen[bytes]) -> None:

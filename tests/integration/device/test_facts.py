@@ -122,15 +122,15 @@ FACTS = {"name": "Know the device", "skorionos.bootc.device_facts": {}, "registe
 
 
 def test_facts_of_both_backends_and_of_a_machine_that_lacks_everything(fleet: Path, collections_path: Path) -> None:
-    sessions = fleet / "deck/root/run/simulator"
+    sessions = fleet / "deck/root" / "run/simulator"
     sessions.mkdir(parents=True, exist_ok=True)
     (sessions / "sessions.json").write_text('[{"Id": "2", "User": 1000, "Name": "deck", "Type": "wayland"}]')
-    game = fleet / "deck/root/proc/4711"
+    game = fleet / "deck/root" / "proc/4711"
     game.mkdir(parents=True, exist_ok=True)
     (game / "comm").write_text("reaper\n")
     (game / "cmdline").write_bytes(b"/home/deck/reaper\0SteamLaunch\0AppId=620\0--\0game\0")
-    (fleet / "deck/root/sys/class/power_supply/ACAD/online").write_text("0\n")
-    (fleet / "deck/root/sys/class/power_supply/BAT1/status").write_text("Discharging\n")
+    (fleet / "deck/root" / "sys/class/power_supply/ACAD/online").write_text("0\n")
+    (fleet / "deck/root" / "sys/class/power_supply/BAT1/status").write_text("Discharging\n")
     for name in ("usr/etc/issue", "etc/issue"):
         path = fleet / "ally/root" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -221,7 +221,7 @@ def test_health_tells_required_from_advice_and_times_the_boot(fleet: Path, colle
     assert result["boot_time"]["to_login_seconds"] > 0
     assert (verdicts["boot_time"], verdicts["boot_slowdown"]) == ((True, True), (True, True))
     assert result["healthy"] is True
-    remembered = json.loads((fleet / "deck/root/var/lib/skorionos.bootc/boot_times.json").read_text())
+    remembered = json.loads((fleet / "deck/root" / "var/lib/skorionos.bootc/boot_times.json").read_text())
     assert [boot["boot_id"] for boot in remembered] == [result["boot_id"]]
 
 
