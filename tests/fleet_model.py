@@ -14,11 +14,13 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide im
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.device import Update
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.pace import occupancy
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import (
     Clearance,
     Clock,
+    Ticket,
+    Turn,
     clear_batch,
-    may_still_start,
 )
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Candidate, Plan, Target, make_plan
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port import (
@@ -28,8 +30,9 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port impo
     Reboot,
     Unreachable,
 )
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import derive
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec, parse_spec
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import Rollout, derive
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import Rollout
 
 OLD = "sha256:" + "0" * 64
 HABITS = (
@@ -230,14 +233,15 @@ class MortalLedger(Ledger):
         """Nobody is killed any more."""
         self._kill_at = None
 
-    def append(self, events: Sequence[Event], epoch: int) -> None:
+    def append(self, events: Sequence[Event], epoch: int, expected: int | None = None) -> bool:
         self._appends += bool(events)
         now = bool(events) and self._appends == self._kill_at
         if now and self._kill_before:
             raise Killed
-        super().append(events, epoch)
+        appended = super().append(events, epoch, expected)
         if now:
             raise Killed
+        return appended
 
 
 @dataclass
@@ -273,26 +277,43 @@ class Fleet:
         clock = Clock(self.time.now, self.time.sleep, nap=86400.0)
         for batch in batches(self.state(), skip=()):
             clearance = clear_batch(self.ledger, 1, batch, clock, deadline)
+            if clearance.confirm:
+                self._confirm(clearance, deadline)
+                clearance = clear_batch(self.ledger, 1, batch, clock, deadline)
             for host in clearance.go:
-                rollout = clearance.rollout
-                target = rollout.plan.targets[rollout.plan.variant_of[host]]
-                journal = self._journal_of(host)
-                may_start = self._may_start(clearance, host)
-                update = Update(
-                    self.devices[host], journal, target, rollout.plan.spec, self.time.now, deadline, may_start
-                )
-                update.run(rollout.devices[host])
-        return clear_batch(self.ledger, 1, (), clock, deadline).rollout
+                self._update(clearance, host, deadline).run(clearance.rollout.devices[host])
+        last = clear_batch(self.ledger, 1, (), clock, deadline)
+        if last.confirm:
+            self._confirm(last, deadline)
+            last = clear_batch(self.ledger, 1, (), clock, deadline)
+        return last.rollout
+
+    def _confirm(self, clearance: Clearance, deadline: float) -> None:
+        for host in clearance.confirm:
+            self._update(clearance, host, deadline).confirm(clearance.rollout.devices[host])
+
+    def _update(self, clearance: Clearance, host: str, deadline: float) -> Update:
+        """Devices are updated one after the other, so there is nobody to wait for."""
+        rollout = clearance.rollout
+        ticket = Ticket(
+            host, occupancy(rollout, clearance.go or (host,)), clearance.position, draining=clearance.draining
+        )
+        turn = Turn(self.ledger, self._append, ticket, Clock(self.time.now, self.time.sleep), deadline)
+        target = rollout.plan.targets[rollout.plan.variant_of[host]]
+        journal = self._journal_of(host)
+        return Update(self.devices[host], journal, target, rollout.plan.spec, self.time.now, deadline, turn)
+
+    def _append(self, event: Event, expected: int) -> bool:
+        self.time.sleep(1)
+        appended = self.ledger.append([event], 1, expected)
+        if appended and self.on_event is not None:
+            self.on_event(self.state())
+        return appended
 
     def state(self) -> Rollout:
         rollout = derive(self.ledger.read())
         assert rollout is not None
         return rollout
-
-    def _may_start(self, clearance: Clearance, host: str) -> Callable[[], bool]:
-        return lambda: (
-            not clearance.draining and may_still_start(self.ledger, clearance.position, host, self.time.now())
-        )
 
     def _journal_of(self, host: str) -> Callable[[str, Mapping[str, Any]], None]:
         def journal(kind: str, data: Mapping[str, Any]) -> None:

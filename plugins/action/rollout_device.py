@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,14 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.device im
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import may_still_start
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.pace import load_occupancy
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import Ticket, Turn
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec, load_spec
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import DeviceClass
 
 _CONNECT_SECONDS = 5
+_NAP_SECONDS = 0.5
+"""How long a device that waits for its turn sleeps between two looks at the ledger."""
 _LOCAL = "its connection is local: it is the machine that runs the playbook, and its reboot would end that"
 
 
@@ -38,8 +42,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "ledger": {"type": "path", "required": True},
                 "epoch": {"type": "int", "required": True},
                 "deadline": {"type": "float", "required": True},
+                "confirm": {"type": "bool", "default": False},
                 "draining": {"type": "bool", "default": False},
                 "position": {"type": "int", "required": True},
+                "room": {"type": "dict", "required": True},
+                "peers": {"type": "list", "elements": "str", "default": []},
                 "spec": {"type": "dict", "required": True},
                 "device": {"type": "dict", "required": True},
                 "target": {"type": "dict", "required": True},
@@ -71,17 +78,30 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         ledger = Ledger(Path(str(options["ledger"])), spec.id)
         controller = os.getppid()
 
-        def journal(kind: str, data: Mapping[str, Any]) -> None:
+        def append(event: Event, expected: int | None = None) -> bool:
             if os.getppid() != controller:
                 raise RolloutError("The ansible-playbook process is gone.", "Run the playbook again.", "orphaned")
-            ledger.append([Event(kind, CLOCK.now(), device.host, data=data)], options["epoch"])
-            told.append((kind, data))
+            recorded = ledger.append([event], options["epoch"], expected)
+            if recorded:
+                told.append((event.kind, event.data))
+            return recorded
 
-        def may_start() -> bool:
-            return not options["draining"] and may_still_start(ledger, options["position"], device.host, CLOCK.now())
+        def journal(kind: str, data: Mapping[str, Any]) -> None:
+            append(Event(kind, CLOCK.now(), device.host, data=data))
 
         if self._connection.transport == "local" and device.device_class is DeviceClass.UNTOUCHED:
             journal("incompatible", {"reason": "local", "message": _LOCAL})
             return
-        target = load_target(options["target"])
-        Update(port, journal, target, spec, CLOCK.now, options["deadline"], may_start).run(device)
+        ticket = Ticket(
+            device.host,
+            load_occupancy(options["room"]),
+            options["position"],
+            frozenset(options["peers"]),
+            options["draining"],
+        )
+        turn = Turn(ledger, append, ticket, replace(CLOCK, nap=_NAP_SECONDS), options["deadline"])
+        update = Update(port, journal, load_target(options["target"]), spec, CLOCK.now, options["deadline"], turn)
+        if options["confirm"]:
+            update.confirm(device)
+        else:
+            update.run(device)

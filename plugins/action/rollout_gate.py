@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK, as_document
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import progress
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.pace import occupancy
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import clear_batch
 
 
@@ -29,14 +32,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "epoch": {"type": "int", "required": True},
                 "deadline": {"type": "float", "required": True},
                 "batch": {"type": "list", "elements": "str", "required": True},
+                "known": {"type": "dict", "default": {}},
             }
         )
+        known = options["known"]
+        if known and not known.get("confirm"):
+            return {**result, **known, "changed": False}
         ledger = Ledger(Path(str(options["ledger"])), str(options["id"]))
         try:
             cleared = clear_batch(ledger, options["epoch"], options["batch"], CLOCK, options["deadline"])
         except RolloutError as error:
             return {**result, "failed": True, "msg": str(error), "reason": error.reason}
         rollout = cleared.rollout
+        self._display.display(progress(rollout, cleared.go, cleared.wait))
         targets = rollout.plan.targets
         return {
             **result,
@@ -44,13 +52,21 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "stop": cleared.stop,
             "draining": cleared.draining,
             "go": list(cleared.go),
+            "confirm": list(cleared.confirm),
+            "shares": _shares(cleared.confirm, options["batch"]),
             "position": cleared.position,
+            "room": occupancy(rollout, cleared.go).as_dict(),
             "spec": as_document(rollout.plan.spec.document),
             "devices": {
                 host: {
                     "device": as_document(rollout.devices[host]),
                     "target": as_document(targets[rollout.plan.variant_of[host]]),
                 }
-                for host in cleared.go
+                for host in (*cleared.go, *cleared.confirm)
             },
         }
+
+
+def _shares(hosts: Sequence[str], among: Sequence[str]) -> dict[str, list[str]]:
+    """Hosts to look at again, dealt out to those of the batch, which do so at the same time."""
+    return {worker: list(hosts[index :: len(among)]) for index, worker in enumerate(among)}

@@ -98,8 +98,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "Rename it in the inventory, without spaces, commas, colons and the characters * ? [ ] { } ! & ~.",
                 "invalid_host",
             )
-        labels = sorted({key for wave in spec.waves for key in wave.select})
-        return [_candidate(name, task_vars["hostvars"][name], labels) for name in names]
+        return [_candidate(name, task_vars["hostvars"][name], spec.labels) for name in names]
 
 
 def _candidate(name: str, variables: Mapping[str, Any], labels: Sequence[str]) -> Candidate:

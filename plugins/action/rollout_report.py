@@ -18,7 +18,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events im
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.lease import release
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import clear_batch
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import derive
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import derive
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.summary import summarize
 
 

@@ -27,6 +27,7 @@ from ._rollout.lease import read as read_lease
 from ._rollout.ledger import Ledger, ledger_root_lock, rollouts_in
 from ._rollout.passes import Clock
 from ._rollout.plan import Candidate, Plan, Target, check_membership, make_plan
+from ._rollout.replay import apply_event, derive, replay
 from ._rollout.spec import Spec, parse_spec
 from ._rollout.states import (
     DISRUPTED,
@@ -37,9 +38,6 @@ from ._rollout.states import (
     RolloutPhase,
     WavePhase,
     answers_by,
-    apply_event,
-    derive,
-    replay,
 )
 
 CLOCK = Clock(time.time, time.sleep)
@@ -314,10 +312,11 @@ class _StrictLoader(yaml.SafeLoader):
 def _this_process(epoch: int) -> Holder:
     """The ansible-playbook process: action plugins run in a child of it."""
     pid = os.getppid()
-    return Holder(platform.node(), _boot_id(), pid, _start_of(pid) or "", _user(), epoch)
+    return Holder(platform.node(), _boot_id(), pid, _start_of(pid) or "", controller_user(), epoch)
 
 
-def _user() -> str:
+def controller_user() -> str:
+    """Who runs this process, by name where there is one."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user need not have a name

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from .html import rollout_html
-from .text import fleet_text, rollout_text
+from .progress import progress
+from .text import explanation_text, fleet_text, rollout_text
 from .words import plain
 
-__all__ = ["fleet_text", "plain", "rollout_html", "rollout_text"]
+__all__ = ["explanation_text", "fleet_text", "plain", "progress", "rollout_html", "rollout_text"]

@@ -86,6 +86,7 @@ def _view(summary: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> di
         "tiles": _tiles(summary, everyone),
         "waves": [_wave(wave) for wave in summary["waves"]],
         "hold": _hold(summary),
+        "order": _order(summary),
         "wait": _wait(summary),
         "asleep": some([d["host"] for d in summary["devices"] if d["state"] == "unreachable"], 10),
         "concerns": voices(look_at(summary)),
@@ -95,9 +96,12 @@ def _view(summary: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> di
     }
 
 
+_STILL = ("held", "paused", "canceled", "aborted", "superseded")
+
+
 def _tiles(summary: Mapping[str, Any], everyone: Mapping[str, int]) -> list[dict[str, Any]]:
     lost = summary["totals"]["lost"]
-    waiting = "nothing new is started" if summary["phase"] in ("held", "superseded") else _TILE_NOTES["waiting"]
+    waiting = "nothing new is started" if summary["phase"] in _STILL else _TILE_NOTES["waiting"]
     failed = f"{lost} of them lost" if lost else "see their messages"
     notes = {**_TILE_NOTES, "failed": failed, "waiting": waiting}
     return [
@@ -131,6 +135,13 @@ def _hold(summary: Mapping[str, Any]) -> dict[str, Any] | None:
         "voices": voices(charged(summary)),
         "remedy": _with_code(hold["remedy"]),
     }
+
+
+def _order(summary: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What somebody told it to do, while that is why nothing is started."""
+    if summary["hold"] is not None or summary["phase"] not in ("paused", "canceled", "aborted"):
+        return None
+    return {**summary["order"], "what": PHASES[summary["phase"]].capitalize()}
 
 
 def _with_code(text: str) -> list[tuple[bool, str]]:

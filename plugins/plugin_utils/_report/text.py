@@ -39,7 +39,7 @@ from .words import (
 
 _AT_MOST = 10
 _STYLES = {"bold": "1", "dim": "2", "good": "32", "bad": "31", "busy": "36"}
-_PHASE_STYLES = {"held": "bad", "completed": "good", "running": "busy"}
+_PHASE_STYLES = {"held": "bad", "aborted": "bad", "completed": "good", "running": "busy"}
 
 Paint = Callable[[str, str], str]
 """Gives a text one of the styles, or leaves it alone."""
@@ -99,6 +99,20 @@ def fleet_text(rows: Iterable[Mapping[str, Any]], color: bool = False, width: in
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
+def explanation_text(told: Sequence[Mapping[str, Any]], width: int = 100) -> str:
+    """Why devices are where they are; ``told`` has host, state, since, why, next and until (RFC 3339) of each."""
+    if not told:
+        return "Every device of the rollout has its verdict."
+    lines: list[str] = []
+    for device in map(clean, told):
+        state = STATES.get(device["state"], spoken(device["state"]))
+        lines += _wrap(f"{device['host']}: {state} since {moment(device['since'])}", width)
+        lines += _wrap(device["why"], width, "  ", "  ")
+        until = f" ({moment(device['until'])})" if device["until"] else ""
+        lines += _wrap(f"Next: {device['next']}{until}", width, "  ", "  ")
+    return "\n".join(lines)
+
+
 def _headline(summary: Mapping[str, Any], paint: Paint, width: int) -> list[str]:
     phase = summary["phase"]
     lines = [
@@ -131,6 +145,8 @@ def _story(summary: Mapping[str, Any], paint: Paint, width: int) -> list[str]:
         return _wrap(f"Superseded by {summary['superseded_by']}: nothing more happens here.", width)
     if summary["phase"] == "completed":
         return _done(summary, width)
+    if summary["phase"] in ("paused", "canceled", "aborted"):
+        return _ordered(summary["phase"], summary["order"], width)
     wait = summary["wait"]
     if wait is None:
         return []
@@ -138,10 +154,18 @@ def _story(summary: Mapping[str, Any], paint: Paint, width: int) -> list[str]:
     return _wrap(f"Waits for {WAIT_RULES.get(wait['rule'], spoken(wait['rule']))}: {wait['why']}{until}.", width)
 
 
+def _ordered(phase: str, order: Mapping[str, Any], width: int) -> list[str]:
+    who = f"{PHASES[phase].capitalize()} by {order['by']} on {moment(order['at'])}: {order['why']}."
+    then = "Nothing new starts until somebody resumes it." if phase == "paused" else "Nothing new starts any more."
+    return _wrap(f"{who} {then}", width)
+
+
 def _hold(summary: Mapping[str, Any], hold: Mapping[str, Any], paint: Paint, width: int) -> list[str]:
     rule = HOLD_RULES.get(hold["rule"], spoken(hold["rule"]))
-    lines = _wrap(f"Held in wave {hold['wave']}: {rule} ({hold['numbers']}). Since {moment(hold['at'])}.", width)
-    lines[0] = paint("bad", "Held") + lines[0].removeprefix("Held")
+    what = "Aborted" if hold["wave"] is None else "Held"
+    where = "" if hold["wave"] is None else f" in wave {hold['wave']}"
+    lines = _wrap(f"{what}{where}: {rule} ({hold['numbers']}). Since {moment(hold['at'])}.", width)
+    lines[0] = paint("bad", what) + lines[0].removeprefix(what)
     told = voices(charged(summary))
     for voice in told[:_AT_MOST]:
         lines += _wrap(some(voice.hosts, _AT_MOST), width, "  ", "  ")

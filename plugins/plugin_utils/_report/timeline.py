@@ -30,8 +30,27 @@ _DEVICE_EVENTS = {
     "already_current": "already on the new image",
     "incompatible": "cannot be updated, left out",
     "removed": "removed from the rollout",
+    "excluded": "left out by hand",
+    "retried": "to be tried again",
+    "confirmed": "still healthy at the end of the soak",
+    "unconfirmed": "did not answer at the end of the soak",
 }
-_GROUPS = {**GROUP_OF, "booted": "in_flight", "noted": "in_flight", "released": "waiting"}
+_GROUPS = {
+    **GROUP_OF,
+    "booted": "in_flight",
+    "noted": "in_flight",
+    "released": "waiting",
+    "confirmed": "updated",
+    "unconfirmed": "updated",
+}
+_ORDERS = {
+    "paused": "Paused",
+    "resumed": "Resumed",
+    "accepted": "Accepted as it is",
+    "approved": "Approved",
+    "canceled": "Canceled",
+    "aborted": "Aborted",
+}
 
 
 @dataclass(frozen=True)
@@ -73,6 +92,8 @@ def _detail(event: Mapping[str, Any]) -> str:
     data = event.get("data", {})
     if event["kind"] == "noted":
         return ", ".join(data.get("failed_units", []))
+    if event["kind"] in ("excluded", "retried"):
+        return f"{data['by']}: {data['why']}"
     return explain(data)
 
 
@@ -87,6 +108,10 @@ def _rollout_entry(summary: Mapping[str, Any], event: Mapping[str, Any]) -> Entr
     elif kind == "held":
         what, group = f"Held in wave {wave}", "failed"
         detail = f"{HOLD_RULES.get(data['rule'], spoken(data['rule']))} ({data['numbers']})"
+    elif kind in _ORDERS:
+        of = f": wave {wave}" if wave else ""
+        what, detail = f"{_ORDERS[kind]} by {data['by']}{of}", data["why"]
+        group = "failed" if kind == "aborted" else "rollout"
     elif kind == "completed":
         what, group = "Rollout completed", "updated"
     elif kind == "superseded":

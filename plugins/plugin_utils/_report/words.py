@@ -51,6 +51,8 @@ STATES = {
     "already_current": "already current",
     "incompatible": "cannot be updated",
     "removed": "removed",
+    "excluded": "left out by hand",
+    "canceled": "not updated any more",
     "superseded": "left to a newer rollout",
 }
 
@@ -59,8 +61,11 @@ NEEDS_A_LOOK = ("inconsistent", "lost", "failed", "rolled_back", "silent", "inco
 
 PHASES = {
     "running": "running",
+    "paused": "paused",
     "held": "held",
     "completed": "completed",
+    "canceled": "canceled",
+    "aborted": "aborted",
     "superseded": "superseded",
     "planned": "not yet open",
     "open": "open",
@@ -75,6 +80,7 @@ HOLD_RULES = {
     "no_canary_success": "a variant has not succeeded on any device of the earlier waves",
     "coverage_timeout": "too few devices could be updated in time",
     "late_failures": "devices of a wave that had already passed failed later",
+    "abort": "too many devices of all waves failed",
 }
 
 WAIT_RULES = {
@@ -82,6 +88,8 @@ WAIT_RULES = {
     "draining": "devices in the middle of their update",
     "soak": "the soak time to end",
     "turn": "devices whose turn has not come",
+    "confirmation": "updated devices to be looked at again",
+    "approval": "somebody's approval",
 }
 
 _NEVER_MORE = 1e15

@@ -9,35 +9,50 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .events import Event
-from .gate import Pass, Stop, Wait, evaluate, late_failure
-from .states import Device, DeviceClass, DeviceState, Rollout, RolloutPhase, WavePhase, apply_event
+from .gate import Pass, Stop, Wait, awaits_approval, evaluate, failing_altogether, late_failure
+from .replay import apply_events
+from .states import STOPPED, Device, DeviceClass, DeviceState, Rollout, RolloutPhase, WavePhase
 
+_CONTROL = "`ansible-playbook skorionos.bootc.rollout_control -e bootc_rollout_verb={verb}`"
 _NEW_RELEASE = (
-    "Read why they failed; mend the release, or the devices if it lies in them, and roll out under a new id with "
-    "`supersedes: [{id}]`."
+    "Read why they failed. If the release is at fault, mend it and roll out under a new id with `supersedes: [{id}]`; "
+    f"if the devices are, mend them, have them tried again ({_CONTROL.format(verb='retry')}) and go on "
+    f"({_CONTROL.format(verb='resume')})."
 )
 _REMEDIES = {
     "untrusted_content": "Look at these devices by hand (bootc status) before anything else is rolled out to them.",
-    "coverage_timeout": "Wake the devices or leave them out, and roll out under a new id with `supersedes: [{id}]`.",
+    "coverage_timeout": "Wake the devices and go on with "
+    + _CONTROL.format(verb="resume")
+    + ", or take the wave as it is with "
+    + _CONTROL.format(verb="accept")
+    + ". Or roll out under a new id with `supersedes: [{id}]`.",
+    "abort": "Nothing more is done by this rollout. Mend the release and roll out under a new id.",
 }
 
 
 @dataclass(frozen=True)
 class Decisions:
-    """``record`` first; then ``touch`` these hosts; when there is neither, ``wait``."""
+    """``record`` first; then ``touch`` these hosts; when there is neither, ``wait``.
+
+    ``confirm`` names devices to look at again before their wave may pass.
+    """
 
     record: tuple[Event, ...] = ()
     touch: tuple[str, ...] = ()
     wait: Wait | None = None
+
+    @property
+    def confirm(self) -> tuple[str, ...]:
+        return () if self.wait is None else self.wait.ask
 
 
 def decide(rollout: Rollout, now: float) -> Decisions:
     """The next step of a rollout at ``now`` (seconds since the epoch)."""
     if rollout.phase is RolloutPhase.SUPERSEDED:
         return Decisions()
-    if rollout.phase is RolloutPhase.HELD:
+    if rollout.phase in STOPPED:
         return Decisions(touch=_in_flight(rollout))
-    record = _late_failures(rollout, now)
+    record = _aborts(rollout, now) or _late_failures(rollout, now)
     if record:
         return Decisions(record)
     unfinished = next((index for index, wave in enumerate(rollout.waves) if wave.phase is not WavePhase.PASSED), None)
@@ -50,6 +65,9 @@ def decide(rollout: Rollout, now: float) -> Decisions:
 
 def _decide_wave(rollout: Rollout, index: int, now: float) -> Decisions:
     if rollout.waves[index].phase is WavePhase.PLANNED:
+        unapproved = awaits_approval(rollout, index, "before", now)
+        if unapproved is not None:
+            return Decisions(touch=_touchable(rollout, range(index)), wait=unapproved)
         return Decisions(record=(Event("wave_opened", now, wave=index),))
     verdict = evaluate(rollout, index, now)
     if isinstance(verdict, Pass):
@@ -67,8 +85,7 @@ def advance(rollout: Rollout, now: float) -> tuple[Rollout, tuple[Event, ...], D
     recorded: list[Event] = []
     decisions = decide(rollout, now)
     while decisions.record:
-        for event in decisions.record:
-            rollout = apply_event(rollout, event)
+        rollout = apply_events(rollout, decisions.record)
         recorded.extend(decisions.record)
         decisions = decide(rollout, now)
     return rollout, tuple(recorded), decisions
@@ -83,8 +100,8 @@ def batches(rollout: Rollout, skip: Iterable[str]) -> tuple[tuple[str, ...], ...
     if rollout.phase is RolloutPhase.SUPERSEDED:
         return ()
     out_of_reach = frozenset(skip)
-    size = rollout.plan.spec.parallel
-    if rollout.phase is RolloutPhase.HELD:
+    size = rollout.plan.spec.pace.parallel
+    if rollout.phase in STOPPED:
         draining = [host for host in _in_flight(rollout) if host not in out_of_reach]
         return tuple(tuple(draining[at : at + size]) for at in range(0, len(draining), size))
     passed = [i for i, wave in enumerate(rollout.waves) if wave.phase is WavePhase.PASSED]
@@ -145,6 +162,14 @@ def _may_start(rollout: Rollout, variant: str, wave: int) -> bool | str:
     waiting = [device for device in alone if device.device_class is DeviceClass.UNTOUCHED]
     waiting.sort(key=lambda device: (device.state is not DeviceState.PENDING, device.since))
     return waiting[0].host if waiting else False
+
+
+def _aborts(rollout: Rollout, now: float) -> tuple[Event, ...]:
+    stop = failing_altogether(rollout) if rollout.phase is RolloutPhase.RUNNING else None
+    if stop is None:
+        return ()
+    data = {"rule": stop.rule, "numbers": stop.numbers, "hosts": list(stop.hosts), "remedy": _REMEDIES["abort"]}
+    return (Event("aborted", now, data={**data, "by": "the rollout", "why": stop.numbers}),)
 
 
 def _late_failures(rollout: Rollout, now: float) -> tuple[Event, ...]:

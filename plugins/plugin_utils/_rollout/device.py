@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from .plan import Target
-from .port import DeviceError, Journal, Observation, Port, Unreachable
+from .port import DeviceError, Journal, Observation, Port, Turn, Unreachable
 from .spec import Spec
 from .states import DISRUPTED, Device, DeviceClass, DeviceState
 
@@ -89,9 +89,9 @@ class Complaint:
 class Update:
     """The flow for one device.
 
-    ``now`` returns seconds since the epoch; a silent device is waited for until ``deadline`` at most. ``may_start`` is
-    asked right before something new begins, staging or a reboot into the target: others may have failed meanwhile.
-    When it says no, what is in flight is still finished.
+    ``now`` returns seconds since the epoch; a silent device is waited for until ``deadline`` at most. ``turn`` is asked
+    right before something new begins, staging or a reboot into the target: others may have failed meanwhile. When it
+    says no, what is in flight is still finished.
     """
 
     port: Port
@@ -100,7 +100,7 @@ class Update:
     spec: Spec
     now: Callable[[], float]
     deadline: float
-    may_start: Callable[[], bool]
+    turn: Turn
 
     def run(self, device: Device) -> None:
         """Take the device from where the ledger left it as far as it goes; all news is in the journal."""
@@ -123,7 +123,7 @@ class Update:
             self._resume_apply(device, seen)
         elif device.phase in _ARMED and self._was_rebooted_by_others(before, seen):
             self._booted(before, seen, None)
-        elif not self.may_start():
+        elif not self.turn.is_open():
             self._let_go(device, seen)
         elif not seen.is_bootc or seen.obstacle is not None:
             reason, message = seen.obstacle or ("not_bootc", "This host is not booted by bootc.")
@@ -184,17 +184,18 @@ class Update:
         before = Before(
             seen.boot_id, seen.booted, seen.booted_deployment, seen.rollback, seen.failed_units, device.reboots_asked
         )
-        self.journal(
-            "staging",
-            {
-                "boot_id": before.boot_id,
-                "previous_digest": before.digest,
-                "previous_version": seen.booted_version,
-                "previous_deployment": before.deployment,
-                "previous_rollback": before.rollback,
-                "failed_units": list(before.failed_units),
-            },
-        )
+        intent = {
+            "boot_id": before.boot_id,
+            "previous_digest": before.digest,
+            "previous_version": seen.booted_version,
+            "previous_deployment": before.deployment,
+            "previous_rollback": before.rollback,
+            "failed_units": list(before.failed_units),
+        }
+        if not self.turn.begin("staging", intent):
+            if self.turn.wait():
+                self.run(device)  # what was seen before the wait may not be true any more
+            return
         try:
             staged = self._stage(seen)
             self._check_content(staged)
@@ -238,11 +239,10 @@ class Update:
             self.journal("failed", data)
 
     def _apply(self, device: Device, before: Before, staged: Observation) -> None:
-        if not self.may_start():
+        before = replace(before, boot_id=staged.boot_id, reboots_asked=before.reboots_asked + 1)
+        if not self.turn.begin("applying", {"boot_id": before.boot_id, "previous_digest": before.digest}):
             self._let_go(replace(device, state=DeviceState.STAGED), staged)
             return
-        before = replace(before, boot_id=staged.boot_id, reboots_asked=before.reboots_asked + 1)
-        self.journal("applying", {"boot_id": before.boot_id, "previous_digest": before.digest})
         try:
             reboot = self.port.reboot(self.target.accept)
         except Unreachable:
@@ -295,11 +295,11 @@ class Update:
             back = self._after_going_down(device.boot_id, device.since)
             if back is not None:
                 self._resume_apply(device, back)
-            elif not self.may_start():
+            elif not self.turn.is_open():
                 self._let_go(device, seen)
             elif not self._was_asked_too_often(device):
                 self._apply(device, before, seen)
-        elif not self.may_start():
+        elif not self.turn.is_open():
             self._let_go(device, seen)
         elif not self._was_asked_too_often(device):
             # A power loss drops what was staged, and so may somebody on the device: nothing was proven either way.
@@ -396,6 +396,29 @@ class Update:
     def _inconsistent(self, before: Before, seen: Observation) -> None:
         message = f"it runs {seen.booted}, which is neither the new image nor the previous one ({before.digest})"
         self.journal("inconsistent", {"reason": "unexpected_digest", "message": message, "booted_digest": seen.booted})
+
+    # -- once more -----------------------------------------------------------------------------------------------------
+
+    def confirm(self, device: Device) -> None:
+        """Look again, at the end of its wave's soak, at a device that succeeded: it may have thought better of it."""
+        before = Before.of(device)
+        try:
+            health = self.port.health(before.failed_units, settle=False)
+        except (Unreachable, DeviceError) as error:
+            # Asleep is not broken, and it was proven when it was awake.
+            self.journal("unconfirmed", {"reason": "silent", "message": str(error)})
+            return
+        seen = health.after
+        if self._is_target(seen.booted) and health.healthy:
+            self.journal("confirmed", {})
+        elif self._is_target(seen.booted):
+            self._go_back(before, seen, Complaint("unhealthy", f"at the end of the soak: {health.complaint}"))
+        elif before.is_booted(seen):
+            message = "it went back to the previous image after it had succeeded"
+            self._gave_up("rolled_back", "came_back_on_previous", message, seen)
+        else:
+            message = f"it runs {seen.booted}, which somebody gave it after it had succeeded"
+            self.journal("incompatible", {"reason": "drifted", "message": message, "booted_digest": seen.booted})
 
     # -- back ----------------------------------------------------------------------------------------------------------
 

@@ -8,8 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Union
 
-from .quantities import percent_of, share
-from .states import Counts, Device, DeviceClass, DeviceState, Rollout, count, coverage_needed
+from .quantities import percent_of
+from .states import (
+    Counts,
+    Device,
+    DeviceClass,
+    DeviceState,
+    Rollout,
+    WaveState,
+    count,
+    coverage_needed,
+    failure_budget,
+)
 
 
 @dataclass(frozen=True)
@@ -19,11 +29,15 @@ class Pass:
 
 @dataclass(frozen=True)
 class Wait:
-    """Nothing to decide yet. ``until`` (seconds since the epoch) is when that can change without news, if ever."""
+    """Nothing to decide yet. ``until`` (seconds since the epoch) is when that can change without news, if ever.
+
+    ``ask`` names devices that have to be looked at again first.
+    """
 
     rule: str
     why: str
     until: float | None = None
+    ask: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -37,11 +51,8 @@ class Stop:
 
 Verdict = Union[Pass, Wait, Stop]
 _NEVER_EXCUSED = ("signature", "digest_mismatch")
-
-
-def failure_budget(rollout: Rollout, index: int) -> int:
-    """How many charged devices the wave may have: a count, or percent of its size at opening, rounded down."""
-    return share(rollout.plan.waves[index].rules.max_failures, rollout.waves[index].size)
+APPROVED_FOR = 7 * 86400
+"""For how many seconds an approval is good."""
 
 
 def evaluate(rollout: Rollout, index: int, now: float) -> Verdict:
@@ -61,7 +72,32 @@ def evaluate(rollout: Rollout, index: int, now: float) -> Verdict:
     if 100 * counts.succeeded < threshold * verdicts:
         numbers = f"{counts.succeeded} of {verdicts} verdicts are successes, fewer than {threshold}%"
         return Stop("success_threshold", numbers, _charged(devices))
-    return Pass()
+    return awaits_approval(rollout, index, "after", now) or Pass()
+
+
+def awaits_approval(rollout: Rollout, index: int, when: str, now: float) -> Wait | None:
+    """Somebody has to approve the wave, before it opens or after its soak."""
+    wave = rollout.plan.waves[index]
+    if wave.rules.approve != when or _is_approved(rollout.waves[index], now):
+        return None
+    return Wait("approval", f"wave {wave.name} has to be approved {'to begin' if when == 'before' else 'to pass'}")
+
+
+def _is_approved(wave: WaveState, now: float) -> bool:
+    return wave.approved_at is not None and now - wave.approved_at < APPROVED_FOR
+
+
+def failing_altogether(rollout: Rollout) -> Stop | None:
+    """Whether so many devices of all waves failed that the rollout is to be given up."""
+    limit = rollout.plan.spec.abort
+    if limit is None:
+        return None
+    counts = count(rollout.devices.values())
+    verdicts = counts.succeeded + counts.charged
+    if verdicts < limit.min_executed or 100 * counts.charged < limit.percent * verdicts:
+        return None
+    numbers = f"{counts.charged} of {verdicts} devices failed, {limit.percent}% or more"
+    return Stop("abort", numbers, _charged(tuple(rollout.devices.values())))
 
 
 def late_failure(rollout: Rollout, index: int) -> Stop | None:
@@ -92,7 +128,11 @@ def _stops(rollout: Rollout, index: int, devices: tuple[Device, ...], counts: Co
 
 
 def _untrusted(devices: tuple[Device, ...]) -> Stop | None:
-    alarming = tuple(d.host for d in devices if d.state is DeviceState.INCONSISTENT or d.reason in _NEVER_EXCUSED)
+    alarming = tuple(
+        d.host
+        for d in devices
+        if not d.acknowledged and (d.state is DeviceState.INCONSISTENT or d.reason in _NEVER_EXCUSED)
+    )
     if not alarming:
         return None
     return Stop(
@@ -119,7 +159,7 @@ def _waits(rollout: Rollout, index: int, devices: tuple[Device, ...], counts: Co
     verdicts = counts.succeeded + counts.charged
     needed = coverage_needed(rollout, index)
     covered_at = wave.covered_at
-    deadline = (wave.opened_at or 0.0) + rules.coverage_timeout
+    deadline = (wave.patient_from or 0.0) + rules.coverage_timeout
     untried = sum(device.state is DeviceState.PENDING for device in devices)
     if untried and now < deadline:
         # Coverage excuses devices out of reach, not those whose turn has not come.
@@ -135,14 +175,26 @@ def _waits(rollout: Rollout, index: int, devices: tuple[Device, ...], counts: Co
     if counts.disrupted:
         # Only who looks for a silent device can tell that it is lost, so time alone changes nothing.
         return Wait("draining", f"{counts.disrupted} in the middle of their update")
-    soaked_at = (now if covered_at is None else covered_at) + rules.soak
+    return _soaks(rules.soak, devices, now if covered_at is None else covered_at, now)
+
+
+def _soaks(soak: int, devices: tuple[Device, ...], covered_at: float, now: float) -> Wait | None:
+    """Time for trouble to show, from ``covered_at`` on; then who succeeded before its end is looked at once more."""
+    soaked_at = covered_at + soak
     if now < soaked_at:
         return Wait("soak", "time for trouble to show", soaked_at)
+    unsure = tuple(d.host for d in devices if d.state is DeviceState.SUCCEEDED and _asked(d) < soaked_at)
+    if unsure and soak:
+        return Wait("confirmation", f"{len(unsure)} updated devices to be looked at again", ask=unsure)
     return None
 
 
+def _asked(device: Device) -> float:
+    return device.since if device.confirmed_at is None else device.confirmed_at
+
+
 def _charged(devices: tuple[Device, ...]) -> tuple[str, ...]:
-    return tuple(device.host for device in devices if device.device_class is DeviceClass.CHARGED)
+    return tuple(d.host for d in devices if d.device_class is DeviceClass.CHARGED and not d.acknowledged)
 
 
 def _unfinished(devices: tuple[Device, ...]) -> tuple[str, ...]:

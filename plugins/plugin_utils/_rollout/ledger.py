@@ -57,7 +57,8 @@ class Ledger:
 
     def position(self) -> int:
         """Where the next event will be written, in bytes."""
-        return self._path.stat().st_size
+        with self._path.open("rb") as file:
+            return _last_line(file.fileno())[0]
 
     def read_since(self, position: int) -> list[Event]:
         """The events written after ``position``, without a look at those before them."""
@@ -67,15 +68,21 @@ class Ledger:
         complete = news[: news.rfind(b"\n") + 1]
         return [Event.from_dict(self._line(line, 0)) for line in complete.splitlines()]
 
-    def append(self, events: Sequence[Event], epoch: int) -> None:
-        """Add events durably, all or none of them acknowledged, if ``epoch`` is not older than the last one."""
+    def append(self, events: Sequence[Event], epoch: int, expected: int | None = None) -> bool:
+        """Add events durably, all or none of them acknowledged, if ``epoch`` is not older than the last one.
+
+        With ``expected``, a position, they are added only if nothing was since; False says that something was.
+        """
         if not events:
-            return
+            return True
         try:
             with self._locked() as file:
+                if expected is not None and _last_line(file.fileno())[0] != expected:
+                    return False
                 self._append_locked(file.fileno(), events, epoch)
         except OSError as error:
             raise _unwritable(self._path, error, _MIDWAY) from error
+        return True
 
     def last_epoch(self) -> int:
         """The newest controller's epoch; 0 when nobody wrote yet."""

@@ -5,16 +5,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .decide import Decisions, advance
 from .events import Event
 from .gate import Wait
 from .ledger import Ledger
-from .states import DISRUPTED, DeviceClass, DeviceState, Rollout, RolloutPhase, WavePhase, answers_by, replay
+from .pace import Occupancy, occupancy
+from .replay import replay
+from .states import (
+    DISRUPTED,
+    STOPPED,
+    DeviceClass,
+    DeviceState,
+    Rollout,
+    RolloutPhase,
+    WavePhase,
+    answers_by,
+)
 
-_BAD_NEWS = frozenset({"failed", "rolled_back", "lost", "inconsistent", "held", "superseded"})
+_CHANGES_DECISIONS = frozenset(
+    {
+        "failed",
+        "rolled_back",
+        "lost",
+        "inconsistent",
+        "held",
+        "paused",
+        "resumed",
+        "accepted",
+        "canceled",
+        "aborted",
+        "excluded",
+        "retried",
+        "superseded",
+        "hosts_superseded",
+    }
+)
+"""Kinds of events after which what may start has to be decided anew."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +61,8 @@ class Clearance:
     """The gate's answer to a batch: these of its hosts may be touched now.
 
     ``draining`` means that they may only finish what they began; ``stop`` that no later batch has a chance either.
-    ``position`` is how far the ledger reached then, ``recorded`` whether the gate added to it.
+    ``confirm`` names devices that have to be looked at again first. ``position`` is how far the ledger reached then,
+    ``recorded`` whether the gate added to it.
     """
 
     rollout: Rollout
@@ -41,6 +72,7 @@ class Clearance:
     wait: Wait | None
     position: int
     recorded: bool
+    confirm: tuple[str, ...] = ()
 
 
 def clear_batch(ledger: Ledger, epoch: int, batch: Sequence[str], clock: Clock, deadline: float) -> Clearance:
@@ -51,17 +83,18 @@ def clear_batch(ledger: Ledger, epoch: int, batch: Sequence[str], clock: Clock, 
     """
     recorded = False
     while True:
+        position = ledger.position()
         rollout, decisions, news = _settle(ledger, epoch, clock)
         batch = [host for host in batch if host in rollout.devices]
         recorded = recorded or news
         go = tuple(host for host in batch if host in decisions.touch)
-        held = rollout.phase is RolloutPhase.HELD
+        stopped = rollout.phase in STOPPED
         early = any(rollout.waves[rollout.devices[host].wave].phase is WavePhase.PLANNED for host in batch)
         until = None if decisions.wait is None else decisions.wait.until
-        if until is None or until > deadline or held or not (early or not batch):
-            stop = not go and (early or held or rollout.phase is RolloutPhase.SUPERSEDED)
-            position = ledger.position()
-            return Clearance(rollout, go, held, stop, decisions.wait, position, recorded)
+        if until is None or until > deadline or stopped or not (early or not batch):
+            confirm = decisions.confirm if early or not batch else ()
+            stop = not go and not confirm and (early or stopped or rollout.phase is RolloutPhase.SUPERSEDED)
+            return Clearance(rollout, go, stopped, stop, decisions.wait, position, recorded, confirm)
         clock.sleep(min(max(until - clock.now(), 0.0), clock.nap))
 
 
@@ -71,15 +104,80 @@ def _settle(ledger: Ledger, epoch: int, clock: Clock) -> tuple[Rollout, Decision
     return rollout, decisions, bool(events)
 
 
-def may_still_start(ledger: Ledger, position: int, host: str, now: float) -> bool:
-    """Whether a host that was cleared when the ledger reached ``position`` may start something new now.
+@dataclass(frozen=True)
+class Ticket:
+    """A cleared device: ``room`` and the clearance were true when the ledger reached ``position``.
 
-    The others of its batch may have failed meanwhile. Without such news nothing has to be derived again.
+    ``peers`` are the devices that were cleared with it. When it is ``draining`` nothing new may begin.
     """
-    if _BAD_NEWS.isdisjoint(event.kind for event in ledger.read_since(position)):
-        return True
-    rollout, _unused, decisions = advance(replay(ledger.read()), now)
-    return rollout.phase is not RolloutPhase.HELD and host in decisions.touch
+
+    host: str
+    room: Occupancy
+    position: int
+    peers: frozenset[str] = frozenset()
+    draining: bool = False
+
+
+class Turn:
+    """When a cleared device may begin something. The others of its batch are worked on meanwhile, and may fail.
+
+    ``append`` records an event if the ledger ends where it is told, and says whether it did. Waits for room until
+    ``deadline`` at most, and not at all when nobody at work could make any.
+    """
+
+    def __init__(
+        self, ledger: Ledger, append: Callable[[Event, int], bool], ticket: Ticket, clock: Clock, deadline: float
+    ) -> None:
+        self._ledger = ledger
+        self._append = append
+        self._host = ticket.host
+        self._room = ticket.room
+        self._position = ticket.position
+        self._peers = ticket.peers
+        self._clock = clock
+        self._deadline = deadline
+        self._allowed = not ticket.draining
+
+    def is_open(self) -> bool:
+        """Whether the device may begin something, if there is room for it."""
+        self._catch_up()
+        return self._allowed
+
+    def wait(self) -> bool:
+        """Wait for room; False when there is none in time, or nothing may begin any more."""
+        while True:
+            self._catch_up()
+            if not self._allowed:
+                return False
+            if self._room.admits(self._host):
+                return True
+            if self._clock.now() >= self._deadline or not self._room.occupants(self._host) & self._peers:
+                return False
+            self._clock.sleep(self._clock.nap)
+
+    def begin(self, kind: str, data: Mapping[str, Any]) -> bool:
+        """Record the intent ``kind`` if there is room for the device, which nobody else takes meanwhile."""
+        while True:
+            self._catch_up()
+            if not self._allowed or not self._room.admits(self._host):
+                return False
+            event = Event(kind, self._clock.now(), self._host, data=data)
+            if self._append(event, self._position):
+                return True
+
+    def _catch_up(self) -> None:
+        """Take in what was recorded since. Without news that matters nothing has to be derived again."""
+        position = self._ledger.position()
+        news = self._ledger.read_since(self._position)
+        if _CHANGES_DECISIONS.isdisjoint(event.kind for event in news):
+            self._room = self._room.after(news)
+        elif self._allowed:
+            rollout, _unused, decisions = advance(replay(self._ledger.read()), self._clock.now())
+            device = rollout.devices[self._host]
+            stopped = rollout.phase in STOPPED or rollout.phase is RolloutPhase.SUPERSEDED
+            self._allowed = not stopped and not device.excluded and self._host in decisions.touch
+            self._room = occupancy(rollout, [self._host])
+        self._position = position
 
 
 def could_not_ask(ledger: Ledger, epoch: int, host: str, message: str, now: float) -> bool:

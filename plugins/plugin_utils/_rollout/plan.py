@@ -22,7 +22,7 @@ from .spec import Spec, Variant, Wave, canonical, load_spec
 
 @dataclass(frozen=True)
 class Candidate:
-    """A host the spec's pattern matches. ``labels`` holds the inventory variables that waves select by."""
+    """A host the spec's pattern matches. ``labels`` holds the inventory variables that the spec names."""
 
     host: str
     variant: str | None
@@ -52,13 +52,17 @@ class Target:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything a rollout has decided before it touches anything. ``waves`` and ``hosts`` have the same length."""
+    """Everything a rollout has decided before it touches anything. ``waves`` and ``hosts`` have the same length.
+
+    ``group_of`` says which disruption budget a device falls under; it is empty where the spec limits nothing.
+    """
 
     spec: Spec
     targets: Mapping[str, Target]
     variant_of: Mapping[str, str]
     hosts: tuple[tuple[str, ...], ...]
     warnings: tuple[str, ...]
+    group_of: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def waves(self) -> tuple[Wave, ...]:
@@ -78,6 +82,7 @@ class Plan:
                 for wave, hosts in zip(self.waves, self.hosts, strict=True)
             ],
             "warnings": list(self.warnings),
+            **({"groups": dict(self.group_of)} if self.group_of else {}),
         }
 
     @property
@@ -130,7 +135,8 @@ def make_plan(spec: Spec, candidates: Sequence[Candidate], targets: Mapping[str,
     untried = sorted(set(variant_of.values()) - {variant_of[host] for host in waves[0]})
     if untried:
         warnings.append(f"No device of {', '.join(untried)} is in the first wave.")
-    return Plan(spec, dict(targets), variant_of, waves, tuple(warnings))
+    groups_of = {c.host: _group(spec, c) for members in strata.values() for c in members} if _limits(spec) else {}
+    return Plan(spec, dict(targets), variant_of, waves, tuple(warnings), groups_of)
 
 
 def load_plan(document: Mapping[str, Any]) -> Plan:
@@ -139,7 +145,7 @@ def load_plan(document: Mapping[str, Any]) -> Plan:
     targets = {entry["variant"]: Target(**{**entry, "accept": tuple(entry["accept"])}) for entry in document["targets"]}
     hosts = tuple(tuple(entry["host"] for entry in wave["hosts"]) for wave in document["waves"])
     variant_of = {entry["host"]: entry["variant"] for wave in document["waves"] for entry in wave["hosts"]}
-    return Plan(spec, targets, variant_of, hosts, tuple(document["warnings"]))
+    return Plan(spec, targets, variant_of, hosts, tuple(document["warnings"]), document.get("groups", {}))
 
 
 def target_of(variant: Variant, accept: Sequence[str], size: int | None, version: str | None) -> Target:
@@ -173,6 +179,16 @@ def _cut(spec: Spec, members: Sequence[Candidate]) -> list[list[str]]:
         taken_now = {candidate.host for candidate in chosen}
         waiting = [candidate for candidate in waiting if candidate.host not in taken_now]
     return cuts
+
+
+def _limits(spec: Spec) -> bool:
+    return spec.budget.max_unavailable is not None or spec.budget.min_available is not None
+
+
+def _group(spec: Spec, candidate: Candidate) -> str:
+    """``bootc_site=berlin``; devices without such a variable are a group together."""
+    labels = [(key, candidate.labels.get(key)) for key in spec.budget.group_by]
+    return ", ".join(f"{key}={'(none)' if value is None else value}" for key, value in labels) or "the fleet"
 
 
 def _matches(candidate: Candidate, select: Mapping[str, Any]) -> bool:

@@ -95,3 +95,16 @@ class Port(Protocol):
 
 Journal = Callable[[str, Mapping[str, Any]], None]
 """Records one event of this device: kind and data. Returns only when that is durable."""
+
+
+class Turn(Protocol):
+    """Whether a device may begin something new."""
+
+    def is_open(self) -> bool:
+        """Whether anything may begin, as soon as there is room for it."""
+
+    def wait(self) -> bool:
+        """Wait for room; False when there is none in time, or nothing may begin any more."""
+
+    def begin(self, kind: str, data: Mapping[str, Any]) -> bool:
+        """Record an intent, if it may begin now; False, and no record, when it may not."""

@@ -24,20 +24,24 @@ else:
 
 # \Z, because $ would also let a line break at the end through.
 _DURATION = {"type": "string", "pattern": r"^[0-9]+[smhd]\Z"}
+_AT_LEAST_ONE = {"type": "integer", "minimum": 1}
+_PERCENT_OR_NONE = {"type": "integer", "minimum": 0, "maximum": 100}
 _PERCENT = {"type": "integer", "minimum": 1, "maximum": 100}
 _LIMIT = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^([0-9]|[1-9][0-9]|100)%\Z"}]}
+_SOME = {"anyOf": [_AT_LEAST_ONE, {"type": "string", "pattern": r"^([1-9]|[1-9][0-9]|100)%\Z"}]}
 _NAME = {"type": "string", "pattern": r"^[a-z0-9][a-z0-9._-]{0,62}\Z"}
 _DIGEST = {"type": "string", "pattern": r"^sha256:[0-9a-f]{64}\Z"}
 
 _WAVE_RULES: dict[str, Any] = {
     "success_threshold": _PERCENT,
-    "min_coverage": {"type": "integer", "minimum": 0, "maximum": 100},
+    "min_coverage": _PERCENT_OR_NONE,
     "min_sample": {"type": "integer", "minimum": 1},
     "max_failures": _LIMIT,
     "soak": _DURATION,
     "coverage_timeout": _DURATION,
     "on_coverage_timeout": {"enum": ["hold", "accept"]},
-    "accept_floor": {"type": "integer", "minimum": 0, "maximum": 100},
+    "accept_floor": _PERCENT_OR_NONE,
+    "approve": {"enum": ["never", "before", "after"]},
 }
 
 
@@ -93,7 +97,26 @@ SPEC = _section(
             ),
         },
         "wave_defaults": _section(_WAVE_RULES),
-        "pace": _section({"parallel": {"type": "integer", "minimum": 1}}),
+        "pace": _section(
+            {
+                "parallel": _AT_LEAST_ONE,
+                "start": _AT_LEAST_ONE,
+                "factor": _AT_LEAST_ONE,
+                "on_failure": {"enum": ["halve", "keep"]},
+                "overshoot": _LIMIT,
+            }
+        ),
+        "abort": _section(
+            {"percent": {"type": "integer", "minimum": 0, "maximum": 100}, "min_executed": _AT_LEAST_ONE}
+        ),
+        "budget": _section(
+            {
+                "group_by": {"type": "array", "items": {"type": "string", "minLength": 1}, "uniqueItems": True},
+                "max_unavailable": _SOME,
+                "min_available": _LIMIT,
+                "count_offline": {"type": "boolean"},
+            }
+        ),
         "stage": _section({"timeout": _DURATION, "attempts": {"type": "integer", "minimum": 1}}),
         "apply": _section({"reboot_timeout": _DURATION, "contact_grace": _DURATION}),
         "verify": _section(
@@ -121,6 +144,7 @@ REMEDIES = {
     "id": "Give the rollout an id never used before, such as skorion-1.1.0; it names the folder of its ledger.",
     "schema": "Write `schema: 1`.",
     "stratify_by": "Write [variant], which cuts every variant into waves of its own, or [] for the fleet as a whole.",
+    "abort.percent": "Choose 1 to 100: the share of failures among the verdicts. With 0 no rollout is ever given up.",
     "percent": "Percents are whole numbers from 1 to 100 and cumulative: 10 then 50 means 40 more.",
 }
 
@@ -183,7 +207,7 @@ def _explain(error: ValidationError) -> tuple[str, str]:
         return f"{where}: the key {missing!r} is missing.", REMEDIES.get(missing, "")
     if rule == "additionalProperties":
         return _unknown_keys(error, where)
-    what, remedy = f"{error.message}.", REMEDIES.get(key) or _general_remedy(error)
+    what, remedy = f"{error.message}.", REMEDIES.get(where) or REMEDIES.get(key) or _general_remedy(error)
     if rule in ("minimum", "maximum"):
         what = f"{content} is {_side(rule)} {bound}."
     elif rule == "pattern" and bound == _DURATION["pattern"]:

@@ -43,6 +43,7 @@ class WaveRules:
     coverage_timeout: int
     on_coverage_timeout: Literal["hold", "accept"]
     accept_floor: int
+    approve: Literal["never", "before", "after"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,43 @@ class Wave:
     count: int | None = None
     percent: int | None = None
     select: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How many devices of a wave are worked on at a time: at most ``parallel``, and at first ``start``.
+
+    After as many successes in a row as that it grows by ``factor``; after a failure it is halved, unless ``on_failure``
+    is ``keep``. ``overshoot`` is how many devices, or which share of the wave, may fail beyond the failure budget.
+    """
+
+    parallel: int
+    start: int
+    factor: int
+    on_failure: Literal["halve", "keep"]
+    overshoot: int | str
+
+
+@dataclass(frozen=True)
+class Abort:
+    """A rollout is given up when ``percent`` of at least ``min_executed`` verdicts are failures."""
+
+    percent: int
+    min_executed: int
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much of a group of devices may be down at a time. Groups have the same values of the ``group_by`` variables.
+
+    ``max_unavailable`` and ``min_available`` are counts or ``"p%"`` of the group; with ``count_offline`` devices that
+    do not answer count as down.
+    """
+
+    group_by: tuple[str, ...]
+    max_unavailable: int | str | None
+    min_available: int | str | None
+    count_offline: bool
 
 
 @dataclass(frozen=True)
@@ -94,7 +132,9 @@ class Spec:
     hosts: str
     per_variant: bool
     waves: tuple[Wave, ...]
-    parallel: int
+    pace: Pace
+    abort: Abort | None
+    budget: Budget
     stage: Stage
     apply: Apply
     verify: Verify
@@ -102,6 +142,11 @@ class Spec:
     supersedes: tuple[str, ...]
     document: Mapping[str, Any]
     fingerprint: str
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The inventory variables by which it tells devices apart."""
+        return tuple(sorted({*self.budget.group_by, *(key for wave in self.waves for key in wave.select)}))
 
 
 _ANY_WAVE: dict[str, Any] = {
@@ -113,8 +158,11 @@ _ANY_WAVE: dict[str, Any] = {
     "coverage_timeout": "72h",
     "on_coverage_timeout": "hold",
     "accept_floor": 20,
+    "approve": "never",
 }
 _CANARY: dict[str, Any] = {"min_coverage": 100, "max_failures": 0, "soak": "2h"}
+_PACE: dict[str, Any] = {"parallel": 10, "start": 1, "factor": 2, "on_failure": "halve", "overshoot": 0}
+_ABORT: dict[str, Any] = {"percent": 20, "min_executed": 20}
 _LAST: dict[str, Any] = {"min_coverage": 90, "coverage_timeout": "14d", "on_coverage_timeout": "accept"}
 
 
@@ -139,13 +187,16 @@ def load_spec(document: Mapping[str, Any], source: str) -> Spec:
     apply = document.get("apply", {})
     verify = document.get("verify", {})
     registry = document.get("registry", {})
+    abort = {**_ABORT, **document.get("abort", {})}
     return Spec(
         id=document["id"],
         variants=variants,
         hosts=selection.get("hosts", "all"),
         per_variant=bool(selection.get("stratify_by", ["variant"])),
         waves=waves,
-        parallel=document.get("pace", {}).get("parallel", 10),
+        pace=Pace(**{**_PACE, **document.get("pace", {})}),
+        abort=Abort(**abort) if abort["percent"] else None,
+        budget=_budget(document.get("budget", {}), source),
         stage=Stage(parse_duration(stage.get("timeout", "2h"), "stage.timeout"), stage.get("attempts", 3)),
         apply=Apply(
             parse_duration(apply.get("reboot_timeout", "20m"), "apply.reboot_timeout"),
@@ -162,6 +213,17 @@ def load_spec(document: Mapping[str, Any], source: str) -> Spec:
         document=document,
         fingerprint=hashlib.sha256(canonical(document)).hexdigest(),
     )
+
+
+def _budget(given: Mapping[str, Any], source: str) -> Budget:
+    limits = (given.get("max_unavailable"), given.get("min_available"))
+    if limits == (None, None) and given:
+        raise RolloutError(
+            f"{source}: budget names no limit.",
+            "Add max_unavailable or min_available, or remove the section.",
+            "invalid_spec",
+        )
+    return Budget(tuple(given.get("group_by", [])), *limits, given.get("count_offline", False))
 
 
 def canonical(document: object) -> bytes:

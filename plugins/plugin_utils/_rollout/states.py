@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the skorionos.bootc contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The state of a rollout, always derived by replaying its events.
+"""The state of a rollout, which ``replay`` derives from its events.
 
 Every device is in one of five classes: U(ntouched), in F(light), S(ucceeded), charged (X) or N(eutral). Neutral ones
 count in no denominator; a charge stays with the wave whatever becomes of the device.
@@ -9,13 +9,13 @@ count in no denominator; a charge stays with the wave whatever becomes of the de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any
 
-from .events import Event
-from .plan import Plan, load_plan
+from .plan import Plan
+from .quantities import percent_of, share
+from .spec import Pace, WaveRules
 
 
 class DeviceClass(str, Enum):
@@ -44,6 +44,8 @@ class DeviceState(str, Enum):
     CURRENT = "already_current"
     INCOMPATIBLE = "incompatible"
     REMOVED = "removed"
+    EXCLUDED = "excluded"
+    CANCELED = "canceled"
     SUPERSEDED = "superseded"
 
 
@@ -63,10 +65,12 @@ _CLASSES = {
         DeviceState.CURRENT,
         DeviceState.INCOMPATIBLE,
         DeviceState.REMOVED,
+        DeviceState.EXCLUDED,
+        DeviceState.CANCELED,
         DeviceState.SUPERSEDED,
     ),
 }
-_CLASS_OF = {state: device_class for device_class, states in _CLASSES.items() for state in states}
+CLASS_OF = {state: device_class for device_class, states in _CLASSES.items() for state in states}
 DISRUPTED = frozenset(
     {DeviceState.APPLYING, DeviceState.VERIFYING, DeviceState.ROLLING_BACK, DeviceState.SILENT, DeviceState.LOST}
 )
@@ -81,9 +85,18 @@ class WavePhase(str, Enum):
 
 class RolloutPhase(str, Enum):
     RUNNING = "running"
+    PAUSED = "paused"
     HELD = "held"
     COMPLETED = "completed"
+    CANCELED = "canceled"
+    ABORTED = "aborted"
     SUPERSEDED = "superseded"
+
+
+STOPPED = frozenset({RolloutPhase.PAUSED, RolloutPhase.HELD, RolloutPhase.CANCELED, RolloutPhase.ABORTED})
+"""Phases in which nothing new starts, and what is in flight comes to an end."""
+OVER = frozenset({RolloutPhase.COMPLETED, RolloutPhase.CANCELED, RolloutPhase.ABORTED, RolloutPhase.SUPERSEDED})
+"""Phases that leave a rollout's devices to others."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +111,10 @@ class Device:
     device is silent or lost; ``boot_id`` is the one read before the last reboot that was asked for.
     ``reboots_asked`` counts the reboots meant for the update, or for the way back once that began. ``taken_over`` says
     of a lost device that it belongs to another rollout now, so that nobody waits for it here.
+
+    ``acknowledged`` says of a charged device that somebody looked at it and let the rollout go on: it counts no more.
+    ``excluded`` says of one in flight that it is to be left out as soon as that is possible. ``confirmed_at`` is when
+    one that succeeded was looked at again, or could not be, at the end of its wave's soak.
     """
 
     host: str
@@ -123,10 +140,13 @@ class Device:
     failed_units: tuple[str, ...] = ()
     reason: str | None = None
     message: str | None = None
+    acknowledged: bool = False
+    excluded: bool = False
+    confirmed_at: float | None = None
 
     @property
     def device_class(self) -> DeviceClass:
-        return _CLASS_OF[self.state]
+        return CLASS_OF[self.state]
 
     @property
     def proves_its_variant(self) -> bool:
@@ -146,22 +166,47 @@ class Device:
 
 
 @dataclass(frozen=True)
+class Ramp:
+    """How many devices of a wave may be worked on at a time, and how many succeeded in a row since that changed."""
+
+    limit: int
+    streak: int = 0
+
+    def after(self, success: bool, pace: Pace) -> Ramp:
+        """The ramp after one more verdict."""
+        if not success:
+            return Ramp(self.limit if pace.on_failure == "keep" else max(1, self.limit // 2))
+        if self.streak + 1 < self.limit:
+            return replace(self, streak=self.streak + 1)
+        return Ramp(min(pace.parallel, self.limit * pace.factor))
+
+
+@dataclass(frozen=True)
 class WaveState:
-    """``size`` is the number of devices that were not neutral when the wave opened: the base of percent budgets."""
+    """``size`` is the number of devices that were not neutral when the wave opened: the base of percent budgets.
+
+    ``patient_from`` is what its coverage timeout counts from. ``approved_at`` is when it was last approved.
+    """
 
     phase: WavePhase = WavePhase.PLANNED
     opened_at: float | None = None
     passed_at: float | None = None
     covered_at: float | None = None
     size: int = 0
+    ramp: Ramp = Ramp(1)
+    patient_from: float | None = None
+    approved_at: float | None = None
 
 
 @dataclass(frozen=True)
 class Hold:
-    """Why a rollout stopped: the rule, its numbers in words, the devices behind it, and what to do."""
+    """Why a rollout stopped: the rule, its numbers in words, the devices behind it, and what to do.
+
+    ``wave`` is None when the rule is about the rollout as a whole.
+    """
 
     rule: str
-    wave: int
+    wave: int | None
     numbers: str
     hosts: tuple[str, ...]
     remedy: str
@@ -169,8 +214,22 @@ class Hold:
 
 
 @dataclass(frozen=True)
+class Order:
+    """What somebody told the rollout to do: ``verb``, who, when, and why."""
+
+    verb: str
+    by: str
+    at: float
+    why: str
+
+
+@dataclass(frozen=True)
 class Rollout:
-    """The whole state. Invariant: every member of the plan has a device here."""
+    """The whole state. Invariant: every member of the plan has a device here.
+
+    ``order`` is the last thing an operator told it to do. ``resumes_as`` is the phase it was paused in.
+    ``changed_at`` is when something last happened to it as a whole.
+    """
 
     plan: Plan
     phase: RolloutPhase
@@ -180,10 +239,17 @@ class Rollout:
     hold: Hold | None = None
     ended_at: float | None = None
     superseded_by: str | None = None
+    order: Order | None = None
+    resumes_as: RolloutPhase = RolloutPhase.RUNNING
+    changed_at: float = 0.0
 
     def in_wave(self, index: int) -> tuple[Device, ...]:
         """The devices of a wave, in plan order."""
-        return tuple(self.devices[host] for host in self.plan.hosts[index])
+        return tuple(self.devices[host] for host in self.members(index))
+
+    def members(self, index: int) -> tuple[str, ...]:
+        """The hosts of a wave, in plan order."""
+        return self.plan.hosts[index]
 
 
 @dataclass(frozen=True)
@@ -202,10 +268,12 @@ class Counts:
 
 
 def count(devices: Iterable[Device]) -> Counts:
-    """Sizes of the classes; neutral devices are left out."""
+    """Sizes of the classes; neutral devices and acknowledged failures are left out."""
     tally = dict.fromkeys(DeviceClass, 0)
     disrupted = 0
     for device in devices:
+        if device.acknowledged:
+            continue
         tally[device.device_class] += 1
         disrupted += device.device_class is DeviceClass.FLIGHT and device.state in DISRUPTED
     return Counts(
@@ -215,6 +283,11 @@ def count(devices: Iterable[Device]) -> Counts:
         tally[DeviceClass.UNTOUCHED],
         disrupted,
     )
+
+
+def failure_budget(rollout: Rollout, index: int) -> int:
+    """How many charged devices the wave may have: a count, or percent of its size at opening, rounded down."""
+    return share(rollout.plan.waves[index].rules.max_failures, rollout.waves[index].size)
 
 
 def answers_by(rollout: Rollout, device: Device) -> float:
@@ -228,199 +301,10 @@ def answers_by(rollout: Rollout, device: Device) -> float:
 
 
 def coverage_needed(rollout: Rollout, index: int) -> int:
-    """How many verdicts the wave needs: ``max(ceil(min_coverage% of n), min(min_sample, n))``."""
-    rules = rollout.plan.waves[index].rules
-    total = count(rollout.in_wave(index)).total
-    return max(-(-rules.min_coverage * total // 100), min(rules.min_sample, total))
+    """How many verdicts the wave needs."""
+    return needed_of(rollout.plan.waves[index].rules, count(rollout.in_wave(index)).total)
 
 
-def derive(events: Iterable[Event]) -> Rollout | None:
-    """Replay a ledger; None when it holds no plan yet. Unknown kinds are ignored, as notes of later versions."""
-    rollout: Rollout | None = None
-    for event in events:
-        if event.kind == "planned":
-            devices: dict[str, Device] = {}
-            rollout = _begin(event, devices)
-        elif rollout is not None:
-            rollout = _replay(rollout, event, devices)
-    return rollout
-
-
-def replay(events: Iterable[Event]) -> Rollout:
-    """``derive`` for events that are known to hold a plan; raises ValueError when they do not."""
-    rollout = derive(events)
-    if rollout is None:
-        raise ValueError("these events hold no plan")
-    return rollout
-
-
-def apply_event(rollout: Rollout, event: Event) -> Rollout:
-    """The state after one more event."""
-    devices = dict(rollout.devices)
-    return _replay(replace(rollout, devices=devices), event, devices)
-
-
-def _replay(rollout: Rollout, event: Event, devices: dict[str, Device]) -> Rollout:
-    """One event; ``devices`` is the dict that ``rollout`` holds, written in place: a copy per event is quadratic."""
-    if event.kind == "hosts_superseded":
-        for host in event.data["hosts"]:
-            if host in devices:
-                devices[host] = _taken_over(devices[host], event.at)
-        return rollout
-    if event.host is None:
-        change = _ROLLOUT_EVENTS.get(event.kind)
-        return rollout if change is None else change(rollout, event)
-    if event.host not in devices:
-        return rollout
-    before = devices[event.host]
-    after = _device_after(before, event)
-    devices[event.host] = after
-    if after.device_class in (DeviceClass.SUCCEEDED, DeviceClass.CHARGED, DeviceClass.NEUTRAL):
-        return _covered(rollout, after.wave, event.at)
-    return rollout
-
-
-def _taken_over(device: Device, at: float) -> Device:
-    """A device another rollout took over: what is not decided here never will be; verdicts and charges stay."""
-    if device.is_undecided:
-        return replace(device, state=DeviceState.SUPERSEDED, since=at)
-    return replace(device, taken_over=True)
-
-
-def _begin(event: Event, devices: dict[str, Device]) -> Rollout:
-    plan = load_plan(event.data["plan"])
-    for index, wave in enumerate(plan.hosts):
-        devices.update({host: Device(host, plan.variant_of[host], index, since=event.at) for host in wave})
-    return Rollout(plan, RolloutPhase.RUNNING, event.at, devices, tuple(WaveState() for _unused in plan.waves))
-
-
-def _wave_opened(rollout: Rollout, event: Event) -> Rollout:
-    index = _wave_index(event)
-    size = count(rollout.in_wave(index)).total
-    opened = WaveState(WavePhase.OPEN, event.at, None, None, size)
-    return _covered(_with_wave(rollout, index, opened), index, event.at)
-
-
-def _wave_passed(rollout: Rollout, event: Event) -> Rollout:
-    index = _wave_index(event)
-    return _with_wave(rollout, index, replace(rollout.waves[index], phase=WavePhase.PASSED, passed_at=event.at))
-
-
-def _held(rollout: Rollout, event: Event) -> Rollout:
-    data = event.data
-    hold = Hold(data["rule"], _wave_index(event), data["numbers"], tuple(data["hosts"]), data["remedy"], event.at)
-    return replace(rollout, phase=RolloutPhase.HELD, hold=hold)
-
-
-def _completed(rollout: Rollout, event: Event) -> Rollout:
-    return replace(rollout, phase=RolloutPhase.COMPLETED, ended_at=event.at)
-
-
-def _superseded(rollout: Rollout, event: Event) -> Rollout:
-    return replace(rollout, phase=RolloutPhase.SUPERSEDED, superseded_by=event.data["by"], ended_at=event.at)
-
-
-_ROLLOUT_EVENTS: dict[str, Callable[[Rollout, Event], Rollout]] = {
-    "wave_opened": _wave_opened,
-    "wave_passed": _wave_passed,
-    "held": _held,
-    "completed": _completed,
-    "superseded": _superseded,
-}
-
-
-def _wave_index(event: Event) -> int:
-    if event.wave is None:
-        raise ValueError(f"event {event.kind} names no wave")
-    return event.wave
-
-
-def _with_wave(rollout: Rollout, index: int, wave: WaveState) -> Rollout:
-    return replace(rollout, waves=(*rollout.waves[:index], wave, *rollout.waves[index + 1 :]))
-
-
-_STATE_AFTER = {
-    "unreachable": DeviceState.UNREACHABLE,
-    "deferred": DeviceState.DEFERRED,
-    "released": DeviceState.PENDING,
-    "staging": DeviceState.STAGING,
-    "staged": DeviceState.STAGED,
-    "applying": DeviceState.APPLYING,
-    "booted": DeviceState.VERIFYING,
-    "silent": DeviceState.SILENT,
-    "rolling_back": DeviceState.ROLLING_BACK,
-    "succeeded": DeviceState.SUCCEEDED,
-    "failed": DeviceState.FAILED,
-    "rolled_back": DeviceState.ROLLED_BACK,
-    "lost": DeviceState.LOST,
-    "inconsistent": DeviceState.INCONSISTENT,
-    "already_current": DeviceState.CURRENT,
-    "incompatible": DeviceState.INCOMPATIBLE,
-    "removed": DeviceState.REMOVED,
-}
-_PHASES = frozenset(
-    {DeviceState.STAGING, DeviceState.STAGED, DeviceState.APPLYING, DeviceState.VERIFYING, DeviceState.ROLLING_BACK}
-)
-_REMEMBERED = (
-    "boot_id",
-    "previous_digest",
-    "previous_version",
-    "previous_deployment",
-    "previous_rollback",
-    "booted_digest",
-    "boot_seconds",
-    "proven",
-    "armed",
-)
-
-
-def _device_after(before: Device, event: Event) -> Device:
-    state = _STATE_AFTER.get(event.kind, before.state)
-    changes: dict[str, Any] = {key: event.data[key] for key in _REMEMBERED if event.data.get(key) is not None}
-    if "failed_units" in event.data:
-        changes["failed_units"] = tuple(event.data["failed_units"])
-    if event.kind not in _STATE_AFTER:
-        return replace(before, **changes)
-    starts_anew = state is DeviceState.PENDING and not event.data.get("resumed")
-    if state in _PHASES or starts_anew:
-        changes["phase"] = state
-    elif event.data.get("reason") == "stage_lost":
-        changes["phase"] = DeviceState.PENDING
-    if state is DeviceState.APPLYING:
-        changes["reboots_asked"] = before.reboots_asked + 1
-    elif state is DeviceState.STAGED and event.data.get("refused"):
-        changes["reboots_asked"] = max(before.reboots_asked - 1, 0)
-    elif state is DeviceState.ROLLING_BACK:
-        on_the_way = before.phase is DeviceState.ROLLING_BACK
-        tried = "boot_id" in event.data or bool(event.data.get("refused"))
-        changes["reboots_asked"] = before.reboots_asked * on_the_way + tried
-        changes["going_back"] = (str(event.data.get("reason")), str(event.data.get("message")))
-    changes["vanished"] = _vanished(before, state)
-    if event.kind == "deferred" and event.data.get("attempt"):
-        changes["stage_attempts"] = before.stage_attempts + 1
-    return replace(
-        before,
-        state=state,
-        since=event.at,
-        reason=event.data.get("reason"),
-        message=event.data.get("message"),
-        **changes,
-    )
-
-
-def _vanished(before: Device, state: DeviceState) -> int:
-    if state is DeviceState.SILENT:
-        return before.vanished + (before.phase in (DeviceState.VERIFYING, DeviceState.ROLLING_BACK))
-    goes_on = state in (before.phase, DeviceState.LOST)
-    return before.vanished if goes_on else 0
-
-
-def _covered(rollout: Rollout, index: int, at: float) -> Rollout:
-    """Note when the wave first had enough verdicts: its soak counts from there."""
-    wave = rollout.waves[index]
-    if wave.phase is not WavePhase.OPEN or wave.covered_at is not None:
-        return rollout
-    counts = count(rollout.in_wave(index))
-    if counts.succeeded + counts.charged < coverage_needed(rollout, index):
-        return rollout
-    return _with_wave(rollout, index, replace(wave, covered_at=at))
+def needed_of(rules: WaveRules, total: int) -> int:
+    """How many of ``total`` devices must have a verdict: ``max(ceil(min_coverage% of n), min(min_sample, n))``."""
+    return max(percent_of(rules.min_coverage, total), min(rules.min_sample, total))

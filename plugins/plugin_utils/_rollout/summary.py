@@ -30,13 +30,21 @@ COLUMNS: dict[str, frozenset[DeviceState]] = {
         }
     ),
     "waiting": frozenset({DeviceState.PENDING, DeviceState.DEFERRED}),
-    "left_out": frozenset({DeviceState.INCOMPATIBLE, DeviceState.REMOVED, DeviceState.SUPERSEDED}),
+    "left_out": frozenset(
+        {
+            DeviceState.INCOMPATIBLE,
+            DeviceState.REMOVED,
+            DeviceState.EXCLUDED,
+            DeviceState.CANCELED,
+            DeviceState.SUPERSEDED,
+        }
+    ),
 }
 """What a summary counts, and the device states behind each. Every state is in exactly one."""
 
 
 def summarize(rollout: Rollout, wait: Wait | None = None) -> dict[str, Any]:
-    """A JSON document: id, phase, hold, wait, variants, waves, totals, devices, warnings.
+    """A JSON document: id, phase, hold, order, wait, variants, waves, totals, devices, warnings.
 
     Times are RFC 3339 in UTC, sizes in bytes, ``boot_seconds`` in seconds.
     """
@@ -60,6 +68,7 @@ def summarize(rollout: Rollout, wait: Wait | None = None) -> dict[str, Any]:
         "superseded_by": rollout.superseded_by,
         "plan_hash": plan.hash,
         "hold": _hold(rollout),
+        "order": _order(rollout),
         "wait": None if wait is None else {"rule": wait.rule, "why": wait.why, "until": _time(wait.until)},
         "variants": [
             {"name": t.variant, "image": t.image, "digest": t.digest, "version": t.version, "size": t.size}
@@ -83,12 +92,17 @@ def _hold(rollout: Rollout) -> dict[str, Any] | None:
         return None
     return {
         "rule": hold.rule,
-        "wave": rollout.plan.waves[hold.wave].name,
+        "wave": None if hold.wave is None else rollout.plan.waves[hold.wave].name,
         "numbers": hold.numbers,
         "devices": list(hold.hosts),
         "remedy": hold.remedy,
         "at": _time(hold.at),
     }
+
+
+def _order(rollout: Rollout) -> dict[str, Any] | None:
+    order = rollout.order
+    return None if order is None else {"verb": order.verb, "by": order.by, "at": _time(order.at), "why": order.why}
 
 
 def _device(rollout: Rollout, device: Device) -> dict[str, Any]:
@@ -104,6 +118,7 @@ def _device(rollout: Rollout, device: Device) -> dict[str, Any]:
         "previous_digest": device.previous_digest,
         "booted_digest": device.booted_digest,
         "boot_seconds": device.boot_seconds,
+        "acknowledged": device.acknowledged,
     }
 
 

@@ -13,8 +13,8 @@ from typing import Any
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide import advance
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Candidate, make_plan, target_of
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import derive
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import parse_spec
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import derive
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.summary import summarize
 
 START = 1785564600.0  # 2026-08-01 06:10 UTC
@@ -82,11 +82,13 @@ class Rehearsal:
             wait = decisions.wait
             todo = [host for host in decisions.touch if host not in seen]
             if todo:
-                batch = todo[: spec.parallel]
+                batch = todo[: spec.pace.parallel]
                 seen.update(batch)
                 told = [event for host in batch for event in self._device(host, rollout.devices[host].variant, now)]
                 events += sorted(told, key=lambda event: event.at)
                 now = max(event.at for event in told) + 1
+            elif decisions.confirm:
+                events += [Event("confirmed", now, host) for host in decisions.confirm]
             elif wait is not None and wait.until is not None:
                 now = wait.until
             else:

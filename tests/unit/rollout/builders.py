@@ -10,7 +10,8 @@ from typing import Any
 
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Plan
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import Rollout, derive
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import derive
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import Rollout
 
 from tests.fleet_model import digest, plan_for, small_spec
 

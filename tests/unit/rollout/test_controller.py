@@ -33,13 +33,13 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events im
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import Clock, clear_batch
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Candidate, Target
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import derive
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import (
     Device,
     DeviceState,
     RolloutPhase,
     WavePhase,
-    derive,
 )
 
 from tests.fleet_model import FakeTime, digest, small_spec
@@ -246,6 +246,9 @@ def test_a_run_during_a_soak_that_ends_within_its_patience_waits_for_it(
         return
     assert opened.epoch is not None
     (batch,) = batches(opened.rollout, skip=())
+    clearance = clear_batch(Ledger(tmp_path, "r1"), opened.epoch, batch, Clock(time.now, time.sleep), begun + until)
+    assert (clearance.go, clearance.confirm) == ((), (canary,))
+    tell(tmp_path, spec, *told("confirmed", canary, at=time.now()))
     clearance = clear_batch(Ledger(tmp_path, "r1"), opened.epoch, batch, Clock(time.now, time.sleep), begun + until)
     assert set(clearance.go) == set(batch)
     assert clearance.rollout.waves[0].phase is WavePhase.PASSED

@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.device import Update
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Target
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port import DeviceError, Unreachable
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import apply_event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import (
     Device,
     DeviceClass,
     DeviceState,
     Rollout,
-    apply_event,
 )
 
 from tests.fleet_model import OLD, FakeDevice, FakeTime, digest, plan_for, small_spec
@@ -33,6 +34,26 @@ HOST = "d000"
 
 class Cut(Exception):
     """The controller dies here."""
+
+
+@dataclass
+class FakeTurn:
+    """Room for everybody, as long as anything may start."""
+
+    may_start: Callable[[], bool]
+    journal: Callable[[str, Mapping[str, Any]], None]
+
+    def is_open(self) -> bool:
+        return self.may_start()
+
+    def wait(self) -> bool:
+        return False
+
+    def begin(self, kind: str, data: Mapping[str, Any]) -> bool:
+        allowed = self.may_start()
+        if allowed:
+            self.journal(kind, data)
+        return allowed
 
 
 @dataclass
@@ -63,12 +84,17 @@ class Story:
 
     def run(self, draining: bool = False, patience: float = 0.0, may_start: Callable[[], bool] | None = None) -> Device:
         target = self.rollout.plan.targets["kde"]
-        may_start = may_start or (lambda: not draining)
-        update = Update(
-            self.device, self._journal, target, self.spec, self.time.now, self.time.now() + patience, may_start
-        )
-        update.run(self.state)
+        self._update(target, patience, may_start or (lambda: not draining)).run(self.state)
         return self.state
+
+    def confirm(self) -> Device:
+        self._update(self.rollout.plan.targets["kde"], 0.0, lambda: True).confirm(self.state)
+        return self.state
+
+    def _update(self, target: Target, patience: float, may_start: Callable[[], bool]) -> Update:
+        deadline = self.time.now() + patience
+        turn = FakeTurn(may_start, self._journal)
+        return Update(self.device, self._journal, target, self.spec, self.time.now, deadline, turn)
 
     def run_until_cut(self) -> None:
         with pytest.raises(Cut):
@@ -538,7 +564,7 @@ def test_nothing_starts_when_the_others_of_its_batch_failed_meanwhile() -> None:
 
 def test_a_device_that_staged_while_the_others_failed_does_not_reboot() -> None:
     tale = story()
-    answers = iter([True, False])
+    answers = iter([True, True, False])
     assert tale.run(may_start=lambda: next(answers)).state is DeviceState.PENDING
     assert tale.kinds == ["staging", "staged", "released"]
     assert (tale.device.boots, tale.device.next_boot) == (0, "booted")
@@ -881,3 +907,42 @@ def test_units_that_failed_before_are_known_when_its_health_is_checked_after_a_c
     tale = Story(device, told=events)
     assert tale.run().state is DeviceState.SUCCEEDED
     assert device.known == [["old.service"]]
+
+
+PROVEN = [*VERIFYING, ("succeeded", {"booted_digest": NEW})]
+
+
+@pytest.mark.parametrize(
+    ("habit", "device", "kinds", "state", "booted"),
+    [
+        ("good", UPDATED, ["confirmed"], DeviceState.SUCCEEDED, NEW),
+        ("asleep", UPDATED, ["unconfirmed"], DeviceState.SUCCEEDED, NEW),
+        ("unhealthy", UPDATED, ["rolling_back", "rolling_back", "rolled_back"], DeviceState.ROLLED_BACK, OLD),
+        ("good", {"booted": OLD, "rollback": NEW, "boots": 2}, ["rolled_back"], DeviceState.ROLLED_BACK, OLD),
+        ("good", {"booted": digest("e"), "boots": 2}, ["incompatible"], DeviceState.INCOMPATIBLE, digest("e")),
+    ],
+)
+def test_a_device_that_succeeded_is_looked_at_again(
+    habit: str, device: dict[str, Any], kinds: list[str], state: DeviceState, booted: str
+) -> None:
+    tale = story(habit, PROVEN, **device)
+    assert tale.confirm().state is state
+    assert tale.kinds[len(PROVEN) :] == kinds
+    assert tale.device.booted == booted
+
+
+def test_a_device_that_waited_for_its_turn_is_asked_again_what_it_runs() -> None:
+    tale = story()
+    updated_meanwhile = iter([False, True])
+
+    class Late(FakeTurn):
+        def begin(self, kind: str, data: Mapping[str, Any]) -> bool:
+            return next(updated_meanwhile, True) and super().begin(kind, data)
+
+        def wait(self) -> bool:
+            tale.device.booted = NEW
+            return True
+
+    update = tale._update(tale.rollout.plan.targets["kde"], 0.0, lambda: True)
+    Update(**{**vars(update), "turn": Late(lambda: True, tale._journal)}).run(tale.state)
+    assert tale.kinds == ["already_current"]

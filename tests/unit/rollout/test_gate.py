@@ -208,14 +208,37 @@ def test_a_soak_counts_from_the_moment_of_coverage() -> None:
     verdict = evaluate(rollout, 0, BEGIN + 300)
     assert verdict == Wait("soak", "time for trouble to show", BEGIN + 100 + 3600)
     assert judged(rollout, BEGIN + 3699) == "wait soak"
-    assert judged(rollout, BEGIN + 3700) == "pass"
+    assert judged(rollout, BEGIN + 3700) == "wait confirmation"
+
+
+def test_after_a_soak_whoever_succeeded_before_its_end_is_looked_at_again() -> None:
+    plan = one_wave(3, {**RELAXED, "min_coverage": 60, "soak": "1h"})
+    first, second, third = plan.members
+    early = told("succeeded", first, second, at=BEGIN)
+    late = told("succeeded", third, at=BEGIN + 3700)
+    verdict = evaluate(replay(plan, opened(), *early, *late), 0, BEGIN + 3700)
+    assert isinstance(verdict, Wait)
+    assert (verdict.rule, verdict.until, verdict.ask) == ("confirmation", None, (first, second))
+    once = told("confirmed", first, at=BEGIN + 3600)
+    asleep = told("unconfirmed", second, at=BEGIN + 3600)
+    assert judged(replay(plan, opened(), *early, *late, *once, *asleep), BEGIN + 3700) == "pass"
+    too_early = told("confirmed", first, second, at=BEGIN + 3599)
+    assert judged(replay(plan, opened(), *early, *late, *too_early), BEGIN + 3700) == "wait confirmation"
+
+
+def test_who_failed_after_it_succeeded_is_charged() -> None:
+    plan = one_wave(2, {**RELAXED, "max_failures": 0, "soak": "1h"})
+    back = told("rolled_back", plan.members[0], at=BEGIN + 3600, reason="unhealthy")
+    assert (
+        judged(replay(plan, opened(), *told("succeeded", *plan.members), *back), BEGIN + 3700) == "hold failure_budget"
+    )
 
 
 def test_a_soak_after_an_accepted_timeout_counts_from_the_timeout() -> None:
     rules = {"min_coverage": 90, "on_coverage_timeout": "accept", "soak": "1h"}
     rollout = wave(10, rules, succeeded=5, unreachable=5)
     assert judged(rollout, BEGIN + DAY + 3599) == "wait soak"
-    assert judged(rollout, BEGIN + DAY + 3600) == "pass"
+    assert judged(rollout, BEGIN + DAY + 3600) == "wait confirmation"
 
 
 def test_a_clock_that_went_backwards_only_makes_a_wave_wait_longer() -> None:

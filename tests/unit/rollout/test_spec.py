@@ -18,7 +18,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.quantitie
     percent_of,
     share,
 )
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec, parse_spec
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Abort, Budget, Pace, Spec, parse_spec
 
 from tests.fleet_model import digest
 
@@ -50,7 +50,10 @@ def refused(spec: object, **options: Any) -> RolloutError:
 
 def test_defaults_of_everything_but_waves() -> None:
     spec = parse_spec(document())
-    assert (spec.id, spec.hosts, spec.parallel, spec.supersedes) == ("r1", "all", 10, ())
+    assert (spec.id, spec.hosts, spec.supersedes) == ("r1", "all", ())
+    assert spec.pace == Pace(parallel=10, start=1, factor=2, on_failure="halve", overshoot=0)
+    assert spec.abort == Abort(percent=20, min_executed=20)
+    assert spec.budget == Budget(group_by=(), max_unavailable=None, min_available=None, count_offline=False)
     assert (spec.stage.timeout, spec.stage.attempts) == (7200, 3)
     assert (spec.apply.reboot_timeout, spec.apply.contact_grace) == (1200, 86400)
     assert (spec.verify.systemd, spec.verify.commands, spec.verify.timeout, spec.verify.settle) == (True, (), 600, 120)
@@ -66,6 +69,7 @@ MIDDLE = {
     "coverage_timeout": 72 * 3600,
     "on_coverage_timeout": "hold",
     "accept_floor": 20,
+    "approve": "never",
 }
 CANARY = {**MIDDLE, "min_coverage": 100, "max_failures": 0, "soak": 7200}
 LAST = {**MIDDLE, "min_coverage": 90, "coverage_timeout": 14 * 86400, "on_coverage_timeout": "accept"}
@@ -99,6 +103,10 @@ def test_a_wave_overrides_wave_defaults_and_these_override_ours() -> None:
     assert [wave.rules.min_coverage for wave in spec.waves] == [70, 70, 70]
 
 
+def test_an_abort_of_no_percent_never_happens() -> None:
+    assert parse_spec(document(abort={"percent": 0})).abort is None
+
+
 REFUSALS = [
     # document, what the message says is wrong (with its path), part of the remedy
     ([], "spec.yml does not hold a mapping", "schema: 1"),
@@ -111,7 +119,7 @@ REFUSALS = [
     (document(id="R 1"), "id: 'R 1'", "never used before"),
     (document(id="../r1"), "id: '../r1'", "never used before"),
     (document(id="r1\n"), "id: 'r1\\n'", "never used before"),
-    (document(wave=[]), "the top level: unknown key 'wave'. Did you mean 'waves'?", "Known keys there: apply"),
+    (document(wave=[]), "the top level: unknown key 'wave'. Did you mean 'waves'?", "Known keys there: abort, apply"),
     (document(zzz=1), "unknown key 'zzz'.", "Known keys there"),
     (document(apply={"reboot_timeot": "5m"}), "apply: unknown key 'reboot_timeot'", "reboot_timeout"),
     (waves({"name": "c", "cuont": 1}), "waves[0]: unknown key 'cuont'. Did you mean 'count'?", "Known keys there"),
@@ -120,6 +128,12 @@ REFUSALS = [
     (document(selection={"hosts": ["a"]}), "selection.hosts: ['a'] is not of type 'string'", "a text"),
     (document(selection={"hosts": ""}), "selection.hosts:", "empty"),
     (document(pace={"parallel": 0}), "pace.parallel: 0 is less than 1", "not less than 1"),
+    (document(pace={"overshoot": -1}), "pace.overshoot: -1 is neither a count nor a percentage", '"5%"'),
+    (document(pace={"on_failure": "stop"}), "pace.on_failure: 'stop' is not one of", "Choose one of halve, keep"),
+    (document(abort={"percent": 101}), "abort.percent: 101 is more than 100", "With 0 no rollout is ever given up"),
+    (document(budget={"max_unavailable": 0}), "budget.max_unavailable: 0 is neither", "Write a whole number"),
+    (document(budget={"group_by": ["site"]}), "budget names no limit", "Add max_unavailable or min_available"),
+    (document(wave_defaults={"approve": "always"}), "approve: 'always' is not one of", "never, before, after"),
     (document(pace={"parallel": 5.0}), "pace.parallel: 5.0 is not of type 'integer'", "a whole number"),
     (document(pace={"parallel": True}), "pace.parallel: True is not of type 'integer'", "a whole number"),
     (document(verify={"commands": ["true"]}), "verify.commands[0]: 'true' is not of type 'array'", "a list"),

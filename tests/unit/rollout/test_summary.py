@@ -71,6 +71,7 @@ def test_what_is_said_of_a_device() -> None:
         "previous_digest": OLD,
         "booted_digest": OLD,
         "boot_seconds": 2.5,
+        "acknowledged": False,
     }
 
 

@@ -1,0 +1,49 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tell a rollout what to do, and have it on record who did and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._operator import WHICH, command, find_rollout, speaker
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.operate import VERBS, Command
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import apply_events
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _unused, options = self.validate_argument_spec(
+            argument_spec={
+                **WHICH,
+                "verb": {"type": "str", "required": True, "choices": sorted(VERBS)},
+                "why": {"type": "str", "default": ""},
+                "hosts": {"type": "list", "elements": "str", "default": []},
+                "plan_hash": {"type": "str"},
+            }
+        )
+        given = Command(
+            options["verb"], speaker(), options["why"], tuple(options["hosts"]), options["plan_hash"] or None
+        )
+        try:
+            ledger, rollout = find_rollout(options)
+            events = command(ledger, given, dry_run=self._task.check_mode)
+        except RolloutError as error:
+            return {**result, "failed": True, "msg": str(error), "reason": error.reason}
+        after = apply_events(rollout, events)
+        return {
+            **result,
+            "changed": bool(events),
+            "id": rollout.plan.spec.id,
+            "phase": after.phase.value,
+            "hosts": [event.host for event in events if event.host is not None],
+            "by": given.by,
+        }

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the operator's action plugins share: which rollout is meant, who speaks, and having it on record."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ._controller import CLOCK, controller_user, read_spec
+from ._rollout.errors import RolloutError
+from ._rollout.events import Event
+from ._rollout.ledger import Ledger
+from ._rollout.operate import Command, operate
+from ._rollout.replay import derive
+from ._rollout.states import Rollout
+
+WHICH: dict[str, Any] = {"spec": {"type": "path"}, "id": {"type": "str"}, "ledger": {"type": "path"}}
+"""Options that say which rollout is meant."""
+
+
+def find_rollout(options: Mapping[str, Any]) -> tuple[Ledger, Rollout]:
+    """The ledger that ``spec``, or ``id`` and ``ledger``, mean, and what it says; raises RolloutError without one."""
+    if options["spec"] is None and (options["id"] is None or options["ledger"] is None):
+        raise RolloutError(
+            "Which rollout is meant is not said.",
+            "Give bootc_rollout_spec, or bootc_rollout_id together with bootc_rollout_ledger.",
+            "not_planned",
+        )
+    spec = None if options["spec"] is None else Path(str(options["spec"]))
+    root = Path(str(options["ledger"])) if options["ledger"] is not None or spec is None else spec.parent / "rollouts"
+    ledger = Ledger(root.absolute(), str(options["id"]) if spec is None else read_spec(spec).id)
+    rollout = derive(ledger.read())
+    if rollout is None:
+        raise RolloutError(
+            f"There is no rollout in {ledger.directory}.",
+            "Run the rollout playbook first, or say where its ledger is with bootc_rollout_ledger.",
+            "not_planned",
+        )
+    return ledger, rollout
+
+
+def speaker() -> str:
+    """``anna@admin-pc``: who runs this playbook, and where."""
+    return f"{controller_user()}@{platform.node()}"
+
+
+def command(ledger: Ledger, given: Command, *, dry_run: bool) -> tuple[Event, ...]:
+    """Have the command carried out on the rollout as it stands when it is recorded; returns the events."""
+    while True:
+        position = ledger.position()
+        rollout = derive(ledger.read())
+        if rollout is None:
+            raise RolloutError(f"{ledger.directory} holds no plan.", "Run the rollout playbook first.", "not_planned")
+        events = operate(rollout, given, CLOCK.now())
+        # A run that is at work keeps its lease: it finds the order in the ledger, before it starts anything new.
+        if dry_run or ledger.append(events, ledger.last_epoch(), expected=position):
+            return events

@@ -1,0 +1,44 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One line on how far a rollout is, for those who watch it run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from .._rollout.events import format_time
+from .._rollout.gate import Wait
+from .._rollout.states import STOPPED, Device, DeviceClass, DeviceState, Rollout, WavePhase
+from .words import PHASES, WAIT_RULES, moment, plain, some, spoken
+
+_NAMED = 4
+
+
+def progress(rollout: Rollout, go: Sequence[str], wait: Wait | None) -> str:
+    """``half: 3 of 12 updated, 1 failed; now d-04 and d-05; all waves: 5 of 26 updated``."""
+    index = next((i for i, wave in enumerate(rollout.waves) if wave.phase is WavePhase.OPEN), None)
+    parts = []
+    if index is not None:
+        parts.append(f"{rollout.plan.waves[index].name}: {_tally(rollout.in_wave(index))}")
+    if rollout.phase in STOPPED:
+        parts.append(PHASES[rollout.phase.value])
+    if go:
+        parts.append(f"now {some(go, _NAMED)}")
+    elif wait is not None:
+        until = "" if wait.until is None else f", until {moment(format_time(wait.until))} at the latest"
+        parts.append(f"waits for {WAIT_RULES.get(wait.rule, spoken(wait.rule))}{until}")
+    parts.append(f"all waves: {_tally(rollout.devices.values())}")
+    return plain("; ".join(parts))
+
+
+def _tally(devices: Iterable[Device]) -> str:
+    counted = [device for device in devices if device.device_class is not DeviceClass.NEUTRAL]
+    updated = sum(device.state is DeviceState.SUCCEEDED for device in counted)
+    others = (
+        ("failed", sum(device.device_class is DeviceClass.CHARGED for device in counted)),
+        ("in flight", sum(device.device_class is DeviceClass.FLIGHT for device in counted)),
+        ("asleep", sum(device.state is DeviceState.UNREACHABLE for device in counted)),
+        ("put off", sum(device.state is DeviceState.DEFERRED for device in counted)),
+    )
+    return ", ".join([f"{updated} of {len(counted)} updated", *(f"{count} {word}" for word, count in others if count)])

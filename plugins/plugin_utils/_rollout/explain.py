@@ -1,0 +1,133 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why a device is where it is in a rollout, since when, and when that can change. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .decide import decide
+from .pace import occupancy
+from .states import OVER, STOPPED, Device, DeviceClass, DeviceState, Rollout, RolloutPhase, WavePhase, answers_by
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why ``host`` is in its ``state`` since then (seconds since the epoch), and what happens next in words.
+
+    ``until`` is when that can be at the earliest or has to be at the latest, as ``next`` says; None when it depends on
+    people or devices alone.
+    """
+
+    host: str
+    state: str
+    since: float
+    why: str
+    next: str
+    until: float | None = None
+
+
+def explain(rollout: Rollout, host: str, now: float) -> Explanation:
+    """Explain one member of the rollout; raises KeyError for strangers."""
+    device = rollout.devices[host]
+    said = device.message or device.reason or ""
+    tell = {
+        DeviceClass.UNTOUCHED: _untouched,
+        DeviceClass.FLIGHT: _in_flight,
+        DeviceClass.SUCCEEDED: _succeeded,
+        DeviceClass.CHARGED: _charged,
+        DeviceClass.NEUTRAL: _neutral,
+    }[device.device_class]
+    why, then, until = tell(rollout, device, now)
+    return Explanation(host, device.state.value, device.since, f"{why}: {said}" if said else why, then, until)
+
+
+_Told = tuple[str, str, "float | None"]
+
+
+def _untouched(rollout: Rollout, device: Device, now: float) -> _Told:
+    why = {
+        DeviceState.PENDING: "its turn has not come",
+        DeviceState.UNREACHABLE: "it did not answer, and nothing was done to it",
+        DeviceState.DEFERRED: "it answered, but could not be updated then",
+    }[device.state]
+    if rollout.phase is RolloutPhase.SUPERSEDED or rollout.phase in STOPPED:
+        return (*_stopped(rollout, why), None)
+    if rollout.waves[device.wave].phase is WavePhase.PLANNED:
+        return _before_its_wave(rollout, device, now)
+    if device.host not in decide(rollout, now).touch:
+        return why, f"another device of variant {device.variant} has to succeed first", None
+    obstacle = occupancy(rollout, [device.host]).obstacle(device.host)
+    if obstacle:
+        return why, f"its turn comes when there is room: {obstacle}", None
+    return why, "the next run of the rollout tries it", now
+
+
+def _stopped(rollout: Rollout, why: str) -> tuple[str, str]:
+    if rollout.phase is RolloutPhase.SUPERSEDED:
+        return why, f"nothing: the rollout {rollout.superseded_by} took over"
+    if rollout.hold is not None:
+        return f"the rollout is {rollout.phase.value} ({rollout.hold.numbers})", "nothing until somebody resumes it"
+    order = rollout.order
+    told = "" if order is None else f" by {order.by} ({order.why})"
+    return f"the rollout is {rollout.phase.value}{told}", "nothing until somebody resumes it"
+
+
+def _before_its_wave(rollout: Rollout, device: Device, now: float) -> _Told:
+    wait = decide(rollout, now).wait
+    name = rollout.plan.waves[device.wave].name
+    if wait is None:
+        return "its wave is not open", f"its wave {name} opens in the next run", now
+    return "its wave is not open", f"its wave {name} opens when those before it passed; now: {wait.why}", wait.until
+
+
+def _in_flight(rollout: Rollout, device: Device, now: float) -> _Told:
+    why = {
+        DeviceState.STAGING: "its image is being downloaded and staged",
+        DeviceState.STAGED: "its image is staged; it boots it next",
+        DeviceState.APPLYING: "it was asked to reboot into the new image",
+        DeviceState.VERIFYING: "it booted the new image and is being checked",
+        DeviceState.ROLLING_BACK: "it goes back to its previous image",
+        DeviceState.SILENT: "it was touched and has not answered since",
+    }[device.state]
+    if device.state is DeviceState.SILENT:
+        return why, "it counts as lost if it has not answered by then", answers_by(rollout, device)
+    return why, "the run that works on it, or the next one, finishes it", now
+
+
+def _succeeded(rollout: Rollout, device: Device, now: float) -> _Told:
+    if rollout.phase in OVER or rollout.waves[device.wave].phase is WavePhase.PASSED:
+        return "it runs the new image and its checks are green", "nothing", None
+    return "it runs the new image and its checks are green", "it is looked at again at the end of its wave's soak", None
+
+
+def _charged(rollout: Rollout, device: Device, now: float) -> _Told:
+    why = {
+        DeviceState.FAILED: "its update failed",
+        DeviceState.ROLLED_BACK: "it is back on its previous image",
+        DeviceState.LOST: "it was touched and never answered again",
+        DeviceState.INCONSISTENT: "it runs neither the new image nor its previous one, or could not go back",
+    }[device.state]
+    if device.acknowledged:
+        why += " (acknowledged, so it counts no more)"
+    if device.may_heal:
+        return why, "a run that finds it awake judges it by what it runs", now
+    return why, "nothing until somebody retries it", None
+
+
+def _neutral(rollout: Rollout, device: Device, now: float) -> _Told:
+    why = {
+        DeviceState.CURRENT: "it ran the new image already",
+        DeviceState.INCOMPATIBLE: "it cannot be updated by this rollout",
+        DeviceState.REMOVED: "its host left the inventory",
+        DeviceState.EXCLUDED: "somebody left it out",
+        DeviceState.CANCELED: "the rollout ended before its turn",
+        DeviceState.SUPERSEDED: "another rollout took it over",
+    }[device.state]
+    then = {
+        DeviceState.REMOVED: "it takes part again when its host is back",
+        DeviceState.INCOMPATIBLE: "nothing until somebody mends and retries it",
+        DeviceState.EXCLUDED: "nothing until somebody retries it",
+    }.get(device.state, "nothing")
+    return why, then, None

@@ -1,0 +1,413 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a ledger's events make of a rollout. Unknown kinds are ignored, as notes of later versions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from .events import Event
+from .plan import load_plan
+from .states import (
+    Device,
+    DeviceClass,
+    DeviceState,
+    Hold,
+    Order,
+    Ramp,
+    Rollout,
+    RolloutPhase,
+    WavePhase,
+    WaveState,
+    count,
+    needed_of,
+)
+
+
+def derive(events: Iterable[Event]) -> Rollout | None:
+    """Replay a ledger; None when it holds no plan yet."""
+    replaying: _Replay | None = None
+    for event in events:
+        if event.kind == "planned":
+            replaying = _Replay(_begin(event))
+        elif replaying is not None:
+            replaying.apply(event)
+    return None if replaying is None else replaying.rollout
+
+
+def replay(events: Iterable[Event]) -> Rollout:
+    """``derive`` for events that are known to hold a plan; raises ValueError when they do not."""
+    rollout = derive(events)
+    if rollout is None:
+        raise ValueError("these events hold no plan")
+    return rollout
+
+
+def apply_events(rollout: Rollout, events: Iterable[Event]) -> Rollout:
+    """The state after more events."""
+    replaying = _Replay(replace(rollout, devices=dict(rollout.devices)))
+    for event in events:
+        replaying.apply(event)
+    return replaying.rollout
+
+
+def apply_event(rollout: Rollout, event: Event) -> Rollout:
+    """The state after one more event."""
+    return apply_events(rollout, [event])
+
+
+class _Replay:
+    """A rollout while it is replayed.
+
+    The devices are written in place and the classes of every wave are counted along: copies and recounts per event
+    would make a long ledger of a large fleet quadratic.
+    """
+
+    def __init__(self, rollout: Rollout) -> None:
+        self._take(rollout)
+
+    @property
+    def rollout(self) -> Rollout:
+        return replace(self._rollout, devices=self._devices, waves=tuple(self._waves))
+
+    def apply(self, event: Event) -> None:
+        """Take one event in."""
+        if event.host is None:
+            change = _ROLLOUT_EVENTS.get(event.kind)
+            if change is not None:
+                self._take(change(self.rollout, event))
+        elif event.host in self._devices:
+            self._tell(self._devices[event.host], event)
+
+    def _take(self, rollout: Rollout) -> None:
+        self._rollout = rollout
+        self._devices = dict(rollout.devices)
+        self._waves = list(rollout.waves)
+        self._counts = [_tally(rollout.in_wave(index)) for index in range(len(self._waves))]
+        for index in range(len(self._waves)):
+            self._cover(index, rollout.changed_at)
+
+    def _tell(self, before: Device, event: Event) -> None:
+        after = _device_after(before, event)
+        if after.device_class is DeviceClass.UNTOUCHED:
+            after = self._left_out(after)
+        self._devices[after.host] = after
+        if after.device_class is before.device_class and after.acknowledged is before.acknowledged:
+            return
+        counts = self._counts[after.wave]
+        counts[before.device_class] -= not before.acknowledged
+        counts[after.device_class] += not after.acknowledged
+        if after.device_class in _VERDICTS and after.device_class is not before.device_class:
+            wave = self._waves[after.wave]
+            succeeded = after.device_class is DeviceClass.SUCCEEDED
+            self._waves[after.wave] = replace(wave, ramp=wave.ramp.after(succeeded, self._rollout.plan.spec.pace))
+        if after.device_class not in (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT):
+            self._cover(after.wave, event.at)
+
+    def _left_out(self, device: Device) -> Device:
+        """What was in flight when somebody wanted it left out is so as soon as nothing is done to it any more."""
+        if device.excluded:
+            return _changed(device, {"state": DeviceState.EXCLUDED, "excluded": False})
+        if self._rollout.phase in (RolloutPhase.CANCELED, RolloutPhase.ABORTED):
+            return _changed(device, {"state": DeviceState.CANCELED})
+        return device
+
+    def _cover(self, index: int, at: float) -> None:
+        """Note when an open wave first had enough verdicts: its soak counts from there."""
+        wave = self._waves[index]
+        if wave.phase is not WavePhase.OPEN or wave.covered_at is not None:
+            return
+        counts = self._counts[index]
+        verdicts = counts[DeviceClass.SUCCEEDED] + counts[DeviceClass.CHARGED]
+        total = verdicts + counts[DeviceClass.UNTOUCHED] + counts[DeviceClass.FLIGHT]
+        if verdicts >= needed_of(self._rollout.plan.waves[index].rules, total):
+            self._waves[index] = replace(wave, covered_at=at)
+
+
+_VERDICTS = (DeviceClass.SUCCEEDED, DeviceClass.CHARGED)
+
+
+def _tally(devices: Iterable[Device]) -> dict[DeviceClass, int]:
+    counts = dict.fromkeys(DeviceClass, 0)
+    for device in devices:
+        if not device.acknowledged:
+            counts[device.device_class] += 1
+    return counts
+
+
+def _begin(event: Event) -> Rollout:
+    plan = load_plan(event.data["plan"])
+    devices = {
+        host: Device(host, plan.variant_of[host], index, since=event.at)
+        for index, wave in enumerate(plan.hosts)
+        for host in wave
+    }
+    waves = tuple(WaveState() for _unused in plan.waves)
+    return Rollout(plan, RolloutPhase.RUNNING, event.at, devices, waves, changed_at=event.at)
+
+
+def _hosts_superseded(rollout: Rollout, event: Event) -> Rollout:
+    devices = dict(rollout.devices)
+    for host in event.data["hosts"]:
+        if host in devices:
+            devices[host] = _taken_over(devices[host], event.at)
+    return replace(rollout, devices=devices)
+
+
+def _taken_over(device: Device, at: float) -> Device:
+    """A device another rollout took over: what is not decided here never will be; verdicts and charges stay."""
+    if device.is_undecided:
+        return replace(device, state=DeviceState.SUPERSEDED, since=at)
+    return replace(device, taken_over=True)
+
+
+def _wave_opened(rollout: Rollout, event: Event) -> Rollout:
+    index = _wave_index(event)
+    size = count(rollout.in_wave(index)).total
+    pace = rollout.plan.spec.pace
+    opened = replace(
+        rollout.waves[index],
+        phase=WavePhase.OPEN,
+        opened_at=event.at,
+        patient_from=event.at,
+        size=size,
+        ramp=Ramp(min(pace.start, pace.parallel)),
+    )
+    return _with_wave(rollout, index, opened, event.at)
+
+
+def _wave_passed(rollout: Rollout, event: Event) -> Rollout:
+    index = _wave_index(event)
+    passed = replace(rollout.waves[index], phase=WavePhase.PASSED, passed_at=event.at)
+    return _with_wave(rollout, index, passed, event.at)
+
+
+def _held(rollout: Rollout, event: Event) -> Rollout:
+    return replace(rollout, phase=RolloutPhase.HELD, hold=_hold(event), changed_at=event.at)
+
+
+def _hold(event: Event) -> Hold:
+    data = event.data
+    return Hold(data["rule"], event.wave, data["numbers"], tuple(data["hosts"]), data["remedy"], event.at)
+
+
+def _completed(rollout: Rollout, event: Event) -> Rollout:
+    return replace(rollout, phase=RolloutPhase.COMPLETED, ended_at=event.at)
+
+
+def _superseded(rollout: Rollout, event: Event) -> Rollout:
+    return replace(rollout, phase=RolloutPhase.SUPERSEDED, superseded_by=event.data["by"], ended_at=event.at)
+
+
+def _ordered(rollout: Rollout, event: Event, verb: str, **changes: Any) -> Rollout:
+    order = Order(verb, str(event.data.get("by", "")), event.at, str(event.data.get("why", "")))
+    return replace(rollout, order=order, changed_at=event.at, **changes)
+
+
+def _paused(rollout: Rollout, event: Event) -> Rollout:
+    return _ordered(rollout, event, "pause", phase=RolloutPhase.PAUSED, resumes_as=rollout.phase)
+
+
+def _resumed(rollout: Rollout, event: Event) -> Rollout:
+    """After a pause it goes on as it was; after a hold as if it had not failed so far, because somebody says so."""
+    if rollout.phase is RolloutPhase.PAUSED:
+        return _ordered(rollout, event, "resume", phase=rollout.resumes_as)
+    return _ordered(_acknowledged(rollout, event.at), event, "resume", phase=_going_on(rollout), hold=None)
+
+
+def _going_on(rollout: Rollout) -> RolloutPhase:
+    return RolloutPhase.RUNNING if rollout.ended_at is None else RolloutPhase.COMPLETED
+
+
+def _acknowledged(rollout: Rollout, at: float) -> Rollout:
+    """Nobody counts what failed so far any more, and an open wave's patience begins anew."""
+    devices = {
+        host: replace(device, acknowledged=True) if device.device_class is DeviceClass.CHARGED else device
+        for host, device in rollout.devices.items()
+    }
+    waves = tuple(replace(wave, patient_from=at) if wave.phase is WavePhase.OPEN else wave for wave in rollout.waves)
+    return replace(rollout, devices=devices, waves=waves)
+
+
+def _accepted(rollout: Rollout, event: Event) -> Rollout:
+    """Somebody takes an open wave as it is."""
+    accepted = _wave_passed(_acknowledged(rollout, event.at), event)
+    phase = _going_on(rollout) if rollout.phase is RolloutPhase.HELD else rollout.phase
+    return _ordered(accepted, event, "accept", phase=phase, hold=None)
+
+
+def _approved(rollout: Rollout, event: Event) -> Rollout:
+    index = _wave_index(event)
+    approved = _with_wave(rollout, index, replace(rollout.waves[index], approved_at=event.at), event.at)
+    return _ordered(approved, event, "approve")
+
+
+def _canceled(rollout: Rollout, event: Event) -> Rollout:
+    return _ended(rollout, event, "cancel", RolloutPhase.CANCELED)
+
+
+def _aborted(rollout: Rollout, event: Event) -> Rollout:
+    """By an operator, or by the rollout itself, which says by which rule."""
+    aborted = _ended(rollout, event, "abort", RolloutPhase.ABORTED)
+    return replace(aborted, hold=_hold(event)) if "rule" in event.data else aborted
+
+
+def _ended(rollout: Rollout, event: Event, verb: str, phase: RolloutPhase) -> Rollout:
+    devices = {
+        host: replace(device, state=DeviceState.CANCELED, since=event.at)
+        if device.device_class is DeviceClass.UNTOUCHED
+        else device
+        for host, device in rollout.devices.items()
+    }
+    return _ordered(rollout, event, verb, phase=phase, devices=devices, ended_at=event.at)
+
+
+_ROLLOUT_EVENTS: dict[str, Callable[[Rollout, Event], Rollout]] = {
+    "paused": _paused,
+    "resumed": _resumed,
+    "accepted": _accepted,
+    "approved": _approved,
+    "canceled": _canceled,
+    "aborted": _aborted,
+    "hosts_superseded": _hosts_superseded,
+    "wave_opened": _wave_opened,
+    "wave_passed": _wave_passed,
+    "held": _held,
+    "completed": _completed,
+    "superseded": _superseded,
+}
+
+
+def _wave_index(event: Event) -> int:
+    if event.wave is None:
+        raise ValueError(f"event {event.kind} names no wave")
+    return event.wave
+
+
+def _with_wave(rollout: Rollout, index: int, wave: WaveState, at: float) -> Rollout:
+    return replace(rollout, waves=(*rollout.waves[:index], wave, *rollout.waves[index + 1 :]), changed_at=at)
+
+
+STATE_AFTER = {
+    "unreachable": DeviceState.UNREACHABLE,
+    "deferred": DeviceState.DEFERRED,
+    "released": DeviceState.PENDING,
+    "staging": DeviceState.STAGING,
+    "staged": DeviceState.STAGED,
+    "applying": DeviceState.APPLYING,
+    "booted": DeviceState.VERIFYING,
+    "silent": DeviceState.SILENT,
+    "rolling_back": DeviceState.ROLLING_BACK,
+    "succeeded": DeviceState.SUCCEEDED,
+    "failed": DeviceState.FAILED,
+    "rolled_back": DeviceState.ROLLED_BACK,
+    "lost": DeviceState.LOST,
+    "inconsistent": DeviceState.INCONSISTENT,
+    "already_current": DeviceState.CURRENT,
+    "incompatible": DeviceState.INCOMPATIBLE,
+    "removed": DeviceState.REMOVED,
+}
+_PHASES = frozenset(
+    {DeviceState.STAGING, DeviceState.STAGED, DeviceState.APPLYING, DeviceState.VERIFYING, DeviceState.ROLLING_BACK}
+)
+_REMEMBERED = (
+    "boot_id",
+    "previous_digest",
+    "previous_version",
+    "previous_deployment",
+    "previous_rollback",
+    "booted_digest",
+    "boot_seconds",
+    "proven",
+    "armed",
+)
+
+
+def _device_after(before: Device, event: Event) -> Device:
+    data = event.data
+    changes: dict[str, Any] = {key: data[key] for key in _REMEMBERED if data.get(key) is not None}
+    if "failed_units" in data:
+        changes["failed_units"] = tuple(data["failed_units"])
+    state = STATE_AFTER.get(event.kind)
+    if state is None:
+        order = _DEVICE_ORDERS.get(event.kind)
+        return _changed(before, changes if order is None else order(before, event))
+    starts_anew = state is DeviceState.PENDING and not data.get("resumed")
+    if state in _PHASES or starts_anew:
+        changes["phase"] = state
+    elif data.get("reason") == "stage_lost":
+        changes["phase"] = DeviceState.PENDING
+    if state is DeviceState.APPLYING:
+        changes["reboots_asked"] = before.reboots_asked + 1
+    elif state is DeviceState.STAGED and data.get("refused"):
+        changes["reboots_asked"] = max(before.reboots_asked - 1, 0)
+    elif state is DeviceState.ROLLING_BACK:
+        on_the_way = before.phase is DeviceState.ROLLING_BACK
+        tried = "boot_id" in data or bool(data.get("refused"))
+        changes["reboots_asked"] = before.reboots_asked * on_the_way + tried
+        changes["going_back"] = (str(data.get("reason")), str(data.get("message")))
+    changes["vanished"] = _vanished(before, state)
+    if event.kind == "deferred" and data.get("attempt"):
+        changes["stage_attempts"] = before.stage_attempts + 1
+    changes.update(
+        state=state,
+        since=event.at,
+        reason=data.get("reason"),
+        message=data.get("message"),
+        acknowledged=before.acknowledged and state is before.state,
+    )
+    return _changed(before, changes)
+
+
+def _changed(device: Device, changes: Mapping[str, Any]) -> Device:
+    """``dataclasses.replace`` in a tenth of its time, which a long ledger is made of; nothing is checked."""
+    after = object.__new__(Device)
+    after.__dict__.update(device.__dict__)
+    after.__dict__.update(changes)
+    return after
+
+
+def _excluded(device: Device, event: Event) -> dict[str, Any]:
+    if device.device_class is DeviceClass.FLIGHT:
+        return {"excluded": True}
+    return {"state": DeviceState.EXCLUDED, "since": event.at, "reason": "excluded", "message": event.data.get("why")}
+
+
+def _retried(device: Device, event: Event) -> dict[str, Any]:
+    """As if nothing had been done to it, but for what it ran before."""
+    return {
+        "state": DeviceState.PENDING,
+        "phase": DeviceState.PENDING,
+        "since": event.at,
+        "reason": None,
+        "message": None,
+        "stage_attempts": 0,
+        "reboots_asked": 0,
+        "vanished": 0,
+        "going_back": None,
+        "armed": False,
+        "acknowledged": False,
+        "excluded": False,
+    }
+
+
+def _confirmed(_device: Device, event: Event) -> dict[str, Any]:
+    return {"confirmed_at": event.at}
+
+
+_DEVICE_ORDERS: dict[str, Callable[[Device, Event], dict[str, Any]]] = {
+    "excluded": _excluded,
+    "retried": _retried,
+    "confirmed": _confirmed,
+    "unconfirmed": _confirmed,
+}
+
+
+def _vanished(before: Device, state: DeviceState) -> int:
+    if state is DeviceState.SILENT:
+        return before.vanished + (before.phase in (DeviceState.VERIFYING, DeviceState.ROLLING_BACK))
+    goes_on = state in (before.phase, DeviceState.LOST)
+    return before.vanished if goes_on else 0
