@@ -39,6 +39,13 @@ options:
     description: Number of this controller's turn.
     type: int
     required: true
+  confirm:
+    description:
+      - Only look again at a device that succeeded, because the soak of its wave is over. One that is unhealthy now is
+        taken
+        back; one that does not answer keeps its success.
+    type: bool
+    default: false
   draining:
     description: Finish what the device began, but begin nothing.
     type: bool
@@ -49,6 +56,15 @@ options:
         it. When others failed since, the gate is asked again before anything new begins.
     type: int
     required: true
+  room:
+    description: What its wave and group had room for then, as RV(skorionos.bootc.rollout_gate#module:room) gave it.
+    type: dict
+    required: true
+  peers:
+    description: Devices that were cleared with it. It waits for its turn while one of them is being updated.
+    type: list
+    elements: str
+    default: []
   spec:
     description: The spec, as RV(skorionos.bootc.rollout_gate#module:spec) gave it.
     type: dict
@@ -77,6 +93,8 @@ EXAMPLES = r"""
     epoch: "{{ bootc_rollout.epoch }}"
     deadline: "{{ bootc_rollout.deadline }}"
     position: "{{ bootc_rollout_clearance.position }}"
+    room: "{{ bootc_rollout_clearance.room }}"
+    peers: "{{ bootc_rollout_clearance.go }}"
     spec: "{{ bootc_rollout_clearance.spec }}"
     device: "{{ bootc_rollout_clearance.devices[inventory_hostname].device }}"
     target: "{{ bootc_rollout_clearance.devices[inventory_hostname].target }}"

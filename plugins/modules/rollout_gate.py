@@ -41,6 +41,12 @@ options:
     type: list
     elements: str
     required: true
+  known:
+    description:
+      - An earlier answer of this module. It is returned as it is, unless it asked for devices to be looked at again
+        (RV(confirm)); then the gate is asked anew.
+    type: dict
+    default: {}
 seealso:
   - module: skorionos.bootc.rollout_open
 """
@@ -67,8 +73,24 @@ position:
   description: How far the ledger reached then, in bytes, for M(skorionos.bootc.rollout_device).
   returned: success
   type: int
+confirm:
+  description:
+    - Devices that succeeded and have to be looked at again with M(skorionos.bootc.rollout_device) before their wave may
+      pass. The gate is asked again after that.
+  returned: success
+  type: list
+  elements: str
+shares:
+  description: The hosts of RV(confirm), dealt out to those of O(batch).
+  returned: success
+  type: dict
+room:
+  description:
+    - What the pace of the waves and the disruption budgets have room for, for M(skorionos.bootc.rollout_device).
+  returned: success
+  type: dict
 draining:
-  description: The rollout is held; these hosts may only finish what they began.
+  description: The rollout is held, paused or over; these hosts may only finish what they began.
   returned: success
   type: bool
 stop:
@@ -80,7 +102,7 @@ spec:
   returned: success
   type: dict
 devices:
-  description: Per host of RV(go) what M(skorionos.bootc.rollout_device) needs to know.
+  description: Per host of RV(go) and RV(confirm) what M(skorionos.bootc.rollout_device) needs to know.
   returned: success
   type: dict
 reason:

@@ -51,7 +51,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 phase:
-  description: V(running), V(held), V(completed) or V(superseded).
+  description: V(running), V(paused), V(held), V(completed), V(canceled), V(aborted) or V(superseded).
   returned: success
   type: str
   sample: completed
@@ -68,7 +68,7 @@ hold:
       description: The rule that stopped it, such as V(failure_budget).
       type: str
     wave:
-      description: Name of the wave.
+      description: Name of the wave, V(none) when it is about the rollout as a whole.
       type: str
     numbers:
       description: What was counted.
@@ -85,7 +85,8 @@ hold:
       type: str
 summary:
   description:
-    - The whole state as data, with keys C(id), C(phase), C(hold), C(wait), C(variants), C(waves), C(totals), C(devices)
+    - The whole state as data, with keys C(id), C(phase), C(hold), C(order), C(wait), C(variants), C(waves),
+      C(totals), C(devices)
       and C(warnings). The same is in C(summary.json).
     - Times are RFC 3339 in UTC, sizes in bytes.
   returned: success

@@ -229,9 +229,8 @@ def test_after_a_soak_whoever_succeeded_before_its_end_is_looked_at_again() -> N
 def test_who_failed_after_it_succeeded_is_charged() -> None:
     plan = one_wave(2, {**RELAXED, "max_failures": 0, "soak": "1h"})
     back = told("rolled_back", plan.members[0], at=BEGIN + 3600, reason="unhealthy")
-    assert (
-        judged(replay(plan, opened(), *told("succeeded", *plan.members), *back), BEGIN + 3700) == "hold failure_budget"
-    )
+    rollout = replay(plan, opened(), *told("succeeded", *plan.members), *back)
+    assert judged(rollout, BEGIN + 3700) == "stop failure_budget"
 
 
 def test_a_soak_after_an_accepted_timeout_counts_from_the_timeout() -> None:
