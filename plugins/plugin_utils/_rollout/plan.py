@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .errors import RolloutError
-from .quantities import percent_of
+from .quantities import percent_of, share
 from .spec import Spec, Variant, Wave, canonical, load_spec
 
 
@@ -130,6 +130,9 @@ def make_plan(spec: Spec, candidates: Sequence[Candidate], targets: Mapping[str,
     untried = sorted(set(variant_of.values()) - {variant_of[host] for host in waves[0]})
     if untried:
         warnings.append(f"No device of {', '.join(untried)} is in the first wave.")
+    warnings += [
+        caution for wave, hosts in zip(spec.waves, waves, strict=True) for caution in _cautions(wave, len(hosts))
+    ]
     return Plan(spec, dict(targets), variant_of, waves, tuple(warnings))
 
 
@@ -173,6 +176,22 @@ def _cut(spec: Spec, members: Sequence[Candidate]) -> list[list[str]]:
         taken_now = {candidate.host for candidate in chosen}
         waiting = [candidate for candidate in waiting if candidate.host not in taken_now]
     return cuts
+
+
+_MANY = 20
+"""Of more devices than this one may be expected to fail for reasons of its own."""
+
+
+def _cautions(wave: Wave, size: int) -> list[str]:
+    """What the rules of a wave come to with this many devices, where that may surprise."""
+    limit = wave.rules.max_failures
+    found = []
+    if size > _MANY and isinstance(limit, str) and share(limit, size) == 0:
+        found.append(f"Wave {wave.name} may lose no device: {limit} of its {size} devices are less than one.")
+    if 0 < size < wave.rules.min_sample:
+        least = wave.rules.min_sample
+        found.append(f"Wave {wave.name} asks for {least} verdicts and has {size} devices: all of them must have one.")
+    return found
 
 
 def _matches(candidate: Candidate, select: Mapping[str, Any]) -> bool:
