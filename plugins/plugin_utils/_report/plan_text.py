@@ -61,7 +61,7 @@ def _waves(told: Mapping[str, Any], width: int) -> list[str]:
     titles = ["devices", "to update", "download", *(["with site caches"] if sites else []), "takes", "soak"]
     columns = [_Column("wave"), *(_Column(title, right=True) for title in titles)]
 
-    def row(name: str, wave: Mapping[str, Any], soak: int) -> list[str]:
+    def row(name: str, wave: Mapping[str, Any]) -> list[str]:
         doubt = "≤ " if wave["counts"]["uncertain"] else ""
         return [
             name,
@@ -69,13 +69,12 @@ def _waves(told: Mapping[str, Any], width: int) -> list[str]:
             str(wave["counts"]["update"]),
             doubt + size(wave["bytes"]),
             *([doubt + size(wave["site_bytes"])] if sites else []),
-            _minutes(wave["seconds"] - soak),
-            _minutes(soak),
+            _minutes(wave["seconds"] - wave["soak_seconds"]),
+            _minutes(wave["soak_seconds"]),
         ]
 
-    rows = [row(wave["name"], wave, wave["soak_seconds"]) for wave in told["waves"]]
-    soaks = sum(wave["soak_seconds"] for wave in told["waves"])
-    return _table(columns, rows, _painter(False), width, row("total", told["totals"], soaks))
+    rows = [row(wave["name"], wave) for wave in told["waves"]]
+    return _table(columns, rows, _painter(False), width, row("total", told["totals"]))
 
 
 def _members(told: Mapping[str, Any], width: int, most: int) -> list[str]:

@@ -126,7 +126,6 @@ class Forecast:
                 {
                     "name": wave.name,
                     **_sums([wave]),
-                    "soak_seconds": wave.soak,
                     "devices": [self._device(need) for need in wave.needs],
                 }
                 for wave in self.waves
@@ -230,4 +229,5 @@ def _sums(waves: Sequence[WaveForecast]) -> dict[str, Any]:
         "bytes": sum(wave.bytes for wave in waves),
         "site_bytes": sum(wave.site_bytes for wave in waves),
         "seconds": sum(wave.seconds for wave in waves),
+        "soak_seconds": sum(wave.soak for wave in waves),
     }

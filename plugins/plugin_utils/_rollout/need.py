@@ -86,7 +86,7 @@ def judge(
         {digest: size for digest, size in wanted.layers.items() if digest not in have},
         exact,
         None if exact else "image_unknown",
-        None if exact else "the registry does not have what it runs any more",
+        None if exact else "no registry knows what it runs",
         _notes(target, booted),
         site,
     )

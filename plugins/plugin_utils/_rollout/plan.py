@@ -189,8 +189,10 @@ def _cautions(wave: Wave, size: int) -> list[str]:
     if size > _MANY and isinstance(limit, str) and share(limit, size) == 0:
         found.append(f"Wave {wave.name} may lose no device: {limit} of its {size} devices are less than one.")
     if 0 < size < wave.rules.min_sample:
-        least = wave.rules.min_sample
-        found.append(f"Wave {wave.name} asks for {least} verdicts and has {size} devices: all of them must have one.")
+        of = "1 device" if size == 1 else f"{size} devices"
+        found.append(
+            f"Wave {wave.name} asks for {wave.rules.min_sample} verdicts of {of}: all of them must have one then."
+        )
     return found
 
 
