@@ -21,7 +21,8 @@ def answer_of(result: object) -> Answer:
         return Answer(None, reason=UNREACHABLE, message="It was not asked.")
     said = _text(result.get("msg"))
     if result.get("unreachable"):
-        return Answer(None, reason=UNREACHABLE, message=said)
+        # What ansible-core puts in front says nothing here.
+        return Answer(None, reason=UNREACHABLE, message=(said or "").removeprefix("Task failed: ") or None)
     if result.get("skipped"):
         return Answer(None, reason="local")
     if result.get("failed"):

@@ -199,3 +199,28 @@ def test_a_place_that_cannot_be_written_is_named_after_the_plan_was_shown(fleet:
     assert "Plan hash: " in run.output
     assert "could not be written to" in run.sentence()
     assert "bootc_rollout_plan_dest" in run.sentence()
+
+
+def test_the_example_of_the_guide_is_what_is_printed(fleet: SimulatedFleet) -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    (spec,) = re.findall(r"<!-- rollout-spec -->\n+```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    (shown,) = re.findall(r"<!-- rollout-plan -->\n+```\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    for number in range(1, 7):
+        fleet.add(f"kde-0{number}", faults=["asleep"] if number == 5 else [])
+    sites = fleet.root / "sites.yml"
+    sites.write_text(json.dumps({"all": {"hosts": {f"kde-0{n}": {"bootc_site": "attic"} for n in (1, 2, 3)}}}))
+    path = fleet.root / "kde-1.1.0.yml"
+    path.write_text(spec.replace("127.0.0.1:5000", fleet.registry), encoding="utf-8")
+
+    run = plan(fleet, path, "-i", str(sites))
+
+    assert run.rc == 0, run.output
+    document(fleet, "kde-1.1.0")
+    printed = run.output.partition("Plan of the rollout")[2].partition("Written to")[0]
+    assert _alike(f"Plan of the rollout{printed}", fleet.registry) == _alike(shown, "127.0.0.1:5000")
+
+
+def _alike(text: str, registry: str) -> list[str]:
+    """Lines without what differs from one run to the next: the port of the registry, and with it the hash."""
+    same = re.sub(r"Plan hash: [0-9a-f]{64}", "Plan hash: HASH", text.strip().replace(registry, "REGISTRY"))
+    return [line.rstrip() for line in same.splitlines()]
