@@ -15,7 +15,8 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.skorionos.bootc.plugins.action.rollout_open import anchored
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._layer_book import LayerBook
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._plan_answers import answer_of
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import full_plan_text, plain, plan_text
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import plain
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._report.plan_text import full_plan_text, plan_text
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.forecast import (
     DEFAULT_RATE,

@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 from .html import rollout_html
-from .plan_text import full_plan_text, plan_text
 from .text import fleet_text, rollout_text
 from .words import plain
 
-__all__ = ["fleet_text", "full_plan_text", "plain", "plan_text", "rollout_html", "rollout_text"]
+__all__ = ["fleet_text", "plain", "rollout_html", "rollout_text"]

@@ -123,6 +123,9 @@ def make_plan(spec: Spec, candidates: Sequence[Candidate], targets: Mapping[str,
         for index in range(len(spec.waves))
     )
     warnings = [f"No host runs variant {name}." for name, members in strata.items() if not members]
+    warnings += [
+        caution for wave, hosts in zip(spec.waves, waves, strict=True) for caution in _cautions(wave, len(hosts))
+    ]
     left_out = sorted(candidate.host for candidate in candidates if candidate.variant not in strata)
     if left_out:
         warnings.append(f"{_some(left_out)} runs a variant that this rollout does not update.")
@@ -130,9 +133,6 @@ def make_plan(spec: Spec, candidates: Sequence[Candidate], targets: Mapping[str,
     untried = sorted(set(variant_of.values()) - {variant_of[host] for host in waves[0]})
     if untried:
         warnings.append(f"No device of {', '.join(untried)} is in the first wave.")
-    warnings += [
-        caution for wave, hosts in zip(spec.waves, waves, strict=True) for caution in _cautions(wave, len(hosts))
-    ]
     return Plan(spec, dict(targets), variant_of, waves, tuple(warnings))
 
 
@@ -178,6 +178,22 @@ def _cut(spec: Spec, members: Sequence[Candidate]) -> list[list[str]]:
     return cuts
 
 
+def _matches(candidate: Candidate, select: Mapping[str, Any]) -> bool:
+    return bool(select) and all(candidate.labels.get(key) == value for key, value in select.items())
+
+
+def _rank(salt: str, host: str) -> tuple[int, str]:
+    digest = hashlib.sha256(f"{salt}\0{host}".encode()).digest()
+    return int.from_bytes(digest[:8], "big"), host
+
+
+def _some(hosts: Sequence[str]) -> str:
+    if len(hosts) == 1:
+        return hosts[0]
+    shown = ", ".join(hosts[:3])
+    return f"Each of {len(hosts)} hosts ({shown}{', ...' if len(hosts) > 3 else ''})"
+
+
 _MANY = 20
 """Of more devices than this one may be expected to fail for reasons of its own."""
 
@@ -194,19 +210,3 @@ def _cautions(wave: Wave, size: int) -> list[str]:
             f"Wave {wave.name} asks for {wave.rules.min_sample} verdicts of {of}: all of them must have one then."
         )
     return found
-
-
-def _matches(candidate: Candidate, select: Mapping[str, Any]) -> bool:
-    return bool(select) and all(candidate.labels.get(key) == value for key, value in select.items())
-
-
-def _rank(salt: str, host: str) -> tuple[int, str]:
-    digest = hashlib.sha256(f"{salt}\0{host}".encode()).digest()
-    return int.from_bytes(digest[:8], "big"), host
-
-
-def _some(hosts: Sequence[str]) -> str:
-    if len(hosts) == 1:
-        return hosts[0]
-    shown = ", ".join(hosts[:3])
-    return f"Each of {len(hosts)} hosts ({shown}{', ...' if len(hosts) > 3 else ''})"

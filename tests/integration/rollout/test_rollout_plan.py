@@ -166,6 +166,9 @@ def test_what_the_rollout_would_refuse_the_plan_refuses_with_the_same_words(flee
     slow = plan(fleet, fleet.spec("v1.1.0"), bootc_rollout_rate="fast")
     assert "is not a number of bytes per second" in slow.sentence()
     assert "No rollout spec is given" in fleet.run("rollout_plan").sentence()
+    odd = fleet.root / "odd.yml"
+    odd.write_text("all: {hosts: {kde-1: {bootc_site: '{{ nobody }}'}}}\n", encoding="utf-8")
+    assert "bootc_site of the host kde-1 cannot be read" in plan(fleet, fleet.spec("v1.1.0"), "-i", str(odd)).sentence()
 
 
 def test_devices_of_another_rollout_and_a_changed_spec_are_refused(fleet: SimulatedFleet) -> None:
