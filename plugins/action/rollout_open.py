@@ -53,13 +53,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         deadline = CLOCK.now() + parse_duration(str(options["patience"]), "patience")
         spec = read_spec(Path(str(options["spec"])))
         candidates = self._candidates(spec, task_vars)
-        # Beside the spec rather than in the current directory, which is another one in a timer than in a shell.
-        root = Path(str(options["ledger"] or Path(str(options["spec"])).parent / "rollouts")).absolute()
+        root = ledger_root(options)
         opened = open_rollout(
             root,
             spec,
             candidates,
-            lambda asked: resolve_targets(_anchored(asked, Path(str(options["spec"])).parent)),
+            lambda asked: resolve_targets(anchored(asked, Path(str(options["spec"])).parent)),
             dry_run=self._task.check_mode,
             deadline=deadline,
             accept_removed=options["accept_removed"],
@@ -101,6 +100,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return [_candidate(name, task_vars["hostvars"][name], spec.labels) for name in names]
 
 
+def ledger_root(options: Mapping[str, Any]) -> Path:
+    """Beside the spec rather than in the current directory, which is another one in a timer than in a shell."""
+    return Path(str(options["ledger"] or Path(str(options["spec"])).parent / "rollouts")).absolute()
+
+
 def _candidate(name: str, variables: Mapping[str, Any], labels: Sequence[str]) -> Candidate:
     try:
         variant = variables.get("bootc_variant")
@@ -127,7 +131,7 @@ def _is_unclear(name: str, groups: Collection[str]) -> bool:
     return False
 
 
-def _anchored(spec: Spec, directory: Path) -> Spec:
+def anchored(spec: Spec, directory: Path) -> Spec:
     """The spec with its files found from where it lies, as the release file is."""
     if spec.registry.auth_file is None:
         return spec

@@ -20,14 +20,19 @@ _VERSION = "org.opencontainers.image.version"
 
 def resolve_targets(spec: Spec) -> dict[str, Target]:
     """The frozen target of every variant; raises RolloutError when a digest is not there to be pulled."""
+    client = registry_client(spec)
+    return {variant.name: _resolve(client, variant) for variant in spec.variants}
+
+
+def registry_client(spec: Spec) -> RegistryClient:
+    """A client with the settings of the spec; raises RolloutError where its library is missing."""
     if REQUESTS_IMPORT_ERROR:
         raise RolloutError(
             "The Python package requests is missing on the controller.",
             "Install it into the environment that runs ansible-playbook.",
             "missing_library",
         )
-    client = RegistryClient(new_session(), insecure=spec.registry.insecure, auth_file=spec.registry.auth_file)
-    return {variant.name: _resolve(client, variant) for variant in spec.variants}
+    return RegistryClient(new_session(), insecure=spec.registry.insecure, auth_file=spec.registry.auth_file)
 
 
 def _resolve(client: RegistryClient, variant: Variant) -> Target:

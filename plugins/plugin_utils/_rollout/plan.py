@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .errors import RolloutError
-from .quantities import percent_of
+from .quantities import percent_of, share
 from .spec import Spec, Variant, Wave, canonical, load_spec
 
 
@@ -128,6 +128,9 @@ def make_plan(spec: Spec, candidates: Sequence[Candidate], targets: Mapping[str,
         for index in range(len(spec.waves))
     )
     warnings = [f"No host runs variant {name}." for name, members in strata.items() if not members]
+    warnings += [
+        caution for wave, hosts in zip(spec.waves, waves, strict=True) for caution in _cautions(wave, len(hosts))
+    ]
     left_out = sorted(candidate.host for candidate in candidates if candidate.variant not in strata)
     if left_out:
         warnings.append(f"{_some(left_out)} runs a variant that this rollout does not update.")
@@ -205,3 +208,21 @@ def _some(hosts: Sequence[str]) -> str:
         return hosts[0]
     shown = ", ".join(hosts[:3])
     return f"Each of {len(hosts)} hosts ({shown}{', ...' if len(hosts) > 3 else ''})"
+
+
+_MANY = 20
+"""Of more devices than this one may be expected to fail for reasons of its own."""
+
+
+def _cautions(wave: Wave, size: int) -> list[str]:
+    """What the rules of a wave come to with this many devices, where that may surprise."""
+    limit = wave.rules.max_failures
+    found = []
+    if size > _MANY and isinstance(limit, str) and share(limit, size) == 0:
+        found.append(f"Wave {wave.name} may lose no device: {limit} of its {size} devices are less than one.")
+    if 0 < size < wave.rules.min_sample:
+        of = "1 device" if size == 1 else f"{size} devices"
+        found.append(
+            f"Wave {wave.name} asks for {wave.rules.min_sample} verdicts of {of}: all of them must have one then."
+        )
+    return found

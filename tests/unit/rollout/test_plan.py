@@ -229,3 +229,24 @@ def test_planning_a_large_fleet_does_not_take_quadratic_time() -> None:
     size = 1000
     plan_for(small_spec(), [(Counting(host), "kde") for host, _unused in fleet(size)])
     assert Counting.compared < 20 * size
+
+
+@pytest.mark.parametrize(
+    ("size", "limit", "told"), [(21, "4%", True), (20, "4%", False), (25, "4%", False), (21, 0, False)]
+)
+def test_a_share_of_failures_that_comes_to_none_is_told(size: int, limit: int | str, told: bool) -> None:
+    spec = small_spec(waves=[], wave_defaults={"max_failures": limit})
+    warnings = plan_for(spec, fleet(size)).warnings
+    assert warnings == ((f"Wave rest may lose no device: 4% of its {size} devices are less than one.",) if told else ())
+
+
+def test_a_sample_larger_than_its_wave_is_told_once_for_each_wave_that_has_anybody() -> None:
+    spec = small_spec(wave_defaults={"min_sample": 3})
+    assert plan_for(spec, fleet(5)).warnings == (
+        "Wave canary asks for 3 verdicts of 1 device: all of them must have one then.",
+        "Wave half asks for 3 verdicts of 2 devices: all of them must have one then.",
+        "Wave rest asks for 3 verdicts of 2 devices: all of them must have one then.",
+    )
+    assert plan_for(spec, fleet(1)).warnings == (
+        "Wave canary asks for 3 verdicts of 1 device: all of them must have one then.",
+    )

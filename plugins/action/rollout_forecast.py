@@ -1,0 +1,133 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Say what a plan will cost, from what the devices answered and the registries know, and write it down for review."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible_collections.skorionos.bootc.plugins.action.rollout_open import anchored
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._layer_book import LayerBook
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._plan_answers import answer_of
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import plain
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._report.plan_text import full_plan_text, plan_text
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.forecast import (
+    DEFAULT_RATE,
+    REBOOT_SECONDS,
+    Action,
+    Assumptions,
+    Need,
+    forecast,
+    parse_rate,
+    plan_document,
+)
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.need import judge
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Plan, load_plan
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _unused, options = self.validate_argument_spec(
+            argument_spec={
+                "plan": {"type": "dict", "required": True},
+                "spec": {"type": "path", "required": True},
+                "phase": {"type": "str"},
+                "decided": {"type": "dict", "default": {}},
+                "variable": {"type": "str", "required": True},
+                "rate": {"type": "str", "default": DEFAULT_RATE},
+                "dest": {"type": "path", "required": True},
+            }
+        )
+        try:
+            return {**result, **self._tell(options, (task_vars or {})["hostvars"])}
+        except RolloutError as error:
+            return {**result, "failed": True, "msg": str(error), "reason": error.reason}
+
+    def _tell(self, options: dict[str, Any], hostvars: Mapping[str, Any]) -> dict[str, Any]:
+        plan = load_plan(options["plan"])
+        spec = plan.spec
+        assumptions = Assumptions(parse_rate(str(options["rate"])), REBOOT_SECONDS, spec.verify.settle, spec.parallel)
+        book = LayerBook(anchored(spec, Path(str(options["spec"])).parent), plan.targets.values())
+        needs = _needs(plan, book, options, hostvars)
+        waves = [
+            (wave.name, wave.rules.soak, [needs[host] for host in hosts])
+            for wave, hosts in zip(plan.waves, plan.hosts, strict=True)
+        ]
+        document = plan_document(plan, forecast(waves, assumptions), options["phase"], book.troubles)
+        files = {
+            Path(options["dest"]) / f"{spec.id}.plan.json": json.dumps(document, indent=2) + "\n",
+            Path(options["dest"]) / f"{spec.id}.plan.txt": full_plan_text(document) + "\n",
+        }
+        paths = [str(path) for path in files]
+        text = plan_text(document)
+        if self._task.check_mode:
+            self._display.display(f"\n{text}\n")
+        else:
+            self._display.display(f"\n{text}\nWritten to: {plain(paths[1])} and {Path(paths[0]).name}\n")
+        return {
+            "changed": _write(files, pretend=self._task.check_mode),
+            "plan_hash": plan.hash,
+            "document": document,
+            "files": paths,
+        }
+
+
+def _needs(plan: Plan, book: LayerBook, options: Mapping[str, Any], hostvars: Mapping[str, Any]) -> dict[str, Need]:
+    images = {name: book.of_target(target) for name, target in plan.targets.items() if name in plan.variant_of.values()}
+    needs = {}
+    for host in plan.members:
+        variant = plan.variant_of[host]
+        known = host in hostvars
+        site = _site(host, hostvars[host]) if known else None
+        if host in options["decided"]:
+            needs[host] = Need(host, variant, Action.DECIDED, reason=str(options["decided"][host]), site=site)
+            continue
+        answer = answer_of(hostvars[host].get(options["variable"]) if known else None)
+        needs[host] = judge(host, plan.targets[variant], images[variant], answer, book.find, site=site)
+    return needs
+
+
+def _site(host: str, variables: Mapping[str, Any]) -> str | None:
+    try:
+        site = variables.get("bootc_site")
+    except AnsibleError as error:
+        raise RolloutError(
+            f"The variable bootc_site of the host {host} cannot be read: {error}.",
+            "Mend it in the inventory: the name of the place whose cache the device pulls through.",
+            "invalid_host",
+        ) from error
+    return None if site is None or site == "" else str(site)
+
+
+def _write(files: Mapping[Path, str], *, pretend: bool) -> bool:
+    """Whether anything is new in these files, which it is in them then. Each is written as a whole or not at all."""
+    news = False
+    for path, content in files.items():
+        try:
+            if path.exists() and path.read_text(encoding="utf-8", errors="replace") == content:
+                continue
+            news = True
+            if not pretend:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                unfinished = path.with_name(f".{path.name}.new")
+                unfinished.write_text(content, encoding="utf-8")
+                unfinished.replace(path)
+        except OSError as error:
+            raise RolloutError(
+                f"The plan could not be written to {path}: {error.strerror}.",
+                "Name a directory for it with `-e bootc_rollout_plan_dest=DIRECTORY`.",
+                "plan_unwritable",
+            ) from error
+    return news

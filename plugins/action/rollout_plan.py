@@ -1,0 +1,71 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plan a rollout exactly as it would be opened, and leave it at that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.skorionos.bootc.plugins.action import rollout_open
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import (
+    CLOCK,
+    as_document,
+    open_rollout,
+    read_spec,
+)
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._release import resolve_targets
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import DeviceClass
+
+_DECIDED = (DeviceClass.SUCCEEDED, DeviceClass.CHARGED, DeviceClass.NEUTRAL)
+
+
+class ActionModule(rollout_open.ActionModule):
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super(rollout_open.ActionModule, self).run(tmp, task_vars)
+        _unused, options = self.validate_argument_spec(
+            argument_spec={
+                "spec": {"type": "path", "required": True},
+                "ledger": {"type": "path"},
+                "accept_removed": {"type": "bool", "default": False},
+            }
+        )
+        try:
+            return {**result, **self._plan(options, task_vars or {})}
+        except RolloutError as error:
+            return {**result, "failed": True, "msg": str(error), "reason": error.reason}
+
+    def _plan(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        directory = Path(str(options["spec"])).parent
+        spec = read_spec(Path(str(options["spec"])))
+        candidates = self._candidates(spec, task_vars)
+        root = rollout_open.ledger_root(options)
+        opened = open_rollout(
+            root,
+            spec,
+            candidates,
+            lambda asked: resolve_targets(rollout_open.anchored(asked, directory)),
+            dry_run=True,
+            deadline=CLOCK.now(),
+            accept_removed=options["accept_removed"],
+        )
+        rollout = opened.rollout
+        is_new = any(event.kind == "planned" for event in opened.recorded)
+        present = {candidate.host for candidate in candidates}
+        decided = {
+            device.host: device.state.value
+            for device in rollout.devices.values()
+            if not is_new and device.device_class in _DECIDED
+        }
+        return {
+            "changed": False,
+            "id": spec.id,
+            "ledger": str(root),
+            "plan": as_document(rollout.plan.as_dict()),
+            "plan_hash": rollout.plan.hash,
+            "phase": None if is_new else rollout.phase.value,
+            "decided": decided,
+            "hosts": [host for host in rollout.plan.members if host in present and host not in decided],
+        }

@@ -1,0 +1,233 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a plan will cost: bytes and time per device, per wave and in total. Pure arithmetic.
+
+Bytes are compressed and count whole layers, as bootc fetches them with both backends.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from .errors import RolloutError
+from .plan import Plan
+
+DEFAULT_RATE = "6.25M"
+"""50 Mbit/s, what a usual connection at home gives one device."""
+REBOOT_SECONDS = 120
+"""What a reboot and the checks after it are taken to last, apart from the settle time of the spec."""
+
+_RATE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([kMG]?)")
+_FACTORS = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3}
+
+UNREACHABLE = "unreachable"
+"""Why nothing is known of a device that did not answer."""
+
+Layers = Mapping[str, int]
+"""Compressed bytes by digest."""
+
+
+class Action(Enum):
+    """What a rollout is expected to do with a device."""
+
+    UPDATE = "update"
+    CURRENT = "current"
+    """It runs the target; only its checks are looked at."""
+    REFUSED = "refused"
+    DECIDED = "decided"
+    """It has its verdict in the rollout already."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one device needs. ``layers`` are those it has to fetch.
+
+    ``exact`` is False where what it has is not known, so that ``layers`` are the most it can be. ``reason`` is a stable
+    word for scripts, ``message`` says the same to people. With the same ``site`` devices share a cache.
+    """
+
+    host: str
+    variant: str
+    action: Action
+    layers: Layers = field(default_factory=dict)
+    exact: bool = True
+    reason: str | None = None
+    message: str | None = None
+    notes: tuple[str, ...] = ()
+    site: str | None = None
+
+    @property
+    def bytes(self) -> int:
+        return sum(self.layers.values())
+
+    @property
+    def answered(self) -> bool:
+        """Whether anything is known of what it runs."""
+        return self.reason != UNREACHABLE
+
+
+@dataclass(frozen=True)
+class Assumptions:
+    """``rate`` in bytes per second and device; ``reboot`` and ``settle`` in seconds; ``parallel`` devices at a time."""
+
+    rate: int
+    reboot: int
+    settle: int
+    parallel: int
+
+    def seconds(self, need: Need) -> int:
+        """How long the update of a device takes, rounded up."""
+        if need.action is not Action.UPDATE:
+            return 0
+        return -(-need.bytes // self.rate) + self.reboot + self.settle
+
+
+@dataclass(frozen=True)
+class WaveForecast:
+    """One wave. ``site_bytes`` is what leaves the registry when every site has a cache; ``soak`` in seconds."""
+
+    name: str
+    needs: tuple[Need, ...]
+    bytes: int
+    site_bytes: int
+    busy_seconds: int
+    soak: int
+
+    @property
+    def seconds(self) -> int:
+        """From its opening until the next wave may open, when every device is awake and well."""
+        return self.busy_seconds + self.soak
+
+    def count(self, action: Action) -> int:
+        return sum(need.action is action for need in self.needs)
+
+    @property
+    def uncertain(self) -> int:
+        """Devices for which the bytes are an upper bound."""
+        return sum(not need.exact for need in self.needs)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """All waves in order; a total is the sum over them."""
+
+    waves: tuple[WaveForecast, ...]
+    assumptions: Assumptions
+
+    def as_dict(self) -> dict[str, Any]:
+        """A JSON document with the keys waves, totals and assumptions."""
+        return {
+            "waves": [
+                {
+                    "name": wave.name,
+                    **_sums([wave]),
+                    "devices": [self._device(need) for need in wave.needs],
+                }
+                for wave in self.waves
+            ],
+            "totals": _sums(self.waves),
+            "assumptions": {
+                "rate_bytes_per_second": self.assumptions.rate,
+                "reboot_seconds": self.assumptions.reboot,
+                "settle_seconds": self.assumptions.settle,
+                "parallel": self.assumptions.parallel,
+                "granularity": "layer",
+            },
+        }
+
+    def _device(self, need: Need) -> dict[str, Any]:
+        return {
+            "host": need.host,
+            "variant": need.variant,
+            "site": need.site,
+            "action": need.action.value,
+            "answered": need.answered,
+            "bytes": need.bytes,
+            "exact": need.exact,
+            "seconds": self.assumptions.seconds(need),
+            "reason": need.reason,
+            "message": need.message,
+            "notes": list(need.notes),
+        }
+
+
+def forecast(waves: Iterable[tuple[str, int, Sequence[Need]]], assumptions: Assumptions) -> Forecast:
+    """What the waves cost, each given as name, soak in seconds and the needs of its devices in their order.
+
+    A wave is worked off in batches of ``parallel`` devices, and a batch lasts as long as the slowest of them. With
+    nobody to be updated it passes without a soak. A cache keeps what an earlier wave fetched.
+    """
+    cached: dict[str, dict[str, int]] = {}
+    found = []
+    for name, soak, needs in waves:
+        busy = [assumptions.seconds(need) for need in needs if need.action is Action.UPDATE]
+        batches = [busy[start : start + assumptions.parallel] for start in range(0, len(busy), assumptions.parallel)]
+        found.append(
+            WaveForecast(
+                name,
+                tuple(needs),
+                sum(need.bytes for need in needs),
+                sum(_fetch(cached, need) for need in needs),
+                sum(map(max, batches)),
+                soak if busy else 0,
+            )
+        )
+    return Forecast(tuple(found), assumptions)
+
+
+def plan_document(plan: Plan, told: Forecast, phase: str | None, warnings: Sequence[str] = ()) -> dict[str, Any]:
+    """The JSON document people review. ``phase`` is that of a rollout which is on record already, else None."""
+    return {
+        "schema": 1,
+        "id": plan.spec.id,
+        "plan_hash": plan.hash,
+        "phase": phase,
+        "variants": [
+            {"name": target.variant, "image": target.image, "digest": target.digest, "version": target.version}
+            for target in plan.targets.values()
+        ],
+        **told.as_dict(),
+        "warnings": [*plan.warnings, *warnings],
+    }
+
+
+def parse_rate(text: str) -> int:
+    """Bytes per second of ``6250000``, ``6.25M`` or ``800k``; raises RolloutError."""
+    match = _RATE.fullmatch(text)
+    rate = int(float(match.group(1)) * _FACTORS[match.group(2)]) if match else 0
+    if rate < 1:
+        raise RolloutError(
+            f"The rate {text!r} is not a number of bytes per second.",
+            "Write it like 6.25M, 800k or 6250000; 6.25M are 50 Mbit/s.",
+            "invalid_rate",
+        )
+    return rate
+
+
+def _fetch(cached: dict[str, dict[str, int]], need: Need) -> int:
+    """Bytes that leave the registry for a device, and remember them in the cache of its site."""
+    if need.site is None:
+        return need.bytes
+    have = cached.setdefault(need.site, {})
+    new = {digest: size for digest, size in need.layers.items() if digest not in have}
+    have.update(new)
+    return sum(new.values())
+
+
+def _sums(waves: Sequence[WaveForecast]) -> dict[str, Any]:
+    return {
+        "counts": {
+            "total": sum(len(wave.needs) for wave in waves),
+            **{action.value: sum(wave.count(action) for wave in waves) for action in Action},
+            "uncertain": sum(wave.uncertain for wave in waves),
+        },
+        "bytes": sum(wave.bytes for wave in waves),
+        "site_bytes": sum(wave.site_bytes for wave in waves),
+        "seconds": sum(wave.seconds for wave in waves),
+        "soak_seconds": sum(wave.soak for wave in waves),
+    }
