@@ -96,7 +96,7 @@ def settle(config: SshConfig, host: str, given: Mapping[str, str]) -> dict[str, 
     _collect(config, host, values)
     if config.again:
         _collect(config, place_of(values, host), values)
-    if values.get("canonicalizehostname", "no").lower() != "no":
+    if values.get("canonicalizehostname", "no").lower() not in ("no", "false"):
         raise Unclear("canonical names")
     return values
 
