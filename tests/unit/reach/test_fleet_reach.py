@@ -94,7 +94,7 @@ CONFIGS = {
     "bound": "Host deck-1\n  BindAddress 127.0.0.1\n",
     "canonical": "Host deck-1\n  CanonicalizeHostname no\n  HostName 192.0.2.5\nCanonicalizeHostname false\n",
 }
-ARGUMENTS = ["", "-p 2600", "-o Port=2601 -C", "-J none", "-o ProxyJump=other", "-vo 'HostName 192.0.2.77'", "-l core"]
+ARGUMENTS = ["", "-o Port=2601 -C", "-J none", "-vo 'HostName 192.0.2.77'"]
 
 
 @pytest.mark.skipif(shutil.which("ssh") is None, reason="ssh is not installed")
