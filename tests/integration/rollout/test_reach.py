@@ -140,6 +140,22 @@ def test_status_names_those_asleep_without_waiting_for_ssh(fleet: SimulatedFleet
     assert "1 device, 0 of them answered" in nobody.output
 
 
+def test_a_rollback_leaves_those_asleep_and_names_them(fleet: SimulatedFleet) -> None:
+    for number in (1, 2):
+        fleet.add(f"kde-{number}")
+    old = fleet.booted("kde-1")
+    assert fleet.roll_out(fleet.spec("v1.1.0", **ONE_WAVE)).rc == 0
+    fleet.simulate("kde-2", "fault", "asleep")
+    run = fleet.run("rollback", bootc_rollback_batch=1)
+    assert run.rc == 2
+    assert "1 of 2 devices did not go back. kde-2: no answer." in run.sentence()
+    assert run.recap()["kde-2"]["ignored"] == 0
+    assert fleet.booted("kde-1") == old
+    tried = fleet.run("rollback", "--limit", "kde-2", bootc_rollback_probe=False)
+    assert tried.rc == 2
+    assert "1 of 1 devices did not go back. kde-2: no answer." in tried.sentence()
+
+
 def test_the_probe_says_what_it_saw(fleet: SimulatedFleet) -> None:
     fleet.add("awake")
     fleet.add("asleep", "gnome", faults=["asleep"])
