@@ -48,12 +48,13 @@ class Run:
 
 @dataclass
 class SimulatedFleet:
-    """Devices below ``root/devices``, specs and ledgers below ``root``."""
+    """Devices below ``root/devices``, specs and ledgers below ``root``. ``variables`` are further ones, by host."""
 
     root: Path
     registry: str
     collections: Path
     hosts: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def add(self, host: str, variant: str = "kde", *arguments: str, faults: Sequence[str] = ()) -> None:
         """Create a device on release v1.0.0 that boots in a second."""
@@ -130,6 +131,7 @@ class SimulatedFleet:
                 "ansible_python_interpreter": sys.executable,
                 "bootc_simulated_dir": str(self.root / "devices" / host),
                 "bootc_variant": variant,
+                **self.variables.get(host, {}),
             }
             for host, variant in self.hosts.items()
         }

@@ -24,10 +24,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             argument_spec={
                 "hosts": {"type": "list", "elements": "str", "required": True},
                 "variable": {"type": "str", "required": True},
+                "asleep": {"type": "dict", "default": {}},
             }
         )
         hostvars = (task_vars or {})["hostvars"]
-        rows = [_row(host, hostvars[host], options["variable"]) for host in options["hosts"]]
+        asleep = options["asleep"]
+        rows = [_row(host, hostvars[host], options["variable"], asleep.get(host)) for host in options["hosts"]]
         self._display.display("\n" + fleet_text(rows) + "\n")
         return {**result, "changed": False, "fleet": rows}
 
@@ -40,8 +42,8 @@ def _variant(variables: Mapping[str, Any]) -> str | None:
     return None if variant is None else str(variant)
 
 
-def _row(host: str, variables: Mapping[str, Any], variable: str) -> dict[str, Any]:
-    answer = variables.get(variable)
+def _row(host: str, variables: Mapping[str, Any], variable: str, asleep: str | None) -> dict[str, Any]:
+    answer = variables.get(variable) if asleep is None else None
     answer = answer if isinstance(answer, Mapping) else {"unreachable": True}
     status = answer.get("bootc")
     status = status if isinstance(status, Mapping) else {}
@@ -57,5 +59,5 @@ def _row(host: str, variables: Mapping[str, Any], variable: str) -> dict[str, An
         "rollback": status.get("rollback"),
         "next_boot": status.get("next_boot"),
         "reboot_required": bool(status.get("reboot_required")),
-        "message": str(answer.get("msg") or "") if answer.get("failed") else "",
+        "message": asleep or (str(answer.get("msg") or "") if answer.get("failed") else ""),
     }

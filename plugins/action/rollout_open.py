@@ -15,7 +15,15 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK, open_rollout, read_spec
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import (
+    CLOCK,
+    note_answers,
+    open_rollout,
+    read_spec,
+    worth_asking,
+)
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet_reach import who_answers
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._reach.knock import Reach
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._release import resolve_targets
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import rollout_text
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide import batches
@@ -42,6 +50,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "ledger": {"type": "path"},
                 "patience": {"type": "str", "default": "15m"},
                 "accept_removed": {"type": "bool", "default": False},
+                "probe": {"type": "bool", "default": True},
             }
         )
         try:
@@ -66,6 +75,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         # A play knows only hosts of the inventory, and its batches must add up.
         gone = set(opened.rollout.devices) - {candidate.host for candidate in candidates}
         due = batches(opened.rollout, skip=gone) if opened.epoch is not None else ()
+        silent: set[str] = set()
+        if due and options["probe"]:
+            asked = worth_asking(opened.rollout, [host for batch in due for host in batch])
+            answers = who_answers(task_vars["hostvars"], asked)
+            silent = {host for host, answer in answers.items() if answer.reach is Reach.ASLEEP}
+            opened = note_answers(root, opened, answers)
+            due = batches(opened.rollout, skip=gone | silent)
         summary = summarize(opened.rollout, opened.wait)
         if self._task.check_mode:
             self._display.display(rollout_text(summary))
@@ -77,6 +93,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "deadline": deadline,
             "hosts": [host for batch in due for host in batch],
             "batches": [len(batch) for batch in due],
+            "asleep": len(silent),
             "summary": summary,
         }
 

@@ -38,7 +38,13 @@ options:
     description: Name of the variable in which each host's answer was registered.
     type: str
     required: true
+  asleep:
+    description:
+      - Hosts that were not asked because they do not answer, each with why, as M(skorionos.bootc.fleet_probe) says.
+    type: dict
+    default: {}
 seealso:
+  - module: skorionos.bootc.fleet_probe
   - module: skorionos.bootc.bootc_status
 """
 
@@ -91,6 +97,6 @@ fleet:
       description: Whether something else boots next.
       type: bool
     message:
-      description: Why its status is unknown.
+      description: Why its status is unknown, as far as somebody said.
       type: str
 """

@@ -17,7 +17,9 @@ description:
   - Validates a rollout spec, and plans it when its id is new. That freezes one digest per variant, checks that each can
     be pulled, and assigns every device to one wave.
   - Takes the lease of the rollout if there is anything to do, and says who is due in which batch.
-  - Touches no device.
+  - Asks the devices that are due and that nothing was done to yet whether they are awake. Those that are not are
+    recorded and left to the next run.
+  - Touches no device beyond that.
 extends_documentation_fragment:
   - skorionos.bootc._attributes
 attributes:
@@ -49,7 +51,15 @@ options:
     description: Go on although many devices of the rollout have left the inventory. They are counted nowhere then.
     type: bool
     default: false
+  probe:
+    description:
+      - Ask devices whether they are awake before anybody is touched. See M(skorionos.bootc.fleet_probe).
+      - With V(false) every device that is due is tried. So are, in any case, devices in the middle of their update.
+      - Nobody is asked in check mode.
+    type: bool
+    default: true
 seealso:
+  - module: skorionos.bootc.fleet_probe
   - module: skorionos.bootc.rollout_gate
   - module: skorionos.bootc.rollout_device
   - module: skorionos.bootc.rollout_report
@@ -91,6 +101,10 @@ batches:
   returned: success
   type: list
   elements: int
+asleep:
+  description: How many of the devices that are due do not answer. They are not among RV(hosts).
+  returned: success
+  type: int
 summary:
   description: Where the rollout stands. See RV(skorionos.bootc.rollout_report#module:summary).
   returned: success

@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from ._reach.knock import Answer, Reach
 from ._rollout.decide import advance
 from ._rollout.errors import RolloutError
 from ._rollout.events import Event
@@ -107,6 +108,46 @@ def open_rollout(
             rival.give_way(spec.id)
         ledger.append([*planned, start, *membership, *news], holder.epoch)
         return Opened(rollout, holder.epoch, recorded, decisions.wait)
+
+
+ASLEEP = "asleep"
+"""Reason of a device that did not answer when it was asked whether it is awake, as against one that Ansible tried."""
+
+
+def worth_asking(rollout: Rollout, hosts: Iterable[str]) -> tuple[str, ...]:
+    """Those of ``hosts`` that nothing was done to: if they are asleep there is nothing to be found out about them.
+
+    What became of the others only a try can tell.
+    """
+    devices = [rollout.devices[host] for host in hosts]
+    return tuple(d.host for d in devices if d.device_class is DeviceClass.UNTOUCHED and not d.armed)
+
+
+def note_answers(root: Path, opened: Opened, answers: Mapping[str, Answer]) -> Opened:
+    """Record who does not answer, and who answers again in a wave that is still to pass.
+
+    The gate waits for the turn of devices that it may expect something of, and for no others.
+    """
+    if opened.epoch is None:
+        return opened
+    now = CLOCK.now()
+    found = [_heard(opened.rollout, opened.rollout.devices[host], answer, now) for host, answer in answers.items()]
+    news = [event for event in found if event is not None]
+    if not news:
+        return opened
+    rollout, decided, decisions = advance(_after(opened.rollout, news), now)
+    Ledger(root, rollout.plan.spec.id).append([*news, *decided], opened.epoch)
+    return Opened(rollout, opened.epoch, (*opened.recorded, *news, *decided), decisions.wait)
+
+
+def _heard(rollout: Rollout, device: Device, answer: Answer, now: float) -> Event | None:
+    unreachable = device.state is DeviceState.UNREACHABLE
+    if answer.reach is Reach.ASLEEP and not unreachable:
+        return Event("unreachable", now, device.host, data={"reason": ASLEEP, "message": answer.why})
+    passed = rollout.waves[device.wave].phase is WavePhase.PASSED
+    if answer.reach is Reach.AWAKE and unreachable and device.reason == ASLEEP and not passed:
+        return Event("released", now, device.host, data={"message": "it answers again", "resumed": True})
+    return None
 
 
 def _ends_by(wait: Wait | None, deadline: float) -> bool:

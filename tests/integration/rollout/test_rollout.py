@@ -287,7 +287,7 @@ def test_a_fleet_that_nobody_can_reach_is_not_called_asleep_without_a_word(fleet
     spec = fleet.spec("v1.1.0")
     fleet.simulate("kde-1", "fault", "asleep")
     run = fleet.roll_out(spec)
-    assert "None of the 1 devices answered. Of kde-1 the connection said: unreachable" in run.sentence()
+    assert "None of the 1 devices answered. Of kde-1 the connection said: the device is asleep" in run.sentence()
 
 
 def test_become_does_not_leave_the_simulated_device(fleet: SimulatedFleet, tmp_path: Path) -> None:

@@ -24,8 +24,11 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import
     as_document,
     load_device,
     load_target,
+    note_answers,
     open_rollout,
+    worth_asking,
 )
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._reach.knock import AWAKE, asleep, unknown
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout import lease
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide import batches
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
@@ -592,3 +595,73 @@ def test_a_dead_controller_that_nobody_has_reaped_is_gone() -> None:
     os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
     assert _controller._start_of(dead.pid) is None
     dead.wait()
+
+
+def heard(root: Path, spec: Spec, **answers: Any) -> Opened:
+    return note_answers(root, start(root, spec), answers)
+
+
+def test_only_devices_that_nothing_was_done_to_are_asked_whether_they_are_awake(tmp_path: Path) -> None:
+    start(tmp_path, R1, names(6))
+    tell(tmp_path, R1, *told("staging", "d001"), *told("silent", "d002"), *told("lost", "d003"))
+    tell(tmp_path, R1, *told("unreachable", "d004"), *told("deferred", "d005", reason="busy"))
+    opened = start(tmp_path, R1, names(6))
+    assert worth_asking(opened.rollout, names(6)) == ("d000", "d004", "d005")
+
+
+def test_who_does_not_answer_is_recorded_once_and_charged_nothing(tmp_path: Path) -> None:
+    opened = heard(tmp_path, R1, d000=asleep("no answer"), d001=AWAKE, d002=unknown("its connection is local"))
+    assert [(event.kind, event.host, event.data) for event in opened.recorded[-1:]] == [
+        ("unreachable", "d000", {"reason": "asleep", "message": "no answer"})
+    ]
+    before = kinds(tmp_path, R1)
+    assert states(tmp_path, R1) == {
+        "d000": DeviceState.UNREACHABLE,
+        "d001": DeviceState.PENDING,
+        "d002": DeviceState.PENDING,
+        "d003": DeviceState.PENDING,
+    }
+    again = heard(tmp_path, R1, d000=asleep("no route"))
+    assert again.recorded == ()
+    assert kinds(tmp_path, R1) == [*before, "opened"]
+
+
+def test_the_gate_does_not_wait_for_the_turn_of_those_asleep(tmp_path: Path) -> None:
+    opened = heard(tmp_path, R1, **dict.fromkeys(HOSTS[1:], asleep("no answer")))
+    assert opened.wait is not None
+    assert opened.wait.rule == "turn"
+    opened = heard(tmp_path, R1, d000=asleep("no answer"))
+    assert opened.wait is not None
+    assert opened.wait.rule == "coverage"
+    assert batches(opened.rollout, skip=HOSTS) == ()
+
+
+def test_what_waking_devices_say_later_decides_as_if_they_had_not_slept(tmp_path: Path) -> None:
+    """A device that was asleep when another wave was at work gets its turn in its own."""
+    heard(tmp_path, R1, **dict.fromkeys(HOSTS, asleep("no answer")))
+    opened = heard(tmp_path, R1, **dict.fromkeys(HOSTS, AWAKE))
+    assert [event.kind for event in opened.recorded] == ["released"] * 4
+    assert set(states(tmp_path, R1).values()) == {DeviceState.PENDING}
+    assert heard(tmp_path, R1, **dict.fromkeys(HOSTS, AWAKE)).recorded == ()
+
+
+def test_a_device_that_ansible_could_not_reach_does_not_get_its_turn_back_by_answering(tmp_path: Path) -> None:
+    """One whose key is refused answers in every run, and would be news in every run."""
+    start(tmp_path, R1)
+    tell(tmp_path, R1, *told("unreachable", "d000", message="Permission denied"))
+    assert heard(tmp_path, R1, d000=AWAKE).recorded == ()
+
+
+def test_in_a_wave_that_passed_nobody_s_waking_is_recorded(tmp_path: Path) -> None:
+    heard(tmp_path, R1, d000=asleep("no answer"))
+    succeeded = told("succeeded", *HOSTS[1:])
+    tell(tmp_path, R1, *succeeded, Event("wave_passed", 1.0, wave=0), Event("completed", 1.0))
+    opened = heard(tmp_path, R1, d000=AWAKE)
+    assert opened.recorded == ()
+    assert batches(opened.rollout, skip=()) == (("d000",),)
+
+
+def test_without_a_lease_nothing_is_recorded(tmp_path: Path) -> None:
+    opened = start(tmp_path, R1, dry_run=True)
+    assert note_answers(tmp_path, opened, {"d000": asleep("no answer")}) == opened
+    assert not (tmp_path / "r1").exists()
