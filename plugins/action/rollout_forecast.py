@@ -21,15 +21,20 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors im
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.forecast import (
     DEFAULT_RATE,
     REBOOT_SECONDS,
+    UNREACHABLE,
     Action,
     Assumptions,
     Need,
+    Tempo,
+    WaveInput,
     forecast,
     parse_rate,
     plan_document,
 )
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.need import judge
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.need import Answer, judge
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Plan, load_plan
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.quantities import share
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec, Wave
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -46,6 +51,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "phase": {"type": "str"},
                 "decided": {"type": "dict", "default": {}},
                 "variable": {"type": "str", "required": True},
+                "asleep": {"type": "dict", "default": {}},
                 "rate": {"type": "str", "default": DEFAULT_RATE},
                 "dest": {"type": "path", "required": True},
             }
@@ -58,11 +64,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def _tell(self, options: dict[str, Any], hostvars: Mapping[str, Any]) -> dict[str, Any]:
         plan = load_plan(options["plan"])
         spec = plan.spec
-        assumptions = Assumptions(parse_rate(str(options["rate"])), REBOOT_SECONDS, spec.verify.settle, spec.parallel)
+        assumptions = Assumptions(parse_rate(str(options["rate"])), REBOOT_SECONDS, spec.verify.settle)
         book = LayerBook(anchored(spec, Path(str(options["spec"])).parent), plan.targets.values())
         needs = _needs(plan, book, options, hostvars)
         waves = [
-            (wave.name, wave.rules.soak, [needs[host] for host in hosts])
+            WaveInput(
+                wave.name,
+                wave.rules.soak,
+                _tempo(spec, wave, len(hosts)),
+                [needs[host] for host in hosts],
+                wave.rules.approve,
+            )
             for wave, hosts in zip(plan.waves, plan.hosts, strict=True)
         ]
         document = plan_document(plan, forecast(waves, assumptions), options["phase"], book.troubles)
@@ -94,9 +106,19 @@ def _needs(plan: Plan, book: LayerBook, options: Mapping[str, Any], hostvars: Ma
         if host in options["decided"]:
             needs[host] = Need(host, variant, Action.DECIDED, reason=str(options["decided"][host]), site=site)
             continue
-        answer = answer_of(hostvars[host].get(options["variable"]) if known else None)
+        if host in options["asleep"]:
+            answer = Answer(None, reason=UNREACHABLE, message=str(options["asleep"][host]))
+        else:
+            answer = answer_of(hostvars[host].get(options["variable"]) if known else None)
         needs[host] = judge(host, plan.targets[variant], images[variant], answer, book.find, site=site)
     return needs
+
+
+def _tempo(spec: Spec, wave: Wave, size: int) -> Tempo:
+    """No more devices are risked at a time than the failure budget bears, whatever the pace."""
+    pace = spec.pace
+    bearable = share(wave.rules.max_failures, size) + 1 + share(pace.overshoot, size)
+    return Tempo(pace.start, pace.factor, min(pace.parallel, bearable))
 
 
 def _site(host: str, variables: Mapping[str, Any]) -> str | None:

@@ -54,6 +54,10 @@ options:
         answer, are taken to need the whole image.
     type: str
     required: true
+  asleep:
+    description: As RV(skorionos.bootc.fleet_probe#module:asleep) gave it.
+    type: dict
+    default: {}
   rate:
     description:
       - Bytes per second at which one device downloads, such as V(6.25M), V(800k) or V(6250000).

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from .text import _Column, _painter, _table, _wrap
-from .words import PHASES, clean, many, short, size, some, span, spoken
+from .words import PHASES, clean, short, size, some, span, spoken
 
 _AT_MOST = 20
 _WIDE = 120
@@ -43,7 +43,7 @@ def _overview(told: Mapping[str, Any], width: int, most: int) -> list[list[str]]
         _told("To be known", _grouped(devices, _note, most), width, most),
         _told("Warnings", told["warnings"], width, most),
         _wrap(_assumptions(told), width),
-        [f"Plan hash: {told['plan_hash']}"],
+        [*_approvals(told), f"Plan hash: {told['plan_hash']}"],
     ]
 
 
@@ -156,15 +156,35 @@ def _note(device: Mapping[str, Any]) -> Iterable[str]:
     return list(device["notes"])
 
 
+def _approvals(told: Mapping[str, Any]) -> list[str]:
+    """Which waves a person has to let go on, and how."""
+    waits = [f"{wave['approve']} {wave['name']}" for wave in told["waves"] if wave["approve"] != "never"]
+    if not waits:
+        return []
+    # Nobody wants to find the end of a command that was wrapped.
+    command = (
+        "ansible-playbook skorionos.bootc.rollout_control -e bootc_rollout_verb=approve "
+        f"-e bootc_rollout_spec=FILE -e bootc_rollout_plan_hash={told['plan_hash'][:12]}"
+    )
+    return [f"Waits for approval {', '.join(waits)}. Approve with:", f"  {command}"]
+
+
 def _assumptions(told: Mapping[str, Any]) -> str:
     taken = told["assumptions"]
     rate = f"{taken['rate_bytes_per_second'] * 8 / 1e6:.10g} Mbit/s"
     return (
         f"About {_minutes(told['totals']['seconds'])} in all, if everybody is awake and well: estimated with "
         f"{rate} for each device, {span(taken['reboot_seconds'])} for its reboot and "
-        f"{span(taken['settle_seconds'])} to settle, {many(taken['parallel'], 'device')} at a time. Whole layers are "
-        "counted, as bootc fetches them."
+        f"{span(taken['settle_seconds'])} to settle. {_tempo(told)} Whole layers are counted, as bootc fetches "
+        "them."
     )
+
+
+def _tempo(told: Mapping[str, Any]) -> str:
+    most = max(wave["parallel"] for wave in told["waves"])
+    if most == 1:
+        return "One device is updated at a time."
+    return f"A wave begins with few devices and goes up to {most} at a time, as long as nothing fails."
 
 
 def _minutes(seconds: float) -> str:

@@ -72,13 +72,43 @@ class Need:
 
 
 @dataclass(frozen=True)
+class Tempo:
+    """How many devices of a wave are worked on at a time when all goes well: ``start``, then ``factor`` times as many
+    after each batch, and never more than ``most``."""
+
+    start: int
+    factor: int
+    most: int
+
+    def batches(self, seconds: Sequence[int]) -> list[Sequence[int]]:
+        """Cut what the devices of a wave take into batches."""
+        found = []
+        size, begin = min(self.start, self.most), 0
+        while begin < len(seconds):
+            found.append(seconds[begin : begin + size])
+            begin += size
+            size = min(size * self.factor, self.most)
+        return found
+
+
+@dataclass(frozen=True)
+class WaveInput:
+    """One wave that is to be reckoned, its devices in their order. ``soak`` in seconds."""
+
+    name: str
+    soak: int
+    tempo: Tempo
+    needs: Sequence[Need]
+    approve: str = "never"
+
+
+@dataclass(frozen=True)
 class Assumptions:
-    """``rate`` in bytes per second and device; ``reboot`` and ``settle`` in seconds; ``parallel`` devices at a time."""
+    """``rate`` in bytes per second and device; ``reboot`` and ``settle`` in seconds."""
 
     rate: int
     reboot: int
     settle: int
-    parallel: int
 
     def seconds(self, need: Need) -> int:
         """How long the update of a device takes, rounded up."""
@@ -97,6 +127,8 @@ class WaveForecast:
     site_bytes: int
     busy_seconds: int
     soak: int
+    tempo: Tempo
+    approve: str
 
     @property
     def seconds(self) -> int:
@@ -125,6 +157,8 @@ class Forecast:
             "waves": [
                 {
                     "name": wave.name,
+                    "approve": wave.approve,
+                    "parallel": wave.tempo.most,
                     **_sums([wave]),
                     "devices": [self._device(need) for need in wave.needs],
                 }
@@ -135,7 +169,6 @@ class Forecast:
                 "rate_bytes_per_second": self.assumptions.rate,
                 "reboot_seconds": self.assumptions.reboot,
                 "settle_seconds": self.assumptions.settle,
-                "parallel": self.assumptions.parallel,
                 "granularity": "layer",
             },
         }
@@ -156,25 +189,26 @@ class Forecast:
         }
 
 
-def forecast(waves: Iterable[tuple[str, int, Sequence[Need]]], assumptions: Assumptions) -> Forecast:
-    """What the waves cost, each given as name, soak in seconds and the needs of its devices in their order.
+def forecast(waves: Iterable[WaveInput], assumptions: Assumptions) -> Forecast:
+    """What the waves cost.
 
-    A wave is worked off in batches of ``parallel`` devices, and a batch lasts as long as the slowest of them. With
+    A wave is worked off in batches, and a batch lasts as long as the slowest of its devices. With
     nobody to be updated it passes without a soak. A cache keeps what an earlier wave fetched.
     """
     cached: dict[str, dict[str, int]] = {}
     found = []
-    for name, soak, needs in waves:
-        busy = [assumptions.seconds(need) for need in needs if need.action is Action.UPDATE]
-        batches = [busy[start : start + assumptions.parallel] for start in range(0, len(busy), assumptions.parallel)]
+    for wave in waves:
+        busy = [assumptions.seconds(need) for need in wave.needs if need.action is Action.UPDATE]
         found.append(
             WaveForecast(
-                name,
-                tuple(needs),
-                sum(need.bytes for need in needs),
-                sum(_fetch(cached, need) for need in needs),
-                sum(map(max, batches)),
-                soak if busy else 0,
+                wave.name,
+                tuple(wave.needs),
+                sum(need.bytes for need in wave.needs),
+                sum(_fetch(cached, need) for need in wave.needs),
+                sum(map(max, wave.tempo.batches(busy))),
+                wave.soak if busy else 0,
+                wave.tempo,
+                wave.approve,
             )
         )
     return Forecast(tuple(found), assumptions)

@@ -14,6 +14,8 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.forecast 
     Action,
     Assumptions,
     Need,
+    Tempo,
+    WaveInput,
     forecast,
     plan_document,
 )
@@ -28,10 +30,16 @@ def document(needs: dict[str, Need] | None = None, phase: str | None = None, siz
     changes = {"waves": [{"name": "canary", "count": 1, "soak": "2h"}], "verify": {"settle": "2m"}, **spec}
     plan = plan_for(small_spec(**changes), [(f"kde-{number:02}", "kde") for number in range(1, size + 1)])
     waves = [
-        (wave.name, wave.rules.soak, [(needs or {}).get(host) or need(host, site=None) for host in hosts])
+        WaveInput(
+            wave.name,
+            wave.rules.soak,
+            Tempo(10, 1, 10),
+            [(needs or {}).get(host) or need(host, site=None) for host in hosts],
+            wave.rules.approve,
+        )
         for wave, hosts in zip(plan.waves, plan.hosts, strict=True)
     ]
-    taken = Assumptions(rate=6_250_000, reboot=120, settle=120, parallel=10)
+    taken = Assumptions(rate=6_250_000, reboot=120, settle=120)
     return plan_document(plan, forecast(waves, taken), phase, ["The registry is slow."])
 
 
@@ -83,6 +91,14 @@ def test_who_cannot_be_asked_or_updated_is_told_once_for_all_of_them() -> None:
     assert "  kde-05: has its verdict in this rollout: rolled back\n" in text
     assert "  kde-06: It follows another.\n" in text
     assert row(text, "total")[1:4] == ["40", "37", "≤ 37 GB"]
+
+
+def test_waves_that_wait_for_approval_are_named_with_the_command() -> None:
+    assert "approval" not in plan_text(document())
+    told = document(waves=[{"name": "canary", "count": 1, "approve": "after"}])
+    text = plan_text(told)
+    assert "Waits for approval after canary. Approve with:\n" in text
+    assert f" -e bootc_rollout_spec=FILE -e bootc_rollout_plan_hash={told['plan_hash'][:12]}\n" in text
 
 
 def test_caches_have_a_column_where_there_are_sites() -> None:

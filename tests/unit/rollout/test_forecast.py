@@ -13,6 +13,8 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.forecast 
     Assumptions,
     Forecast,
     Need,
+    Tempo,
+    WaveInput,
     forecast,
     parse_rate,
 )
@@ -20,7 +22,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 LAYERS = {"a": 1000, "b": 250, "c": 30, "d": 7}
-USUAL = Assumptions(rate=100, reboot=60, settle=5, parallel=2)
+USUAL = Assumptions(rate=100, reboot=60, settle=5)
+PAIRS = Tempo(2, 1, 2)
 
 
 def need(host: str, layers: str = "a", site: str | None = None, action: Action = Action.UPDATE) -> Need:
@@ -35,13 +38,15 @@ needs = st.builds(
     st.sampled_from([None, "attic", "office"]),
     st.sampled_from(Action),
 )
-fleets = st.lists(st.tuples(st.text("w", max_size=2), st.integers(0, 900), st.lists(needs, max_size=8)), max_size=4)
-assumptions = st.builds(Assumptions, st.integers(1, 5000), st.integers(0, 300), st.integers(0, 300), st.integers(1, 9))
+tempos = st.builds(Tempo, st.integers(1, 9), st.integers(1, 3), st.integers(1, 9))
+waves = st.builds(WaveInput, st.text("w", max_size=2), st.integers(0, 900), tempos, st.lists(needs, max_size=8))
+fleets = st.lists(waves, max_size=4)
+assumptions = st.builds(Assumptions, st.integers(1, 5000), st.integers(0, 300), st.integers(0, 300))
 
 
 @given(fleets, assumptions)
 def test_a_total_is_the_sum_over_its_waves_and_a_wave_over_its_devices(
-    fleet: list[tuple[str, int, list[Need]]], taken: Assumptions
+    fleet: list[WaveInput], taken: Assumptions
 ) -> None:
     told = forecast(fleet, taken).as_dict()
     for key in ("bytes", "site_bytes", "seconds"):
@@ -55,11 +60,9 @@ def test_a_total_is_the_sum_over_its_waves_and_a_wave_over_its_devices(
 
 
 @given(fleets, assumptions)
-def test_caches_never_make_more_of_it_and_fetch_every_layer_once(
-    fleet: list[tuple[str, int, list[Need]]], taken: Assumptions
-) -> None:
+def test_caches_never_make_more_of_it_and_fetch_every_layer_once(fleet: list[WaveInput], taken: Assumptions) -> None:
     totals = forecast(fleet, taken).as_dict()["totals"]
-    everyone = [each for _name, _soak, wave in fleet for each in wave]
+    everyone = [each for wave in fleet for each in wave.needs]
     alone = sum(each.bytes for each in everyone if each.site is None)
     cached = {(each.site, layer): size for each in everyone if each.site for layer, size in each.layers.items()}
     assert totals["site_bytes"] == alone + sum(cached.values())
@@ -68,7 +71,7 @@ def test_caches_never_make_more_of_it_and_fetch_every_layer_once(
 
 @given(fleets, assumptions)
 def test_a_wave_lasts_longer_than_its_slowest_device_and_shorter_than_one_after_the_other(
-    fleet: list[tuple[str, int, list[Need]]], taken: Assumptions
+    fleet: list[WaveInput], taken: Assumptions
 ) -> None:
     for wave in forecast(fleet, taken).waves:
         seconds = [taken.seconds(each) for each in wave.needs]
@@ -78,13 +81,13 @@ def test_a_wave_lasts_longer_than_its_slowest_device_and_shorter_than_one_after_
 @given(st.lists(needs, min_size=1, max_size=8), st.integers(1, 5000))
 def test_a_faster_line_never_takes_longer(wave: list[Need], rate: int) -> None:
     def seconds(rate: int) -> int:
-        return forecast([("w", 0, wave)], Assumptions(rate, 60, 5, 3)).waves[0].seconds
+        return forecast([WaveInput("w", 0, Tempo(1, 2, 3), wave)], Assumptions(rate, 60, 5)).waves[0].seconds
 
     assert seconds(rate + 1) <= seconds(rate)
 
 
 def told(*wave: Need, soak: int = 0) -> Forecast:
-    return forecast([("w", soak, wave)], USUAL)
+    return forecast([WaveInput("w", soak, PAIRS, wave)], USUAL)
 
 
 def test_a_batch_lasts_as_long_as_the_slowest_of_it() -> None:
@@ -103,9 +106,10 @@ def test_a_wave_with_nobody_to_update_passes_without_a_soak() -> None:
 
 
 def test_a_later_wave_finds_in_the_cache_what_an_earlier_one_fetched() -> None:
-    waves = forecast([("one", 0, [need("x", "ab", "attic")]), ("two", 0, [need("y", "bc", "attic")])], USUAL).waves
-    assert [wave.site_bytes for wave in waves] == [1250, 30]
-    assert [wave.bytes for wave in waves] == [1250, 280]
+    both = [WaveInput(name, 0, PAIRS, [need(name, layers, "attic")]) for name, layers in (("one", "ab"), ("two", "bc"))]
+    found = forecast(both, USUAL).waves
+    assert [wave.site_bytes for wave in found] == [1250, 30]
+    assert [wave.bytes for wave in found] == [1250, 280]
 
 
 @pytest.mark.parametrize(
@@ -127,3 +131,18 @@ def test_what_is_no_rate_is_refused(text: str) -> None:
     with pytest.raises(RolloutError, match=r"6\.25M") as raised:
         parse_rate(text)
     assert raised.value.reason == "invalid_rate"
+
+
+@pytest.mark.parametrize(
+    ("tempo", "sizes"),
+    [
+        (Tempo(1, 2, 4), [1, 2, 4, 3]),
+        (Tempo(1, 1, 4), [1] * 10),
+        (Tempo(9, 2, 4), [4, 4, 2]),
+        (Tempo(3, 3, 99), [3, 7]),
+    ],
+)
+def test_batches_grow_up_to_the_most(tempo: Tempo, sizes: list[int]) -> None:
+    batches = tempo.batches(range(10))
+    assert [len(batch) for batch in batches] == sizes
+    assert [number for batch in batches for number in batch] == list(range(10))
