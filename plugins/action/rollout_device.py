@@ -43,6 +43,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "spec": {"type": "dict", "required": True},
                 "device": {"type": "dict", "required": True},
                 "target": {"type": "dict", "required": True},
+                "timezone": {"type": "str"},
             }
         )
         told: list[tuple[str, Mapping[str, Any]]] = []
@@ -84,4 +85,5 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             journal("incompatible", {"reason": "local", "message": _LOCAL})
             return
         target = load_target(options["target"])
-        Update(port, journal, target, spec, CLOCK.now, options["deadline"], may_start).run(device)
+        zone = options["timezone"] or None
+        Update(port, journal, target, spec, CLOCK.now, options["deadline"], may_start, zone, CLOCK.sleep).run(device)

@@ -67,7 +67,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         # A play knows only hosts of the inventory, and its batches must add up.
         gone = set(opened.rollout.devices) - {candidate.host for candidate in candidates}
         due = batches(opened.rollout, skip=gone) if opened.epoch is not None else ()
-        summary = summarize(opened.rollout, opened.wait)
+        summary = summarize(opened.rollout, opened.wait, CLOCK.now())
         if self._task.check_mode:
             self._display.display(rollout_text(summary))
         return {

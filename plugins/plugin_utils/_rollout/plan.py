@@ -17,7 +17,7 @@ from typing import Any
 
 from .errors import RolloutError
 from .quantities import percent_of
-from .spec import Spec, Variant, Wave, canonical, load_spec
+from .spec import Spec, Variant, Wave, canonical, load_spec, timing_warnings
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,7 @@ def make_plan(spec: Spec, candidates: Sequence[Candidate], targets: Mapping[str,
     untried = sorted(set(variant_of.values()) - {variant_of[host] for host in waves[0]})
     if untried:
         warnings.append(f"No device of {', '.join(untried)} is in the first wave.")
+    warnings += timing_warnings(spec)
     return Plan(spec, dict(targets), variant_of, waves, tuple(warnings))
 
 

@@ -98,6 +98,9 @@ class Device:
     device is silent or lost; ``boot_id`` is the one read before the last reboot that was asked for.
     ``reboots_asked`` counts the reboots meant for the update, or for the way back once that began. ``taken_over`` says
     of a lost device that it belongs to another rollout now, so that nobody waits for it here.
+    ``deferred_since`` is when it was first put off for a window or an inhibitor, ``spared_since`` for a soft inhibitor;
+    both are over when it reboots. ``until`` is when it may be its turn, ``inhibitors`` what it is spared for now.
+    ``timezone`` is what it said itself.
     """
 
     host: str
@@ -123,6 +126,11 @@ class Device:
     failed_units: tuple[str, ...] = ()
     reason: str | None = None
     message: str | None = None
+    deferred_since: float | None = None
+    spared_since: float | None = None
+    until: float | None = None
+    inhibitors: tuple[str, ...] = ()
+    timezone: str | None = None
 
     @property
     def device_class(self) -> DeviceClass:
@@ -371,7 +379,10 @@ _REMEMBERED = (
     "boot_seconds",
     "proven",
     "armed",
+    "timezone",
 )
+_BAD_TIMES = ("window", "inhibited")
+"""Reasons that lie neither in the device nor in the release."""
 
 
 def _device_after(before: Device, event: Event) -> Device:
@@ -384,11 +395,11 @@ def _device_after(before: Device, event: Event) -> Device:
     starts_anew = state is DeviceState.PENDING and not event.data.get("resumed")
     if state in _PHASES or starts_anew:
         changes["phase"] = state
-    elif event.data.get("reason") == "stage_lost":
+    elif event.data.get("reason") == "stage_lost" or _is_put_off(event):
         changes["phase"] = DeviceState.PENDING
     if state is DeviceState.APPLYING:
         changes["reboots_asked"] = before.reboots_asked + 1
-    elif state is DeviceState.STAGED and event.data.get("refused"):
+    elif state in (DeviceState.STAGED, DeviceState.DEFERRED) and event.data.get("refused"):
         changes["reboots_asked"] = max(before.reboots_asked - 1, 0)
     elif state is DeviceState.ROLLING_BACK:
         on_the_way = before.phase is DeviceState.ROLLING_BACK
@@ -398,6 +409,7 @@ def _device_after(before: Device, event: Event) -> Device:
     changes["vanished"] = _vanished(before, state)
     if event.kind == "deferred" and event.data.get("attempt"):
         changes["stage_attempts"] = before.stage_attempts + 1
+    changes.update(_waiting(before, state, event))
     return replace(
         before,
         state=state,
@@ -406,6 +418,27 @@ def _device_after(before: Device, event: Event) -> Device:
         message=event.data.get("message"),
         **changes,
     )
+
+
+def _is_put_off(event: Event) -> bool:
+    return event.kind == "deferred" and event.data.get("reason") in _BAD_TIMES
+
+
+def _waiting(before: Device, state: DeviceState, event: Event) -> dict[str, Any]:
+    """Since when it waits for a better time, and for what."""
+    changes: dict[str, Any] = {
+        "until": event.data.get("until"),
+        "inhibitors": tuple(event.data.get("inhibitors", ())),
+        "deferred_since": before.deferred_since,
+        "spared_since": before.spared_since,
+    }
+    if event.data.get("reason") in _BAD_TIMES and before.deferred_since is None:
+        changes["deferred_since"] = event.at
+    if event.data.get("soft") and before.spared_since is None:
+        changes["spared_since"] = event.at
+    if state is DeviceState.VERIFYING or _CLASS_OF[state] not in (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT):
+        changes.update(deferred_since=None, spared_since=None)
+    return changes
 
 
 def _vanished(before: Device, state: DeviceState) -> int:

@@ -229,3 +229,14 @@ def test_planning_a_large_fleet_does_not_take_quadratic_time() -> None:
     size = 1000
     plan_for(small_spec(), [(Counting(host), "kde") for host, _unused in fleet(size)])
     assert Counting.compared < 20 * size
+
+
+def test_waves_that_give_up_before_the_next_window_are_told() -> None:
+    quick = {"reboot_timeout": "60s"}
+    weekly = {"apply": [{"days": ["sun"], "start": "03:00", "length": "2h"}]}
+    spec = small_spec(windows=weekly, apply=quick, verify={"settle": "0s"})
+    (warning,) = plan_for(spec, [("d0", "kde")]).warnings
+    assert "Up to 168 hours pass from one apply window to the next" in warning
+    assert "canary, half." in warning
+    nightly = {"apply": [{"start": "03:00", "length": "2h"}]}
+    assert plan_for(small_spec(windows=nightly, apply=quick), [("d0", "kde")]).warnings == ()
