@@ -164,6 +164,8 @@ REMEDIES = {
 }
 
 _NOT_YET = {
+    "policy": "Downloading ahead of the reboot is not there yet: what bootc stages by digest is applied by the next "
+    "reboot, whoever asks for it, so that a device is staged only when it may be rebooted as well.",
     "rate": "A download cannot be slowed down yet: bootc has no limit of its own. `pace.parallel` says how many "
     "devices download at a time.",
 }

@@ -211,6 +211,7 @@ REFUSALS = [
         "lengthen coverage_timeout",
     ),
     (document(stage={"rate": "1M"}), "stage: unknown key 'rate'", "`pace.parallel` says"),
+    (document(stage={"policy": "parked"}), "stage: unknown key 'policy'", "ahead of the reboot is not there yet"),
     (night(start="3:00"), "windows.apply[0].start: '3:00'", '"03:00"'),
     (night(start=180), "windows.apply[0].start: 180 is not of type 'string'", '"03:00"'),
     (night(start="24:00"), "windows.apply[0].start: '24:00'", '"03:00"'),
