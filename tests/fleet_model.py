@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan impo
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port import (
     DeviceError,
     Health,
+    Inhibited,
     Observation,
     Reboot,
     Unreachable,
@@ -94,6 +95,9 @@ class FakeDevice:
     mute: bool = False
     came_back_from: list[str] = field(default_factory=list)
     backend: str = "composefs"
+    timezone: str | None = "UTC"
+    busy_with: list[tuple[str, str]] = field(default_factory=list)
+    told: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.habit in ("current", "sick_current"):
@@ -107,9 +111,10 @@ class FakeDevice:
         if self.habit == "asleep" or self.silent:
             raise Unreachable
 
-    def observe(self) -> Observation:
+    def observe(self, inhibitors: Sequence[str] = ()) -> Observation:
         self._answer("observe")
-        return self._seen()
+        found = tuple(each for each in self.busy_with if each[0] in inhibitors)
+        return replace(self._seen(), timezone=self.timezone, inhibited_by=found)
 
     def _seen(self) -> Observation:
         if self.habit == "not_bootc":
@@ -154,8 +159,14 @@ class FakeDevice:
         self.staged, self.next_boot = None, "rollback"
         return self._seen()
 
-    def reboot(self, expect: Sequence[str]) -> Reboot:
+    def reboot(self, expect: Sequence[str], inhibitors: Sequence[str] = (), notice: int = 0) -> Reboot:
         self._answer("reboot")
+        found = [each for each in self.busy_with if each[0] in inhibitors]
+        if found:
+            raise Inhibited(found)
+        if notice:
+            self.told.append(notice)
+            return Reboot(str(self.boots), (), notice)
         before = str(self.boots)
         coming = {"staged": self.staged, "rollback": self.rollback}.get(self.next_boot, self.booted)
         if expect and coming not in expect:

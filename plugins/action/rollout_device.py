@@ -50,6 +50,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "spec": {"type": "dict", "required": True},
                 "device": {"type": "dict", "required": True},
                 "target": {"type": "dict", "required": True},
+                "timezone": {"type": "str"},
             }
         )
         told: list[tuple[str, Mapping[str, Any]]] = []
@@ -100,7 +101,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             options["draining"],
         )
         turn = Turn(ledger, append, ticket, replace(CLOCK, nap=_NAP_SECONDS), options["deadline"])
-        update = Update(port, journal, load_target(options["target"]), spec, CLOCK.now, options["deadline"], turn)
+        target = load_target(options["target"])
+        zone = options["timezone"] or None
+        update = Update(port, journal, target, spec, CLOCK.now, options["deadline"], turn, zone, CLOCK.sleep)
         if options["confirm"]:
             update.confirm(device)
         else:

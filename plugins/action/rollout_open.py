@@ -82,7 +82,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             silent = {host for host, answer in answers.items() if answer.reach is Reach.ASLEEP}
             opened = note_answers(root, opened, answers)
             due = batches(opened.rollout, skip=gone | silent)
-        summary = summarize(opened.rollout, opened.wait)
+        summary = summarize(opened.rollout, opened.wait, CLOCK.now())
         if self._task.check_mode:
             self._display.display(rollout_text(summary))
         return {

@@ -52,7 +52,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         rollout = derive(events)
         if rollout is None:
             raise RolloutError(f"{ledger.directory} holds no plan.", "Run the rollout first.", "not_planned")
-        summary = summarize(rollout, decide(rollout, CLOCK.now()).wait)
+        summary = summarize(rollout, decide(rollout, CLOCK.now()).wait, CLOCK.now())
         page = ledger.directory / "report.html"
         text = f"{rollout_text(summary)}\n\nReport: {page}\n"
         story = [event.as_dict() for event in events if event.kind != "planned"]

@@ -33,6 +33,54 @@ options:
         runs; then the module fails with RV(reason=busy) instead of hanging.
     type: int
     default: 30
+  inhibitors:
+    description:
+      - What would keep the device from being rebooted, with the suboptions of the same name of
+        M(skorionos.bootc.bootc_apply). What does so now is returned as RV(inhibited_by).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      kind:
+        description: What to look for.
+        type: str
+        required: true
+        choices:
+          - session
+          - game
+          - battery
+          - metered
+          - disk
+          - systemd
+          - file
+          - command
+      why:
+        description: Why this matters here, for whoever reads the result.
+        type: str
+      unknown:
+        description: What to do where it cannot be found out.
+        type: str
+        default: inhibit
+        choices:
+          - inhibit
+          - allow
+      processes:
+        description: For V(game), names of processes that are games, in place of those that are known.
+        type: list
+        elements: str
+      percent:
+        description: For V(battery), the charge that is wanted, from 1 to 100.
+        type: int
+      path:
+        description: For V(disk) and V(file), an absolute path on the device.
+        type: str
+      free_bytes:
+        description: For V(disk), the bytes that are wanted.
+        type: int
+      command:
+        description: For V(command), a program with its arguments.
+        type: list
+        elements: str
 notes:
   - Needs root on bootc hosts, as bootc itself does; without it, the module fails and says so. Other hosts can be asked
     by anybody.
@@ -41,6 +89,7 @@ seealso:
   - module: skorionos.bootc.bootc_update
   - module: skorionos.bootc.bootc_rollback
   - module: skorionos.bootc.device_health
+  - module: skorionos.bootc.bootc_apply
 """
 
 EXAMPLES = r"""
@@ -58,6 +107,20 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ inventory_hostname }} will boot {{ ansible_facts.bootc.next_boot }}"
   when: ansible_facts.bootc.reboot_required
+
+- name: Ask whether a reboot would come at a bad time
+  skorionos.bootc.bootc_status:
+    inhibitors:
+      - kind: game
+      - kind: battery
+        percent: 40
+  become: true
+  register: now
+
+- name: Say what speaks against it
+  ansible.builtin.debug:
+    msg: "{{ now.inhibited_by | map(attribute='detail') | join(', ') }}"
+  when: now.inhibited_by
 """
 
 RETURN = r"""
@@ -178,6 +241,17 @@ failed_units:
   returned: success
   type: list
   elements: str
+timezone:
+  description: The time zone of the device, V(UTC) where none is set, V(none) where it cannot be told.
+  returned: success
+  type: str
+  sample: Europe/Berlin
+inhibited_by:
+  description: Which of O(inhibitors) would keep the device from being rebooted now.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"kind": "game", "why": "", "detail": "steam 620 running", "unknown": false}]
 reason:
   description: The kind of failure. For its kinds and what else a failure returns see M(skorionos.bootc.bootc_switch).
   returned: failure
@@ -188,19 +262,29 @@ reason:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.apply_options import INHIBITORS_OPTION
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client import Client
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import (
     run_device_module,
     timeout_option,
 )
 from ansible_collections.skorionos.bootc.plugins.module_utils._device.boot import failed_units, soft_reboots
+from ansible_collections.skorionos.bootc.plugins.module_utils._device.inhibitors import (
+    Inspector,
+    obstacles,
+    parse_inhibitors,
+)
+from ansible_collections.skorionos.bootc.plugins.module_utils._device.timezone import read_timezone
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={"timeout": timeout_option(30)}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={"timeout": timeout_option(30), "inhibitors": INHIBITORS_OPTION}, supports_check_mode=True
+    )
     client = Client()
 
     def work() -> dict[str, Any]:
+        inhibitors = parse_inhibitors(module.params["inhibitors"])
         status = client.status(module.params["timeout"])
         units = failed_units(client.run)
         state = status.as_dict()
@@ -210,6 +294,8 @@ def main() -> None:
             "ansible_facts": {"bootc": state},
             "soft_reboots": soft_reboots(client.run),
             "failed_units": None if units is None else list(units),
+            "timezone": read_timezone(),
+            "inhibited_by": [obstacle.as_dict() for obstacle in obstacles(inhibitors, Inspector(client.run))],
         }
 
     run_device_module(module, work)

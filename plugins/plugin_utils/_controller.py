@@ -406,7 +406,8 @@ def load_device(document: Mapping[str, Any]) -> Device:
     """The device that ``as_document`` wrote."""
     states = {key: DeviceState(document[key]) for key in ("state", "phase")}
     going_back = document["going_back"] and tuple(document["going_back"])
-    lists = {"failed_units": tuple(document["failed_units"]), "going_back": going_back}
+    lists = {key: tuple(document[key]) for key in ("failed_units", "inhibitors")}
+    lists["going_back"] = going_back
     return Device(**{**document, **states, **lists})
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ._boot_wait import Calls, wait_for_boot
+from ._boot_wait import INHIBITED, Calls, wait_for_boot
 from ._boot_wait import observe as observe_boot
-from ._rollout.port import DeviceError, Health, Observation, Reboot, Unreachable
+from ._rollout.port import DeviceError, Health, Inhibited, Observation, Reboot, Unreachable
 from ._rollout.spec import Spec
 
 _MODULES = "skorionos.bootc."
@@ -18,6 +18,18 @@ _POLL_SECONDS = 2.5
 _LONGEST_NAME = 300
 _LONGEST_DETAIL = 800
 _MOST_ENTRIES = 200
+_KINDS = {
+    "session_active": "session",
+    "game_running": "game",
+    "shutdown_blocked": "systemd",
+    "battery_low": "battery",
+    "metered": "metered",
+    "disk_low": "disk",
+}
+"""The inhibitors of a spec, as bootc_apply calls them."""
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+_IMAGES = "/sysroot"
+_NOTICE = "This device restarts in {minutes} to install an update. Please save your work."
 
 
 class ModulePort:
@@ -31,9 +43,9 @@ class ModulePort:
         self._spec = spec
         self.changed = False
 
-    def observe(self) -> Observation:
+    def observe(self, inhibitors: Sequence[str] = ()) -> Observation:
         """What the device says now."""
-        return observation(self._run("bootc_status", {}))
+        return observation(self._run("bootc_status", {"inhibitors": self._entries(inhibitors)} if inhibitors else {}))
 
     def stage(self, reference: str, accept: Sequence[str]) -> Observation:
         """Have ``reference`` boot next."""
@@ -63,12 +75,37 @@ class ModulePort:
         options = {"discard_staged": True, "repeat": True, "forward": forward}
         return observation(self._run("bootc_rollback", options))
 
-    def reboot(self, expect: Sequence[str]) -> Reboot:
+    def reboot(self, expect: Sequence[str], inhibitors: Sequence[str] = (), notice: int = 0) -> Reboot:
         """Ask for the reboot; the device refuses when something else than expected would boot."""
-        result = self._run("bootc_apply", {"expect_digests": list(expect)})
+        options: dict[str, Any] = {"expect_digests": list(expect)}
+        if inhibitors:
+            options["inhibitors"] = self._entries(inhibitors)
+        if notice:
+            options["notify"] = {"text": _NOTICE.format(minutes=_minutes(notice)), "grace_seconds": notice}
+        result = self._run("bootc_apply", options)
+        if result.get("verdict") == INHIBITED:
+            raise Inhibited(_inhibitions(result) or (("unknown", _text(result.get("detail")) or "not rebooted"),))
         if result.get("verdict") is not None:
             raise DeviceError("unexpected", f"It was not rebooted: {_text(result.get('detail'))}.")
-        return Reboot(_text(result.get("boot_id")), _names(result.get("failed_units")))
+        told = result.get("grace_seconds")
+        grace = min(told, notice) if isinstance(told, int) and told > 0 else 0
+        return Reboot(_text(result.get("boot_id")), _names(result.get("failed_units")), grace)
+
+    def _entries(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """Inhibitors as bootc_apply takes them. What cannot be found out about a hard one always inhibits."""
+        inhibit = self._spec.inhibit
+        limits: dict[str, dict[str, Any]] = {
+            "battery_low": {"percent": inhibit.battery_min},
+            "disk_low": {"path": _IMAGES, "free_bytes": inhibit.disk_min},
+        }
+        return [
+            {
+                "kind": _KINDS[name],
+                "unknown": "allow" if inhibit.allow_unknown and name in inhibit.soft else "inhibit",
+                **limits.get(name, {}),
+            }
+            for name in names
+        ]
 
     def await_boot(self, boot_id: str | None, seconds: float) -> Observation | None:
         """Poll with little patience per attempt until another boot answers and says what it runs."""
@@ -123,7 +160,24 @@ def observation(result: Mapping[str, Any]) -> Observation:
         next_boot=_text(status.get("next_boot")),
         failed_units=_names(result.get("failed_units")),
         obstacle=_obstacle(status, booted),
+        timezone=_text(result.get("timezone")),
+        inhibited_by=_inhibitions(result),
     )
+
+
+def _inhibitions(result: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    value = result.get("inhibited_by")
+    entries = value[:_MOST_ENTRIES] if isinstance(value, list) else []
+    return tuple(
+        (_NAMES.get(str(entry.get("kind")), "unknown"), _text(entry.get("detail")) or "no detail")
+        for entry in entries
+        if isinstance(entry, Mapping)
+    )
+
+
+def _minutes(seconds: int) -> str:
+    minutes = max(1, round(seconds / 60))
+    return "a minute" if minutes == 1 else f"{minutes} minutes"
 
 
 def _slot(status: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -17,6 +17,22 @@ NEVER = "never"
 ALLOWED = "allowed"
 REQUIRED = "required"
 
+INHIBITORS_OPTION: dict[str, Any] = {
+    "type": "list",
+    "elements": "dict",
+    "default": [],
+    "options": {
+        "kind": {"type": "str", "choices": list(KINDS), "required": True},
+        "why": {"type": "str"},
+        "unknown": {"type": "str", "choices": ["inhibit", "allow"], "default": "inhibit"},
+        "processes": {"type": "list", "elements": "str"},
+        "percent": {"type": "int"},
+        "path": {"type": "str"},
+        "free_bytes": {"type": "int"},
+        "command": {"type": "list", "elements": "str"},
+    },
+}
+
 APPLY_OPTIONS: dict[str, dict[str, Any]] = {
     "expect_digests": {"type": "list", "elements": "str", "default": []},
     "soft_reboot": {"type": "str", "choices": [NEVER, ALLOWED, REQUIRED], "default": NEVER},
@@ -28,21 +44,7 @@ APPLY_OPTIONS: dict[str, dict[str, Any]] = {
             "command": {"type": "list", "elements": "str", "default": []},
         },
     },
-    "inhibitors": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "kind": {"type": "str", "choices": list(KINDS), "required": True},
-            "why": {"type": "str"},
-            "unknown": {"type": "str", "choices": ["inhibit", "allow"], "default": "inhibit"},
-            "processes": {"type": "list", "elements": "str"},
-            "percent": {"type": "int"},
-            "path": {"type": "str"},
-            "free_bytes": {"type": "int"},
-            "command": {"type": "list", "elements": "str"},
-        },
-    },
+    "inhibitors": INHIBITORS_OPTION,
     "look_back": {
         "type": "dict",
         "options": {

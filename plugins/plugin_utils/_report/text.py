@@ -61,7 +61,7 @@ def rollout_text(summary: Mapping[str, Any], color: bool = False, width: int = 1
     blocks = [
         _headline(told, paint, width),
         _waves(told, paint, width),
-        _story(told, paint, width),
+        [*_story(told, paint, width), *_put_off(told, width)],
         _concerns(told, paint, width),
         _listed("Warnings", told["warnings"], paint, width),
     ]
@@ -158,6 +158,23 @@ def _ordered(phase: str, order: Mapping[str, Any], width: int) -> list[str]:
     who = f"{PHASES[phase].capitalize()} by {order['by']} on {moment(order['at'])}: {order['why']}."
     then = "Nothing new starts until somebody resumes it." if phase == "paused" else "Nothing new starts any more."
     return _wrap(f"{who} {then}", width)
+
+
+def _put_off(summary: Mapping[str, Any], width: int) -> list[str]:
+    """Who waits for a better time: until when, or for what to be over."""
+    deferred = [device for device in summary["devices"] if device["state"] == "deferred"]
+    closed = [device for device in deferred if device["reason"] == "window"]
+    spared = [device for device in deferred if device["reason"] == "inhibited"]
+    lines = []
+    if closed:
+        turns = sorted(device["until"] for device in closed if device["until"])
+        when = f"; the next may go at {moment(turns[0])}" if turns else ""
+        lines += _wrap(f"{many(len(closed), 'device')} outside their windows{when}.", width)
+    if spared:
+        kinds = Counter(name for device in spared for name in device["inhibitors"])
+        told = ", ".join(f"{spoken(name)} on {count}" for name, count in sorted(kinds.items()))
+        lines += _wrap(f"{many(len(spared), 'device')} in use: {told}.", width)
+    return lines
 
 
 def _hold(summary: Mapping[str, Any], hold: Mapping[str, Any], paint: Paint, width: int) -> list[str]:

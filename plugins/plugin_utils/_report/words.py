@@ -59,6 +59,9 @@ STATES = {
 NEEDS_A_LOOK = ("inconsistent", "lost", "failed", "rolled_back", "silent", "incompatible", "deferred")
 """Device states somebody should know about, the worst first."""
 
+BETTER_TIMES = ("window", "inhibited")
+"""Reasons of devices that wait for a better time, which is as it should be."""
+
 PHASES = {
     "running": "running",
     "paused": "paused",
@@ -260,7 +263,11 @@ def versions(summary: Mapping[str, Any]) -> list[tuple[list[str], str, str]]:
 def look_at(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Devices that need a look, the worst first, without those behind a hold."""
     told = {device["host"] for device in charged(summary)}
-    concerned = [d for d in summary["devices"] if d["state"] in NEEDS_A_LOOK and d["host"] not in told]
+    concerned = [
+        d
+        for d in summary["devices"]
+        if d["state"] in NEEDS_A_LOOK and d["host"] not in told and d["reason"] not in BETTER_TIMES
+    ]
     return sorted(concerned, key=lambda device: (NEEDS_A_LOOK.index(device["state"]), device["host"]))
 
 

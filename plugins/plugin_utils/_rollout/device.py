@@ -9,13 +9,16 @@ what was done is found done: a reboot that happened is never asked for a second 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from .plan import Target
-from .port import DeviceError, Journal, Observation, Port, Turn, Unreachable
+from .port import DeviceError, Inhibited, Journal, Observation, Port, Reboot, Turn, Unreachable
 from .spec import Spec
 from .states import DISRUPTED, Device, DeviceClass, DeviceState
+from .timing import NotNow, inhibited, is_overdue, outside_windows
+from .windows import need_zone
 
 _TRANSIENT = frozenset({"network", "auth", "not_found", "busy", "timeout", "no_space", "unexpected"})
 _ARMED = (DeviceState.STAGING, DeviceState.STAGED)
@@ -91,7 +94,7 @@ class Update:
 
     ``now`` returns seconds since the epoch; a silent device is waited for until ``deadline`` at most. ``turn`` is asked
     right before something new begins, staging or a reboot into the target: others may have failed meanwhile. When it
-    says no, what is in flight is still finished.
+    says no, what is in flight is still finished. ``timezone`` is that of the inventory, if it has one.
     """
 
     port: Port
@@ -101,11 +104,18 @@ class Update:
     now: Callable[[], float]
     deadline: float
     turn: Turn
+    timezone: str | None = None
+    sleep: Callable[[float], None] = time.sleep
 
     def run(self, device: Device) -> None:
         """Take the device from where the ledger left it as far as it goes; all news is in the journal."""
+        closed = self._closed_by_the_clock(device)
+        if closed is not None:
+            self._put_off(device, closed)
+            return
+        overdue = is_overdue(self.spec, device, self.now())
         try:
-            seen = self.port.observe()
+            seen = self.port.observe(self.spec.inhibit.active(overdue=overdue) if self._may_begin(device) else ())
         except Unreachable as error:
             self._unanswered(device, str(error))
         except DeviceError as error:
@@ -131,7 +141,7 @@ class Update:
         elif self._is_target(seen.booted):
             self._already_there(device, seen)
         else:
-            self._start(device, seen)
+            self._begin(device, seen)
 
     def _was_rebooted_by_others(self, before: Before, seen: Observation) -> bool:
         """Whether it tried what was staged because somebody else rebooted it: the verdict is still ours to give."""
@@ -178,6 +188,55 @@ class Update:
                 data.update(reason="unhealthy", message=f"it ran the new image already, unhealthy: {health.complaint}")
             self.journal("already_current", data)
 
+    # -- not now: a window, or somebody who plays ----------------------------------------------------------------------
+
+    def _may_begin(self, device: Device) -> bool:
+        return device.phase not in (DeviceState.VERIFYING, DeviceState.ROLLING_BACK)
+
+    def _closed_by_the_clock(self, device: Device) -> NotNow | None:
+        """Outside its windows an untouched device is not even asked, if that can be told without asking it."""
+        windows = self.spec.windows
+        untouched = device.device_class is DeviceClass.UNTOUCHED and device.phase is DeviceState.PENDING
+        if not untouched or device.armed or not (windows.download or windows.apply):
+            return None
+        if (self.timezone is None and need_zone((*windows.download, *windows.apply))) or not self.turn.is_open():
+            return None
+        return outside_windows(self.spec, device.host, self.timezone, self.now(), staging=True)
+
+    def _begin(self, device: Device, seen: Observation) -> None:
+        refusal = self._refusal(device, seen, staging=not self._boots_target_next(seen))
+        if refusal is None:
+            self._start(device, seen)
+        else:
+            self._put_off(device, refusal, seen)
+
+    def _refusal(self, device: Device, seen: Observation, *, staging: bool) -> NotNow | None:
+        zone = self.timezone or seen.timezone or device.timezone
+        refusal = outside_windows(self.spec, device.host, zone, self.now(), staging=staging)
+        if refusal is None and seen.inhibited_by:
+            return inhibited(self.spec, seen.inhibited_by)
+        return refusal
+
+    def _put_off(
+        self, device: Device, refusal: NotNow, seen: Observation | None = None, *, refused: bool = False
+    ) -> None:
+        """Leave it for another time; what was staged on it must not be applied by whoever reboots it meanwhile."""
+        data = {**refusal.as_data(), **({"refused": True} if refused else {})}
+        if seen is not None and seen.timezone is not None:
+            data["timezone"] = seen.timezone
+        if seen is not None and device.device_class is DeviceClass.FLIGHT:
+            try:
+                self._disarm(seen)
+            except Unreachable:
+                return  # still in flight: the next run tries again
+            except DeviceError as error:
+                message = f"{refusal.message}; what was staged cannot be dropped and may apply: {error.message}"
+                if device.message != message:
+                    self.journal("staged", {**data, "message": message})
+                return
+        if device.state is not DeviceState.DEFERRED or not refusal.is_known(device):
+            self.journal("deferred", data)
+
     # -- forward -------------------------------------------------------------------------------------------------------
 
     def _start(self, device: Device, seen: Observation) -> None:
@@ -191,13 +250,14 @@ class Update:
             "previous_deployment": before.deployment,
             "previous_rollback": before.rollback,
             "failed_units": list(before.failed_units),
+            "timezone": seen.timezone,
         }
         if not self.turn.begin("staging", intent):
             if self.turn.wait():
                 self.run(device)  # what was seen before the wait may not be true any more
             return
         try:
-            staged = self._stage(seen)
+            staged = replace(self._stage(seen), timezone=seen.timezone)
             self._check_content(staged)
         except Unreachable:
             return  # in flight with its intent on record: the next run finds out
@@ -239,22 +299,43 @@ class Update:
             self.journal("failed", data)
 
     def _apply(self, device: Device, before: Before, staged: Observation) -> None:
+        refusal = self._refusal(device, staged, staging=False)
+        if refusal is not None:
+            self._put_off(replace(device, state=DeviceState.STAGED), refusal, staged)
+            return
         before = replace(before, boot_id=staged.boot_id, reboots_asked=before.reboots_asked + 1)
         if not self.turn.begin("applying", {"boot_id": before.boot_id, "previous_digest": before.digest}):
             self._let_go(replace(device, state=DeviceState.STAGED), staged)
             return
         try:
-            reboot = self.port.reboot(self.target.accept)
+            reboot = self._reboot(device)
         except Unreachable:
             self._await(before)
+        except Inhibited as error:
+            spared = replace(device, state=DeviceState.APPLYING)
+            self._put_off(spared, inhibited(self.spec, error.found), staged, refused=True)
         except DeviceError as error:
             self._refused(before, error)
         else:
+            if reboot is None:
+                self._let_go(replace(device, state=DeviceState.APPLYING), staged)
+                return
             failed_since = [unit for unit in reboot.failed_units if unit not in before.failed_units]
             if failed_since:
                 before = replace(before, failed_units=(*before.failed_units, *failed_since))
                 self.journal("noted", {"failed_units": list(before.failed_units)})
             self._await(before)
+
+    def _reboot(self, device: Device) -> Reboot | None:
+        """Ask for the reboot, where people may be in the way after they were told; None if it may not be any more."""
+        overdue = is_overdue(self.spec, device, self.now())
+        inhibitors = self.spec.inhibit.active(overdue=overdue)
+        notice = self.spec.apply.notify_user if overdue and self.spec.inhibit.soft else 0
+        reboot = self.port.reboot(self.target.accept, inhibitors, notice)
+        if not reboot.grace:
+            return reboot
+        self.sleep(reboot.grace)
+        return self.port.reboot(self.target.accept, inhibitors) if self.turn.is_open() else None
 
     def _refused(self, before: Before, error: DeviceError) -> None:
         """It would not reboot, or it answered nonsense because a reboot, asked for by us or others, has begun."""
@@ -294,7 +375,7 @@ class Update:
         elif not rebooted and self._boots_target_next(seen):
             back = self._after_going_down(device.boot_id, device.since)
             if back is not None:
-                self._resume_apply(device, back)
+                self._resume_apply(device, replace(back, timezone=seen.timezone))
             elif not self.turn.is_open():
                 self._let_go(device, seen)
             elif not self._was_asked_too_often(device):
@@ -304,7 +385,7 @@ class Update:
         elif not self._was_asked_too_often(device):
             # A power loss drops what was staged, and so may somebody on the device: nothing was proven either way.
             self.journal("released", {"reason": "stage_lost", "message": "what was staged is not there any more"})
-            self._start(device, seen)
+            self._begin(device, seen)
 
     def _was_asked_too_often(self, device: Device) -> bool:
         if device.reboots_asked < _MOST_REBOOTS_ASKED:

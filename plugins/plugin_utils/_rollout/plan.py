@@ -17,7 +17,7 @@ from typing import Any
 
 from .errors import RolloutError
 from .quantities import percent_of, share
-from .spec import Spec, Variant, Wave, canonical, load_spec
+from .spec import Spec, Variant, Wave, canonical, load_spec, timing_warnings
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,7 @@ def make_plan(spec: Spec, candidates: Sequence[Candidate], targets: Mapping[str,
     untried = sorted(set(variant_of.values()) - {variant_of[host] for host in waves[0]})
     if untried:
         warnings.append(f"No device of {', '.join(untried)} is in the first wave.")
+    warnings += timing_warnings(spec)
     groups_of = {c.host: _group(spec, c) for members in strata.values() for c in members} if _limits(spec) else {}
     return Plan(spec, dict(targets), variant_of, waves, tuple(warnings), groups_of)
 

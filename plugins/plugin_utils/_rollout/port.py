@@ -23,6 +23,14 @@ class DeviceError(Exception):
         self.message = message
 
 
+class Inhibited(DeviceError):
+    """It was not rebooted, for the sake of whoever uses it. ``found`` holds names of inhibitors and what was seen."""
+
+    def __init__(self, found: Sequence[tuple[str, str]]) -> None:
+        super().__init__("inhibited", "; ".join(f"{name}: {detail}" for name, detail in found))
+        self.found = tuple(found)
+
+
 @dataclass(frozen=True)
 class Observation:
     """What a device says of itself at one moment. Digests are those of the slots; None where a slot is empty.
@@ -44,6 +52,9 @@ class Observation:
     failed_units: tuple[str, ...] = ()
     obstacle: tuple[str, str] | None = None
     """Reason and message of why bootc cannot update this host at all, if so."""
+    timezone: str | None = None
+    inhibited_by: tuple[tuple[str, str], ...] = ()
+    """Names of inhibitors that were asked for, and what was seen."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +74,21 @@ class Health:
 
 @dataclass(frozen=True)
 class Reboot:
-    """What was true when the reboot was asked for."""
+    """What was true when the reboot was asked for.
+
+    With ``grace`` it was not asked for yet: people were told, and have that many seconds.
+    """
 
     boot_id: str | None
     failed_units: tuple[str, ...] = ()
+    grace: float = 0.0
 
 
 class Port(Protocol):
     """The device, as the flow needs it. Every call may raise Unreachable or DeviceError."""
 
-    def observe(self) -> Observation: ...
+    def observe(self, inhibitors: Sequence[str] = ()) -> Observation:
+        """What is true now; also which of these inhibitors there are."""
 
     def stage(self, reference: str, accept: Sequence[str]) -> Observation:
         """Have the image boot next; returns what is true then."""
@@ -83,8 +99,12 @@ class Port(Protocol):
     def queue_rollback(self, *, forward: bool = False) -> Observation:
         """Have the rollback slot boot next, discarding what is staged; ``forward`` when it holds the newer image."""
 
-    def reboot(self, expect: Sequence[str]) -> Reboot:
-        """Ask for a reboot into one of ``expect``; returns at once."""
+    def reboot(self, expect: Sequence[str], inhibitors: Sequence[str] = (), notice: int = 0) -> Reboot:
+        """Ask for a reboot into one of ``expect``; returns at once.
+
+        Raises Inhibited if one of ``inhibitors`` is there. With ``notice``, people who are logged in are told instead,
+        and get that many seconds.
+        """
 
     def await_boot(self, boot_id: str | None, seconds: float) -> Observation | None:
         """Wait for an answer with another boot id; None when there is none within ``seconds``."""

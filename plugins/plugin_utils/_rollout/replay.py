@@ -12,6 +12,7 @@ from typing import Any
 from .events import Event
 from .plan import load_plan
 from .states import (
+    CLASS_OF,
     Device,
     DeviceClass,
     DeviceState,
@@ -323,7 +324,10 @@ _REMEMBERED = (
     "boot_seconds",
     "proven",
     "armed",
+    "timezone",
 )
+_BAD_TIMES = ("window", "inhibited")
+"""Reasons that lie neither in the device nor in the release."""
 
 
 def _device_after(before: Device, event: Event) -> Device:
@@ -338,11 +342,11 @@ def _device_after(before: Device, event: Event) -> Device:
     starts_anew = state is DeviceState.PENDING and not data.get("resumed")
     if state in _PHASES or starts_anew:
         changes["phase"] = state
-    elif data.get("reason") == "stage_lost":
+    elif data.get("reason") == "stage_lost" or _is_put_off(event):
         changes["phase"] = DeviceState.PENDING
     if state is DeviceState.APPLYING:
         changes["reboots_asked"] = before.reboots_asked + 1
-    elif state is DeviceState.STAGED and data.get("refused"):
+    elif state in (DeviceState.STAGED, DeviceState.DEFERRED) and data.get("refused"):
         changes["reboots_asked"] = max(before.reboots_asked - 1, 0)
     elif state is DeviceState.ROLLING_BACK:
         on_the_way = before.phase is DeviceState.ROLLING_BACK
@@ -352,6 +356,7 @@ def _device_after(before: Device, event: Event) -> Device:
     changes["vanished"] = _vanished(before, state)
     if event.kind == "deferred" and data.get("attempt"):
         changes["stage_attempts"] = before.stage_attempts + 1
+    changes.update(_waiting(before, state, event))
     changes.update(
         state=state,
         since=event.at,
@@ -404,6 +409,27 @@ _DEVICE_ORDERS: dict[str, Callable[[Device, Event], dict[str, Any]]] = {
     "confirmed": _confirmed,
     "unconfirmed": _confirmed,
 }
+
+
+def _is_put_off(event: Event) -> bool:
+    return event.kind == "deferred" and event.data.get("reason") in _BAD_TIMES
+
+
+def _waiting(before: Device, state: DeviceState, event: Event) -> dict[str, Any]:
+    """Since when it waits for a better time, and for what."""
+    changes: dict[str, Any] = {
+        "until": event.data.get("until"),
+        "inhibitors": tuple(event.data.get("inhibitors", ())),
+        "deferred_since": before.deferred_since,
+        "spared_since": before.spared_since,
+    }
+    if event.data.get("reason") in _BAD_TIMES and before.deferred_since is None:
+        changes["deferred_since"] = event.at
+    if event.data.get("soft") and before.spared_since is None:
+        changes["spared_since"] = event.at
+    if state is DeviceState.VERIFYING or CLASS_OF[state] not in (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT):
+        changes.update(deferred_since=None, spared_since=None)
+    return changes
 
 
 def _vanished(before: Device, state: DeviceState) -> int:

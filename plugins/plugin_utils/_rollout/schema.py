@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import RolloutError
+from .windows import DAYS
 
 if TYPE_CHECKING:
     from jsonschema import TypeChecker
@@ -32,6 +33,9 @@ _SOME = {"anyOf": [_AT_LEAST_ONE, {"type": "string", "pattern": r"^([1-9]|[1-9][
 _NAME = {"type": "string", "pattern": r"^[a-z0-9][a-z0-9._-]{0,62}\Z"}
 _DIGEST = {"type": "string", "pattern": r"^sha256:[0-9a-f]{64}\Z"}
 
+INHIBITORS = ("session_active", "game_running", "shutdown_blocked", "battery_low", "metered", "disk_low")
+_INHIBITORS = {"type": "array", "items": {"enum": list(INHIBITORS)}, "uniqueItems": True}
+
 _WAVE_RULES: dict[str, Any] = {
     "success_threshold": _PERCENT,
     "min_coverage": _PERCENT_OR_NONE,
@@ -53,6 +57,19 @@ def _section(properties: Mapping[str, Any], required: Sequence[str] = ()) -> dic
         "required": list(required),
     }
 
+
+_WINDOWS = {
+    "type": "array",
+    "items": _section(
+        {
+            "days": {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"enum": list(DAYS)}},
+            "start": {"type": "string", "pattern": r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z"},
+            "length": _DURATION,
+            "tz": {"type": "string", "minLength": 1},
+        },
+        required=["start", "length"],
+    ),
+}
 
 VARIANT = _section(
     {
@@ -118,7 +135,26 @@ SPEC = _section(
             }
         ),
         "stage": _section({"timeout": _DURATION, "attempts": {"type": "integer", "minimum": 1}}),
-        "apply": _section({"reboot_timeout": _DURATION, "contact_grace": _DURATION}),
+        "apply": _section(
+            {
+                "reboot_timeout": _DURATION,
+                "contact_grace": _DURATION,
+                "stagger": {"type": "boolean"},
+                "notify_user": _DURATION,
+            }
+        ),
+        "windows": _section({"download": _WINDOWS, "apply": _WINDOWS}),
+        "inhibit": _section(
+            {
+                "soft": _INHIBITORS,
+                "hard": _INHIBITORS,
+                "battery_min": _PERCENT,
+                "disk_min": {"type": "integer", "minimum": 1},
+                "probe_error": {"enum": ["defer", "ignore"]},
+                "defer_deadline": _DURATION,
+                "starve_alert": _DURATION,
+            }
+        ),
         "verify": _section(
             {
                 "systemd": {"type": "boolean"},
@@ -145,8 +181,19 @@ REMEDIES = {
     "schema": "Write `schema: 1`.",
     "stratify_by": "Write [variant], which cuts every variant into waves of its own, or [] for the fleet as a whole.",
     "abort.percent": "Choose 1 to 100: the share of failures among the verdicts. With 0 no rollout is ever given up.",
+    "start": 'Write a time of day in quotes, hours and minutes: "03:00".',
+    "length": "Say how long the window stays open: 90m or 2h.",
+    "disk_min": "Write a whole number of bytes: 5368709120 are 5 GiB.",
     "percent": "Percents are whole numbers from 1 to 100 and cumulative: 10 then 50 means 40 more.",
 }
+
+_NOT_YET = {
+    "policy": "Downloading ahead of the reboot is not there yet: what bootc stages by digest is applied by the next "
+    "reboot, whoever asks for it, so that a device is staged only when it may be rebooted as well.",
+    "rate": "A download cannot be slowed down yet: bootc has no limit of its own. `pace.parallel` says how many "
+    "devices download at a time.",
+}
+"""Keys that somebody may well look for, and why there is nothing behind them."""
 
 _DURATION_REMEDY = "Write a whole number and a unit: 90s, 30m, 2h or 14d."
 _TYPE_REMEDIES = {
@@ -246,8 +293,9 @@ def _unknown_keys(error: ValidationError, where: str) -> tuple[str, str]:
     unknown = sorted(str(name) for name in content if name not in known)
     near = [match for name in unknown for match in difflib.get_close_matches(name, known, n=1)]
     names = ", ".join(repr(name) for name in unknown)
+    told = [_NOT_YET[name] for name in unknown if name in _NOT_YET]
     hint = f" Did you mean {', '.join(map(repr, near))}?" if near else ""
-    return f"{where}: unknown key {names}.{hint}", f"Known keys there: {', '.join(known)}."
+    return f"{where}: unknown key {names}.{hint}", " ".join([*told, f"Known keys there: {', '.join(known)}."])
 
 
 def _path(parts: Iterable[str | int]) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from . import schema
 from .errors import RolloutError
 from .quantities import parse_duration
+from .windows import Window, longest_wait, parse_windows
 
 LAST_WAVE = "rest"
 """Name of the implicit last wave: everyone whom no earlier wave took."""
@@ -102,8 +103,37 @@ class Stage:
 
 @dataclass(frozen=True)
 class Apply:
+    """``notify_user`` is how many seconds people get before a reboot that no longer waits for them."""
+
     reboot_timeout: int
     contact_grace: int
+    stagger: bool = False
+    notify_user: int = 600
+
+
+@dataclass(frozen=True)
+class Windows:
+    """When downloads and reboots may begin; without any, at any time."""
+
+    download: tuple[Window, ...] = ()
+    apply: tuple[Window, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inhibit:
+    """What a device is spared for: names of ``INHIBITORS``. The soft ones expire ``defer_deadline`` seconds later."""
+
+    soft: tuple[str, ...]
+    hard: tuple[str, ...]
+    battery_min: int
+    disk_min: int
+    allow_unknown: bool
+    defer_deadline: int
+    starve_alert: int
+
+    def active(self, *, overdue: bool) -> tuple[str, ...]:
+        """Those that count."""
+        return self.hard if overdue else (*self.soft, *self.hard)
 
 
 @dataclass(frozen=True)
@@ -142,6 +172,13 @@ class Spec:
     supersedes: tuple[str, ...]
     document: Mapping[str, Any]
     fingerprint: str
+    windows: Windows
+    inhibit: Inhibit
+
+    @property
+    def apply_estimate(self) -> int:
+        """Seconds a device may take from its reboot until its verdict, when all goes well."""
+        return self.apply.reboot_timeout + self.verify.timeout + self.verify.settle
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -163,6 +200,9 @@ _ANY_WAVE: dict[str, Any] = {
 _CANARY: dict[str, Any] = {"min_coverage": 100, "max_failures": 0, "soak": "2h"}
 _PACE: dict[str, Any] = {"parallel": 10, "start": 1, "factor": 2, "on_failure": "halve", "overshoot": 0}
 _ABORT: dict[str, Any] = {"percent": 20, "min_executed": 20}
+_SOFT = ("game_running",)
+_HARD = ("battery_low",)
+_LONGEST_NOTICE = 86400
 _LAST: dict[str, Any] = {"min_coverage": 90, "coverage_timeout": "14d", "on_coverage_timeout": "accept"}
 
 
@@ -178,6 +218,18 @@ def parse_spec(document: object, source: str = "the rollout spec", release: obje
     return load_spec({**document, "variants": _variants(document, source, release)}, source)
 
 
+def timing_warnings(spec: Spec) -> list[str]:
+    """What of its windows will surprise whoever wrote them."""
+    wait = longest_wait(spec.windows.apply)
+    hasty = [wave.name for wave in spec.waves if wave.rules.coverage_timeout < wait]
+    if not hasty:
+        return []
+    return [
+        f"Up to {wait // 3600} hours pass from one apply window to the next, more than the coverage_timeout of wave "
+        f"{', '.join(hasty)}."
+    ]
+
+
 def load_spec(document: Mapping[str, Any], source: str) -> Spec:
     """The spec of a document that was validated before, with its variants resolved."""
     variants = tuple(Variant(**entry) for entry in document["variants"])
@@ -188,7 +240,8 @@ def load_spec(document: Mapping[str, Any], source: str) -> Spec:
     verify = document.get("verify", {})
     registry = document.get("registry", {})
     abort = {**_ABORT, **document.get("abort", {})}
-    return Spec(
+    windows = document.get("windows", {})
+    spec = Spec(
         id=document["id"],
         variants=variants,
         hosts=selection.get("hosts", "all"),
@@ -201,6 +254,8 @@ def load_spec(document: Mapping[str, Any], source: str) -> Spec:
         apply=Apply(
             parse_duration(apply.get("reboot_timeout", "20m"), "apply.reboot_timeout"),
             parse_duration(apply.get("contact_grace", "24h"), "apply.contact_grace"),
+            apply.get("stagger", False),
+            _notice(apply.get("notify_user", "10m"), source),
         ),
         verify=Verify(
             verify.get("systemd", True),
@@ -212,7 +267,59 @@ def load_spec(document: Mapping[str, Any], source: str) -> Spec:
         supersedes=tuple(document.get("supersedes", [])),
         document=document,
         fingerprint=hashlib.sha256(canonical(document)).hexdigest(),
+        windows=Windows(
+            parse_windows(windows.get("download", []), f"{source}: windows.download"),
+            parse_windows(windows.get("apply", []), f"{source}: windows.apply"),
+        ),
+        inhibit=_inhibit(document.get("inhibit", {}), source),
     )
+    _check_room(spec, source)
+    return spec
+
+
+def _notice(text: str, source: str) -> int:
+    seconds = parse_duration(text, "apply.notify_user")
+    if seconds > _LONGEST_NOTICE:
+        raise RolloutError(
+            f"{source}: apply.notify_user: {text!r} is longer than a day.", "Give people a day at most.", "invalid_spec"
+        )
+    return seconds
+
+
+def _inhibit(section: Mapping[str, Any], source: str) -> Inhibit:
+    soft, hard = (tuple(section.get(key, default)) for key, default in (("soft", _SOFT), ("hard", _HARD)))
+    if "soft" in section and "hard" not in section:
+        hard = tuple(name for name in hard if name not in soft)
+    elif "hard" in section and "soft" not in section:
+        soft = tuple(name for name in soft if name not in hard)
+    twice = sorted(set(soft).intersection(hard))
+    if twice:
+        raise RolloutError(
+            f"{source}: inhibit: {', '.join(map(repr, twice))} is both soft and hard.",
+            "Name it once: under `soft` if it may be overridden after defer_deadline, under `hard` if never.",
+            "invalid_spec",
+        )
+    return Inhibit(
+        soft,
+        hard,
+        section.get("battery_min", 40),
+        section.get("disk_min", 5 * 1024**3),
+        section.get("probe_error", "defer") == "ignore",
+        parse_duration(section.get("defer_deadline", "14d"), "inhibit.defer_deadline"),
+        parse_duration(section.get("starve_alert", "5d"), "inhibit.starve_alert"),
+    )
+
+
+def _check_room(spec: Spec, source: str) -> None:
+    """A window in which not even one device can finish would be a trap."""
+    for number, window in enumerate(spec.windows.apply):
+        if window.length < spec.apply_estimate:
+            raise RolloutError(
+                f"{source}: windows.apply[{number}] is open for {window.length // 60} minutes, and one device may take "
+                f"{-(-spec.apply_estimate // 60)} (apply.reboot_timeout, verify.timeout and verify.settle).",
+                "Lengthen the window, or shorten those three to what your devices need.",
+                "invalid_spec",
+            )
 
 
 def _budget(given: Mapping[str, Any], source: str) -> Budget:

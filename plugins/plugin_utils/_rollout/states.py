@@ -115,6 +115,10 @@ class Device:
     ``acknowledged`` says of a charged device that somebody looked at it and let the rollout go on: it counts no more.
     ``excluded`` says of one in flight that it is to be left out as soon as that is possible. ``confirmed_at`` is when
     one that succeeded was looked at again, or could not be, at the end of its wave's soak.
+
+    ``deferred_since`` is when it was first put off for a window or an inhibitor, ``spared_since`` for a soft inhibitor;
+    both are over when it reboots. ``until`` is when it may be its turn, ``inhibitors`` what it is spared for now.
+    ``timezone`` is what it said itself.
     """
 
     host: str
@@ -143,6 +147,11 @@ class Device:
     acknowledged: bool = False
     excluded: bool = False
     confirmed_at: float | None = None
+    deferred_since: float | None = None
+    spared_since: float | None = None
+    until: float | None = None
+    inhibitors: tuple[str, ...] = ()
+    timezone: str | None = None
 
     @property
     def device_class(self) -> DeviceClass:

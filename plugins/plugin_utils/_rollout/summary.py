@@ -11,6 +11,7 @@ from typing import Any
 from .events import format_time
 from .gate import Wait
 from .states import Device, DeviceState, Rollout
+from .timing import starving
 
 COLUMNS: dict[str, frozenset[DeviceState]] = {
     "updated": frozenset({DeviceState.SUCCEEDED}),
@@ -43,12 +44,14 @@ COLUMNS: dict[str, frozenset[DeviceState]] = {
 """What a summary counts, and the device states behind each. Every state is in exactly one."""
 
 
-def summarize(rollout: Rollout, wait: Wait | None = None) -> dict[str, Any]:
-    """A JSON document: id, phase, hold, order, wait, variants, waves, totals, devices, warnings.
+def summarize(rollout: Rollout, wait: Wait | None = None, now: float | None = None) -> dict[str, Any]:
+    """A JSON document: id, phase, hold, order, wait, variants, waves, totals, devices, starving, warnings.
 
-    Times are RFC 3339 in UTC, sizes in bytes, ``boot_seconds`` in seconds.
+    ``now`` (seconds since the epoch) tells who has been put off for too long; without it nobody has. Times are RFC 3339
+    in UTC, sizes in bytes, ``boot_seconds`` in seconds.
     """
     plan = rollout.plan
+    hungry = [] if now is None else [_starving(device) for device in starving(rollout, now)]
     waves = [
         {
             "name": wave.name,
@@ -77,8 +80,14 @@ def summarize(rollout: Rollout, wait: Wait | None = None) -> dict[str, Any]:
         "waves": waves,
         "totals": {"devices": len(rollout.devices), **_tally(rollout.devices.values())},
         "devices": [_device(rollout, device) for device in rollout.devices.values()],
-        "warnings": list(plan.warnings),
+        "starving": hungry,
+        "warnings": [*plan.warnings, *(f"{d['host']} has been put off since {d['since']}: {d['why']}" for d in hungry)],
     }
+
+
+def _starving(device: Device) -> dict[str, Any]:
+    why = device.message or device.state.value
+    return {"host": device.host, "since": _time(device.deferred_since), "reason": device.reason, "why": why}
 
 
 def _tally(devices: Iterable[Device]) -> dict[str, int]:
@@ -119,6 +128,8 @@ def _device(rollout: Rollout, device: Device) -> dict[str, Any]:
         "booted_digest": device.booted_digest,
         "boot_seconds": device.boot_seconds,
         "acknowledged": device.acknowledged,
+        "until": _time(device.until),
+        "inhibitors": list(device.inhibitors),
     }
 
 

@@ -53,6 +53,47 @@ def test_status(device, run_module):
     assert result["bootc"]["booted"]["digest"] == BOOTED
 
 
+def test_status_tells_what_would_come_at_a_bad_time(device, run_module):
+    (device.root / "run").mkdir(exist_ok=True)
+    (device.root / "run/hold").touch()
+    inhibitors = [
+        {"kind": "file", "path": "/run/hold", "why": "a demonstration"},
+        {"kind": "file", "path": "/run/nothing"},
+    ]
+    result = run_module(bootc_status.main, inhibitors=inhibitors)
+    found = {"kind": "file", "why": "a demonstration", "detail": "/run/hold is there", "unknown": False}
+    assert (result["changed"], result["inhibited_by"]) == (False, [found])
+    assert run_module(bootc_status.main)["inhibited_by"] == []
+
+
+def test_status_refuses_inhibitors_that_cannot_be_meant(device, run_module):
+    assert run_module(bootc_status.main, inhibitors=[{"kind": "battery"}])["reason"] == "invalid"
+
+
+@pytest.mark.parametrize(
+    ("target", "zone"),
+    [
+        (None, "UTC"),
+        ("/usr/share/zoneinfo/Asia/Kathmandu", "Asia/Kathmandu"),
+        ("../usr/share/zoneinfo/Australia/Lord_Howe", "Australia/Lord_Howe"),
+        ("/usr/share/zoneinfo/UTC", "UTC"),
+        ("/usr/share/zoneinfo/", None),
+        ("/somewhere/else", None),
+    ],
+)
+def test_status_tells_the_time_zone(device, run_module, target, zone):
+    if target is not None:
+        (device.root / "etc").mkdir(exist_ok=True)
+        (device.root / "etc/localtime").symlink_to(target)
+    assert run_module(bootc_status.main)["timezone"] == zone
+
+
+def test_a_copy_of_the_data_of_a_zone_does_not_tell_which(device, run_module):
+    (device.root / "etc").mkdir(exist_ok=True)
+    (device.root / "etc/localtime").write_bytes(b"TZif2")
+    assert run_module(bootc_status.main)["timezone"] is None
+
+
 def test_an_answer_does_not_claim_a_later_boot_than_its_state_is_of(device, run_module, monkeypatch):
     """Whoever waits for a reboot would take the old state for what came up."""
     read = Client.status

@@ -53,6 +53,20 @@ def test_a_running_rollout_says_what_it_waits_for_and_until_when(soaking: Report
     assert re.search(r"Waits for the soak time to end: .*, until 2026-08-01 06:\d\d UTC\.", text)
 
 
+def test_devices_that_wait_for_a_better_time_are_counted_and_nothing_to_look_at(soaking: Report) -> None:
+    summary = copy.deepcopy(soaking.summary)
+    put_off = summary["devices"][:5]
+    for number, device in enumerate(put_off[:3]):
+        until = None if number else "2026-08-02T03:00:00.000Z"
+        device.update(state="deferred", reason="window", message="outside its windows", until=until)
+    for device in put_off[3:]:
+        device.update(state="deferred", reason="inhibited", message="x", inhibitors=["game_running", "battery_low"])
+    text = rollout_text(summary)
+    assert "3 devices outside their windows; the next may go at 2026-08-02 03:00 UTC." in text
+    assert "2 devices in use: battery low on 2, game running on 2." in text
+    assert all(device["host"] not in text for device in put_off)
+
+
 def test_at_most_ten_devices_are_listed(completed: Report) -> None:
     summary = copy.deepcopy(completed.summary)
     for device in summary["devices"][:13]:

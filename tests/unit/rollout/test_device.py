@@ -66,6 +66,7 @@ class Story:
     time: FakeTime = field(default_factory=lambda: FakeTime(BEGIN))
     cut_before: str | None = None
     cut_after: str | None = None
+    timezone: str | None = None
 
     @property
     def rollout(self) -> Rollout:
@@ -94,7 +95,17 @@ class Story:
     def _update(self, target: Target, patience: float, may_start: Callable[[], bool]) -> Update:
         deadline = self.time.now() + patience
         turn = FakeTurn(may_start, self._journal)
-        return Update(self.device, self._journal, target, self.spec, self.time.now, deadline, turn)
+        return Update(
+            self.device,
+            self._journal,
+            target,
+            self.spec,
+            self.time.now,
+            deadline,
+            turn,
+            self.timezone,
+            self.time.sleep,
+        )
 
     def run_until_cut(self) -> None:
         with pytest.raises(Cut):
@@ -539,8 +550,8 @@ def test_a_rollback_that_queues_nothing_is_inconsistent() -> None:
 
 def test_units_that_failed_before_the_reboot_are_noted() -> None:
     class Degraded(FakeDevice):
-        def reboot(self, expect: Any) -> Any:
-            return replace(super().reboot(expect), failed_units=("old.service",))
+        def reboot(self, expect: Any, *others: Any) -> Any:
+            return replace(super().reboot(expect, *others), failed_units=("old.service",))
 
     tale = Story(Degraded())
     assert tale.run().failed_units == ("old.service",)
@@ -548,8 +559,8 @@ def test_units_that_failed_before_the_reboot_are_noted() -> None:
 
 def test_a_unit_that_fails_while_the_image_is_staged_is_no_fault_of_the_image() -> None:
     class Failing(FakeDevice):
-        def reboot(self, expect: Any) -> Any:
-            asked = super().reboot(expect)
+        def reboot(self, expect: Any, *others: Any) -> Any:
+            asked = super().reboot(expect, *others)
             self.habit = "degraded"
             return replace(asked, failed_units=("old.service",))
 
@@ -573,9 +584,9 @@ def test_a_device_that_staged_while_the_others_failed_does_not_reboot() -> None:
 class GoingDown(FakeDevice):
     """Asked to reboot by a controller that died: it answers once more, nonsense when asked again, and is then down."""
 
-    def reboot(self, expect: Any) -> Any:
+    def reboot(self, expect: Any, *others: Any) -> Any:
         if not self.boots or self.next_boot == "rollback":
-            super().reboot(expect)
+            super().reboot(expect, *others)
         raise DeviceError("unexpected", "bootc was ended by signal 15")
 
 
@@ -607,7 +618,7 @@ def test_a_reboot_that_an_earlier_run_asked_for_is_not_asked_for_again_while_it_
 
 def test_a_reboot_by_its_user_between_staging_and_asking_is_proven_like_ours() -> None:
     class Impatient(FakeDevice):
-        def reboot(self, expect: Any) -> Any:
+        def reboot(self, expect: Any, *others: Any) -> Any:
             self.power_cycle(orderly=True)
             raise DeviceError("unexpected", "It was not rebooted: what would boot next runs already.")
 
@@ -641,8 +652,8 @@ def test_the_previous_deployment_is_known_again_although_its_digest_is_told_othe
                 deployments["rollback"] = OTHER
             return replace(seen, **deployments)
 
-        def reboot(self, expect: Any) -> Any:
-            return super().reboot([OLD if digest_ == OTHER else digest_ for digest_ in expect])
+        def reboot(self, expect: Any, *others: Any) -> Any:
+            return super().reboot([OLD if digest_ == OTHER else digest_ for digest_ in expect], *others)
 
     tale = Story(Renaming("unhealthy"))
     assert tale.run().state is DeviceState.ROLLED_BACK
@@ -693,8 +704,8 @@ def test_a_device_given_up_that_cannot_be_disarmed_is_named() -> None:
 
 def test_a_reboot_whose_answer_was_lost_is_waited_for_and_not_asked_for_again() -> None:
     class Deaf(FakeDevice):
-        def reboot(self, expect: Any) -> Any:
-            super().reboot(expect)
+        def reboot(self, expect: Any, *others: Any) -> Any:
+            super().reboot(expect, *others)
             raise Unreachable
 
     tale = Story(Deaf())

@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 from ansible_collections.skorionos.bootc.plugins.plugin_utils import _device_port
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._device_port import ModulePort, observation
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port import DeviceError, Reboot, Unreachable
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port import (
+    DeviceError,
+    Inhibited,
+    Reboot,
+    Unreachable,
+)
 
 from tests.fleet_model import OLD, digest, small_spec
 
@@ -220,3 +225,60 @@ def test_staying_names_what_it_runs_and_what_it_came_back_from() -> None:
     device.stay("r/i@" + OLD, OLD, None)
     asked = {"image": "r/i@" + OLD, "accept_digests": [OLD], "timeout": 300}
     assert [arguments for _unused, arguments in calls.asked] == [{**asked, "came_back_from": NEW}, asked]
+
+
+STEAM = {"kind": "game", "why": "", "detail": "steam 620 running", "unknown": False}
+
+
+def test_the_first_question_asks_for_whom_it_is_spared_as_well() -> None:
+    device, calls = port(
+        {"bootc": status(), "timezone": "Asia/Kathmandu", "inhibited_by": [STEAM]},
+        inhibit={"hard": ["battery_low", "disk_low"], "battery_min": 30, "disk_min": 7},
+    )
+    seen = device.observe(["game_running", "battery_low", "disk_low"])
+    assert (seen.timezone, seen.inhibited_by) == ("Asia/Kathmandu", (("game_running", "steam 620 running"),))
+    asked = [
+        {"kind": "game", "unknown": "inhibit"},
+        {"kind": "battery", "unknown": "inhibit", "percent": 30},
+        {"kind": "disk", "unknown": "inhibit", "path": "/sysroot", "free_bytes": 7},
+    ]
+    assert calls.asked == [("skorionos.bootc.bootc_status", {"inhibitors": asked})]
+
+
+def test_what_cannot_be_found_out_may_be_ignored_of_soft_ones_only() -> None:
+    device, calls = port(
+        {"verdict": None}, inhibit={"soft": ["game_running"], "hard": ["metered"], "probe_error": "ignore"}
+    )
+    device.reboot([NEW], ["game_running", "metered"])
+    asked = [{"kind": "game", "unknown": "allow"}, {"kind": "metered", "unknown": "inhibit"}]
+    assert calls.asked[0][1]["inhibitors"] == asked
+
+
+def test_a_device_that_is_spared_says_for_what() -> None:
+    with pytest.raises(Inhibited, match="game_running: steam 620 running") as caught:
+        port({"verdict": "inhibited", "inhibited_by": [STEAM], "detail": "x"})[0].reboot([NEW], ["game_running"])
+    assert caught.value.found == (("game_running", "steam 620 running"),)
+
+
+@pytest.mark.parametrize("lie", [None, 5, ["x"], []])
+def test_a_device_that_is_spared_and_does_not_say_for_what_is_spared_all_the_same(lie: Any) -> None:
+    with pytest.raises(Inhibited, match="unknown: not now"):
+        port({"verdict": "inhibited", "inhibited_by": lie, "detail": "not now"})[0].reboot([NEW], ["game_running"])
+
+
+def test_people_are_told_and_get_their_time() -> None:
+    device, calls = port({"verdict": None, "boot_id": "b", "grace_seconds": 600})
+    assert device.reboot([NEW], (), 600) == Reboot("b", (), 600)
+    text = "This device restarts in 10 minutes to install an update. Please save your work."
+    assert calls.asked[0][1] == {"expect_digests": [NEW], "notify": {"text": text, "grace_seconds": 600}}
+
+
+@pytest.mark.parametrize("lie", [None, "soon", -5, 10**9, 1.5])
+def test_a_device_does_not_say_how_long_people_get(lie: Any) -> None:
+    grace = port({"verdict": None, "grace_seconds": lie})[0].reboot([NEW], (), 60).grace
+    assert grace == (60 if lie == 10**9 else 0)
+
+
+def test_its_zone_and_inhibitors_may_be_anything() -> None:
+    seen = observation({"bootc": status(), "timezone": 5, "inhibited_by": [{"kind": ["x"], "detail": 7}, "x"]})
+    assert (seen.timezone, seen.inhibited_by) == (None, (("unknown", "no detail"),))

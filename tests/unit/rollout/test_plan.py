@@ -250,3 +250,14 @@ def test_a_sample_larger_than_its_wave_is_told_once_for_each_wave_that_has_anybo
     assert plan_for(spec, fleet(1)).warnings == (
         "Wave canary asks for 3 verdicts of 1 device: all of them must have one then.",
     )
+
+
+def test_waves_that_give_up_before_the_next_window_are_told() -> None:
+    quick = {"reboot_timeout": "60s"}
+    weekly = {"apply": [{"days": ["sun"], "start": "03:00", "length": "2h"}]}
+    spec = small_spec(windows=weekly, apply=quick, verify={"settle": "0s"})
+    (warning,) = plan_for(spec, [("d0", "kde")]).warnings
+    assert "Up to 168 hours pass from one apply window to the next" in warning
+    assert "canary, half." in warning
+    nightly = {"apply": [{"start": "03:00", "length": "2h"}]}
+    assert plan_for(small_spec(windows=nightly, apply=quick), [("d0", "kde")]).warnings == ()

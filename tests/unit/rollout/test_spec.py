@@ -42,6 +42,10 @@ def variant(**changes: Any) -> dict[str, Any]:
     return document(variants=[{**KDE, **changes}])
 
 
+def night(**changes: Any) -> dict[str, Any]:
+    return document(windows={"apply": [{"start": "03:00", "length": "2h", **changes}]})
+
+
 def refused(spec: object, **options: Any) -> RolloutError:
     with pytest.raises(RolloutError) as caught:
         parse_spec(spec, "spec.yml", **options)
@@ -58,6 +62,44 @@ def test_defaults_of_everything_but_waves() -> None:
     assert (spec.apply.reboot_timeout, spec.apply.contact_grace) == (1200, 86400)
     assert (spec.verify.systemd, spec.verify.commands, spec.verify.timeout, spec.verify.settle) == (True, (), 600, 120)
     assert (spec.registry.insecure, spec.registry.auth_file) == (False, None)
+
+
+def test_by_default_any_time_is_good_for_whoever_does_not_play_and_has_power() -> None:
+    spec = parse_spec(document())
+    assert (spec.windows.download, spec.windows.apply, spec.apply.stagger, spec.apply.notify_user) == (
+        (),
+        (),
+        False,
+        600,
+    )
+    assert (spec.inhibit.soft, spec.inhibit.hard) == (("game_running",), ("battery_low",))
+    assert (spec.inhibit.battery_min, spec.inhibit.disk_min, spec.inhibit.allow_unknown) == (40, 5 * 1024**3, False)
+    assert (spec.inhibit.defer_deadline, spec.inhibit.starve_alert) == (14 * 86400, 5 * 86400)
+
+
+@pytest.mark.parametrize(
+    ("section", "soft", "hard"),
+    [
+        ({"soft": []}, (), ("battery_low",)),
+        ({"hard": []}, ("game_running",), ()),
+        ({"hard": ["game_running"]}, (), ("game_running",)),
+        ({"soft": ["battery_low"]}, ("battery_low",), ()),
+        ({"soft": ["session_active"], "hard": ["metered"]}, ("session_active",), ("metered",)),
+    ],
+)
+def test_what_is_named_replaces_the_default(section: Any, soft: Any, hard: Any) -> None:
+    inhibit = parse_spec(document(inhibit=section)).inhibit
+    assert (inhibit.soft, inhibit.hard) == (soft, hard)
+    assert inhibit.active(overdue=False) == (*soft, *hard)
+    assert inhibit.active(overdue=True) == hard
+
+
+def test_a_window_as_it_is_written() -> None:
+    spec = parse_spec(night(days=["sat", "sun"], tz="Europe/Berlin"))
+    (window,) = spec.windows.apply
+    assert (window.days, window.start, window.length) == (frozenset({5, 6}), 180, 7200)
+    assert window.zone == "Europe/Berlin"
+    assert parse_spec(night(tz="device")).windows == parse_spec(night()).windows
 
 
 MIDDLE = {
@@ -182,6 +224,23 @@ REFUSALS = [
         "wave c: soak is longer than coverage_timeout",
         "lengthen coverage_timeout",
     ),
+    (document(stage={"rate": "1M"}), "stage: unknown key 'rate'", "`pace.parallel` says"),
+    (document(stage={"policy": "parked"}), "stage: unknown key 'policy'", "ahead of the reboot is not there yet"),
+    (night(start="3:00"), "windows.apply[0].start: '3:00'", '"03:00"'),
+    (night(start=180), "windows.apply[0].start: 180 is not of type 'string'", '"03:00"'),
+    (night(start="24:00"), "windows.apply[0].start: '24:00'", '"03:00"'),
+    (night(days=["Mon"]), "windows.apply[0].days[0]: 'Mon' is not one of", "one of mon, tue"),
+    (night(days=[]), "windows.apply[0].days:", "empty"),
+    (night(length="2"), "windows.apply[0].length: '2' is not a duration", "90m or 2h"),
+    (night(tz="Europe/Berlim"), "windows.apply[0].tz: 'Europe/Berlim' is not a time zone", "tzdata"),
+    (night(length="31m"), "windows.apply[0] is open for 31 minutes, and one device may take 32", "Lengthen the window"),
+    (document(windows={"apply": [{"start": "03:00"}]}), "windows.apply[0]: the key 'length' is missing", "90m or 2h"),
+    (document(inhibit={"soft": ["game"]}), "inhibit.soft[0]: 'game' is not one of", "one of session_active, game_"),
+    (document(inhibit={"hard": ["metered"], "soft": ["metered"]}), "inhibit: 'metered' is both soft and hard", "never"),
+    (document(inhibit={"battery_min": 0}), "inhibit.battery_min: 0 is less than 1", "not less than 1"),
+    (document(inhibit={"disk_min": "5G"}), "inhibit.disk_min: '5G' is not of type 'integer'", "bytes"),
+    (document(inhibit={"probe_error": "proceed"}), "inhibit.probe_error: 'proceed'", "one of defer, ignore"),
+    (document(apply={"notify_user": "2d"}), "apply.notify_user: '2d' is longer than a day", "a day at most"),
     (waves({"name": "c", "count": 1, "max_failures": "5 %"}), "waves[0].max_failures: '5 %' is neither", '"5%"'),
     (waves({"name": "c", "count": 1, "max_failures": "101%"}), "waves[0].max_failures: '101%' is neither", '"5%"'),
     (waves({"name": "c", "count": 1, "max_failures": -1}), "waves[0].max_failures: -1 is neither", '"5%"'),
@@ -267,6 +326,8 @@ def test_a_bad_release_file_is_refused_by_name(release: object, cause: str) -> N
         {"pace": {"parallel": 10}},
         {"apply": {"contact_grace": "24h"}},
         {"verify": {"commands": [["true"]]}},
+        {"windows": {"apply": [{"start": "03:00", "length": "2h"}]}},
+        {"inhibit": {"soft": []}},
         {"supersedes": ["r0"]},
     ],
     ids=lambda changes: next(iter(changes)),

@@ -72,6 +72,8 @@ def test_what_is_said_of_a_device() -> None:
         "booted_digest": OLD,
         "boot_seconds": 2.5,
         "acknowledged": False,
+        "until": None,
+        "inhibitors": [],
     }
 
 
@@ -112,3 +114,26 @@ def test_the_rest_of_it() -> None:
         {"name": "kde", "image": "registry.example/os", "digest": digest("a"), "version": None, "size": None}
     ]
     assert json.loads(json.dumps(summary)) == summary
+
+
+def test_who_is_put_off_says_until_when_or_for_what_and_since_when_if_for_long() -> None:
+    why = {"reason": "window", "message": "outside its windows", "until": BEGIN + 3600}
+    spared = {"reason": "inhibited", "message": "battery_low: 12 %", "inhibitors": ["battery_low"]}
+    rollout = replay(PLAN, opened(), *told("deferred", CANARY[0], **why), *told("deferred", CANARY[1], **spared))
+    early = summarize(rollout, now=BEGIN + 5 * 86400 - 1)
+    first, second = (d for host in CANARY for d in early["devices"] if d["host"] == host)
+    assert (first["reason"], first["until"]) == ("window", "2027-01-15T09:00:00.000Z")
+    assert (second["until"], second["inhibitors"]) == (None, ["battery_low"])
+    assert (early["starving"], early["warnings"]) == ([], [])
+    assert summarize(rollout)["starving"] == []
+    late = summarize(rollout, now=BEGIN + 5 * 86400)
+    expected = {
+        "host": CANARY[1],
+        "since": "2027-01-15T08:00:00.000Z",
+        "reason": "inhibited",
+        "why": "battery_low: 12 %",
+    }
+    assert expected in late["starving"]
+    assert len(late["starving"]) == 2
+    assert f"{CANARY[1]} has been put off since 2027-01-15T08:00:00.000Z: battery_low: 12 %" in late["warnings"]
+    json.dumps(late)

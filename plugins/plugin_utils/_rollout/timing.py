@@ -1,0 +1,93 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether now is the time to disturb a device, why not, and who has waited for that for too long. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from .spec import Spec
+from .states import Device, DeviceClass, Rollout
+from .windows import UnknownZone, both, hours, need_zone, spans, stagger
+
+WINDOW = "window"
+INHIBITED = "inhibited"
+
+_SET_ZONE = "set the inventory variable bootc_timezone"
+
+
+@dataclass(frozen=True)
+class NotNow:
+    """Why a device is left alone. ``until`` (seconds since the epoch) is when that may change by itself, if known.
+
+    ``soft`` says that it is spared for something that expires.
+    """
+
+    reason: str
+    message: str
+    until: float | None = None
+    inhibitors: tuple[str, ...] = ()
+    soft: bool = False
+
+    def as_data(self) -> dict[str, Any]:
+        """As its event has it."""
+        data: dict[str, Any] = {"reason": self.reason, "message": self.message, "attempt": False}
+        if self.until is not None:
+            data["until"] = self.until
+        if self.inhibitors:
+            data.update(inhibitors=list(self.inhibitors), soft=self.soft)
+        return data
+
+    def is_known(self, device: Device) -> bool:
+        """Whether the journal says so already; how full a battery is makes no difference."""
+        if self.reason != device.reason or self.inhibitors != device.inhibitors:
+            return False
+        return bool(self.inhibitors) or self.message == device.message
+
+
+def outside_windows(spec: Spec, host: str, zone: str | None, now: float, *, staging: bool) -> NotNow | None:
+    """Why a device in this zone may not be rebooted now or, with ``staging``, may not begin to; None when it may."""
+    windows = (*spec.windows.apply, *(spec.windows.download if staging else ()))
+    if need_zone(windows) and not zone:
+        return NotNow(WINDOW, f"its windows are in its own time, and it does not say in which zone it is; {_SET_ZONE}")
+    delay = {w.length: stagger(spec.id, host, w.length, spec.apply_estimate) for w in spec.windows.apply}
+    try:
+        times = spans(spec.windows.apply, zone, now, delay if spec.apply.stagger else None)
+        if staging:
+            times = both(times, spans(spec.windows.download, zone, now))
+    except UnknownZone as error:
+        return NotNow(WINDOW, f"its time zone {str(error)!r} is not known here; {_SET_ZONE}, or update tzdata")
+    found = hours(times, now)
+    if found.is_open:
+        return None
+    if found.opens is None:
+        return NotNow(WINDOW, "its download and its apply windows are not open together in the days to come")
+    moment = datetime.fromtimestamp(found.opens, timezone.utc)
+    return NotNow(WINDOW, f"outside its windows; its turn is at {moment:%Y-%m-%d %H:%M:%S} UTC", found.opens)
+
+
+def inhibited(spec: Spec, found: Sequence[tuple[str, str]]) -> NotNow:
+    """What a device is spared for: names and what was seen."""
+    names = tuple(sorted({name for name, _unused in found}))
+    told = "; ".join(f"{name}: {detail}" for name, detail in found)
+    return NotNow(INHIBITED, told, None, names, any(name in spec.inhibit.soft for name in names))
+
+
+def is_overdue(spec: Spec, device: Device, now: float) -> bool:
+    """Whether it was spared for soft inhibitors for so long that they count no more."""
+    return device.spared_since is not None and now >= device.spared_since + spec.inhibit.defer_deadline
+
+
+def starving(rollout: Rollout, now: float) -> tuple[Device, ...]:
+    """Devices that have been put off for windows or inhibitors for longer than ``inhibit.starve_alert``."""
+    limit = rollout.plan.spec.inhibit.starve_alert
+    waiting = (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT)
+    return tuple(
+        device
+        for device in rollout.devices.values()
+        if device.deferred_since is not None and device.device_class in waiting and now >= device.deferred_since + limit
+    )

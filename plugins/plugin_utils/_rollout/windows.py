@@ -1,0 +1,188 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Maintenance windows: local wall clock times, turned into spans of seconds since the epoch. Pure.
+
+A window opens at a local time on its days and stays open for its length, which is time that passes: over midnight, and
+over a change of the clocks. A start that the clocks leave out is the moment they jump; of one that comes twice the
+first counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from typing import Any
+
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from .errors import RolloutError
+from .quantities import parse_duration
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+DEVICE_ZONE = "device"
+LONGEST_WINDOW = 7 * 86400
+_AHEAD = timedelta(days=9)
+"""Every window opens once a week at least, so that this is as far as anybody has to look."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """``start`` in minutes after local midnight, ``length`` in seconds. Without ``zone`` it follows the device's."""
+
+    days: frozenset[int]
+    start: int
+    length: int
+    zone: str | None
+
+
+@dataclass(frozen=True)
+class Span:
+    """From ``start`` up to, but not including, ``end``, in seconds since the epoch."""
+
+    start: float
+    end: float
+
+
+ALWAYS = (Span(float("-inf"), float("inf")),)
+
+
+@dataclass(frozen=True)
+class Hours:
+    """``until`` is when it closes, where it is open; ``opens`` is when it opens next, None if not in the next days."""
+
+    is_open: bool
+    until: float | None = None
+    opens: float | None = None
+
+
+class UnknownZone(Exception):
+    """The text is the zone: it is in none of the time zone data of this machine."""
+
+
+def find_zone(name: str) -> tzinfo:
+    """The zone of that name; raises UnknownZone."""
+    if name == "UTC":
+        return timezone.utc
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: the name is that of a directory
+        raise UnknownZone(name) from error
+
+
+def parse_windows(entries: Iterable[Mapping[str, Any]], where: str) -> tuple[Window, ...]:
+    """The windows of a spec that was validated; ``where`` names the key in errors."""
+    return tuple(_parse(entry, f"{where}[{number}]") for number, entry in enumerate(entries))
+
+
+def _parse(entry: Mapping[str, Any], where: str) -> Window:
+    length = parse_duration(entry["length"], f"{where}.length")
+    if not 0 < length <= LONGEST_WINDOW:
+        raise RolloutError(
+            f"{where}.length: {entry['length']!r} is not a length that a window can have.",
+            "Write one from 1s to 7d. For any time, write no window.",
+            "invalid_spec",
+        )
+    zone = entry.get("tz", DEVICE_ZONE)
+    if zone != DEVICE_ZONE:
+        try:
+            find_zone(zone)
+        except UnknownZone as error:
+            raise RolloutError(
+                f"{where}.tz: {zone!r} is not a time zone that this machine knows.",
+                "Write `device`, `UTC` or a name such as Europe/Berlin. The system package tzdata brings the names.",
+                "invalid_spec",
+            ) from error
+    hours, minutes = map(int, entry["start"].split(":"))
+    days = frozenset(DAYS.index(day) for day in entry.get("days", DAYS))
+    return Window(days, 60 * hours + minutes, length, None if zone == DEVICE_ZONE else zone)
+
+
+def need_zone(windows: Iterable[Window]) -> bool:
+    """Whether it takes the device's zone to say when they are open."""
+    return any(window.zone is None for window in windows)
+
+
+def opening(day: date, minutes: int, zone: tzinfo) -> float:
+    """When a local wall clock time of a day comes, in seconds since the epoch."""
+    local = datetime.combine(day, time(minutes // 60, minutes % 60))
+    first = local.replace(tzinfo=zone, fold=0).timestamp()
+    if datetime.fromtimestamp(first, zone).replace(tzinfo=None) == local:
+        return first
+    # Clocks leave it out. Read with the offset from after the jump it lies before that, with the one before, after it.
+    low, high = int(local.replace(tzinfo=zone, fold=1).timestamp()), int(first)
+    before = datetime.fromtimestamp(low, zone).utcoffset()
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if datetime.fromtimestamp(middle, zone).utcoffset() == before else (low, middle)
+    return float(high)
+
+
+def spans(
+    windows: Sequence[Window], zone: str | None, now: float, delay: Mapping[int, int] | None = None
+) -> tuple[Span, ...]:
+    """When these windows are open, from before ``now`` until some days later; disjoint and in order.
+
+    ``zone`` is the device's; raises UnknownZone when it is needed and not known. ``delay`` says by how many seconds to
+    come later into a window of a length. No windows mean any time.
+    """
+    if not windows:
+        return ALWAYS
+    found = []
+    for window in windows:
+        place = find_zone(window.zone or zone or "")
+        today = datetime.fromtimestamp(now, place).date()
+        late = 0 if delay is None else delay[window.length]
+        day = today - timedelta(seconds=window.length) - timedelta(days=2)
+        while day <= today + _AHEAD:
+            if day.weekday() in window.days:
+                start = opening(day, window.start, place)
+                found.append(Span(start + late, start + window.length))
+            day += timedelta(days=1)
+    return _merged(found)
+
+
+def _merged(found: Iterable[Span]) -> tuple[Span, ...]:
+    merged: list[Span] = []
+    for span in sorted(found, key=lambda span: span.start):
+        if merged and span.start <= merged[-1].end:
+            merged[-1] = Span(merged[-1].start, max(merged[-1].end, span.end))
+        else:
+            merged.append(span)
+    return tuple(merged)
+
+
+def both(one: Iterable[Span], other: Sequence[Span]) -> tuple[Span, ...]:
+    """When both are open."""
+    common = (Span(max(a.start, b.start), min(a.end, b.end)) for a in one for b in other)
+    return _merged(span for span in common if span.start < span.end)
+
+
+def hours(open_times: Iterable[Span], now: float) -> Hours:
+    """Whether it is open now, until when, or when next."""
+    for span in open_times:
+        if span.start <= now < span.end:
+            return Hours(True, until=span.end)
+        if span.start > now:
+            return Hours(False, opens=span.start)
+    return Hours(False)
+
+
+def stagger(rollout: str, host: str, length: int, estimate: int) -> int:
+    """How many seconds a device comes later into a window: another for every device, and the same every time.
+
+    The last comes so early that ``estimate`` seconds are left.
+    """
+    digest = hashlib.sha256(f"{rollout}\0{host}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") % max(1, length - estimate)
+
+
+def longest_wait(windows: Sequence[Window]) -> int:
+    """From one start to the next, at most, in seconds, changes of the clocks aside; 0 for any time."""
+    starts = sorted({86400 * day + 60 * window.start for window in windows for day in window.days})
+    if not starts:
+        return 0
+    week = 7 * 86400
+    return max((after - start) % week or week for start, after in zip(starts, [*starts[1:], starts[0]], strict=True))

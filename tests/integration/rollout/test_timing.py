@@ -1,0 +1,147 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rollouts that wait for a better time: windows in the time of each device, somebody who plays, an empty battery."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from tests.simulated_fleet import SimulatedFleet
+
+pytestmark = pytest.mark.integration
+
+EVERYBODY_AT_ONCE = {"waves": [], "wave_defaults": {"soak": "0s", "min_coverage": 100}}
+GAME = {"comm": "reaper", "cmdline": "reaper\0SteamLaunch\0AppId=620\0--\0/game\0"}
+LOW = {"type": "Battery\n", "status": "Discharging\n", "capacity": "12\n"}
+
+
+def put(fleet: SimulatedFleet, host: str, directory: str, files: dict[str, str]) -> None:
+    """Write files into the simulated device."""
+    place = fleet.root / "devices" / host / "root" / directory
+    place.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (place / name).write_text(content, encoding="utf-8")
+
+
+def window(opens_in: timedelta, zone: str = "device") -> dict[str, Any]:
+    """A window of an hour, in the time of UTC."""
+    begin = datetime.now(timezone.utc) + opens_in
+    return {"start": f"{begin:%H:%M}", "length": "1h", "tz": zone}
+
+
+def device(fleet: SimulatedFleet, rollout: str, host: str) -> dict[str, Any]:
+    (found,) = [each for each in fleet.summary(rollout)["devices"] if each["host"] == host]
+    return found
+
+
+def test_whoever_plays_or_runs_low_is_left_alone_and_updated_when_that_is_over(fleet: SimulatedFleet) -> None:
+    for host in ("free", "plays", "low"):
+        fleet.add(host, "kde", "--hardware", "steam-deck")
+    put(fleet, "plays", "proc/4242", GAME)
+    shutil.rmtree(fleet.root / "devices/low/root/sys/class/power_supply")
+    put(fleet, "low", "sys/class/power_supply/BAT1", LOW)
+    spec = fleet.spec("v1.1.0", **EVERYBODY_AT_ONCE)
+
+    run = fleet.roll_out(spec)
+
+    assert run.rc == 0, run.output
+    states = {host: (found["state"], found["reason"]) for host, found in _devices(fleet).items()}
+    assert states == {"free": ("succeeded", None), "plays": ("deferred", "inhibited"), "low": ("deferred", "inhibited")}
+    assert [fleet.boots(host) for host in ("free", "plays", "low")] == [2, 1, 1]
+    for host in ("plays", "low"):
+        assert "staged: null" in fleet.simulate(host, "bootc", "status", "--format=yaml")
+    assert "steam 620 running" in device(fleet, "to-v1.1.0", "plays")["message"]
+    assert "12 %" in device(fleet, "to-v1.1.0", "low")["message"]
+    assert "2 devices in use: battery low on 1, game running on 1." in run.sentence()
+    events = fleet.events("to-v1.1.0")
+
+    again = fleet.roll_out(spec)  # nothing is new, so nothing is written
+
+    assert again.rc == 0, again.output
+    assert [event for event in fleet.events("to-v1.1.0")[len(events) :] if event["kind"] == "deferred"] == []
+
+    shutil.rmtree(fleet.root / "devices/plays/root/proc/4242")
+    put(fleet, "low", "sys/class/power_supply/BAT1", {"status": "Charging\n"})
+    put(fleet, "low", "sys/class/power_supply/ACAD", {"type": "Mains\n", "online": "1\n"})
+    last = fleet.roll_out(spec)
+
+    assert last.rc == 0, last.output
+    assert set(fleet.states("to-v1.1.0").values()) == {"succeeded"}
+    assert fleet.summary("to-v1.1.0")["phase"] == "completed"
+    assert [fleet.boots(host) for host in fleet.hosts] == [2, 2, 2]
+
+
+def _devices(fleet: SimulatedFleet) -> dict[str, dict[str, Any]]:
+    return {found["host"]: found for found in fleet.summary("to-v1.1.0")["devices"]}
+
+
+def test_a_closed_window_keeps_everybody_and_the_summary_says_until_when(fleet: SimulatedFleet) -> None:
+    """One device is in UTC and outside its window, the other far east and in it."""
+    fleet.add("here", "kde")
+    fleet.add("east", "kde")
+    east = fleet.root / "devices/east/root/etc/localtime"
+    east.symlink_to("/usr/share/zoneinfo/Asia/Kathmandu")  # 5 hours 45 minutes ahead
+    night = window(timedelta(hours=5, minutes=30))
+    quick = {"apply": {"reboot_timeout": "20s", "contact_grace": "1s"}, "verify": {"settle": "0s", "timeout": "20s"}}
+    spec = fleet.spec("v1.1.0", windows={"apply": [night]}, **EVERYBODY_AT_ONCE, **quick)
+
+    run = fleet.roll_out(spec)
+
+    assert run.rc == 0, run.output
+    assert fleet.states("to-v1.1.0") == {"here": "deferred", "east": "succeeded"}
+    here = device(fleet, "to-v1.1.0", "here")
+    assert here["reason"] == "window"
+    assert here["until"][11:16] == night["start"]
+    assert "1 device outside their windows; the next may go at" in run.sentence()
+    assert (fleet.boots("here"), fleet.boots("east")) == (1, 2)
+    assert "staged" not in json.dumps([event for event in fleet.events("to-v1.1.0") if event.get("host") == "here"])
+
+
+def test_what_the_inventory_says_of_the_zone_is_enough_to_leave_a_device_alone(fleet: SimulatedFleet) -> None:
+    fleet.add("asleep", "kde")
+    later = window(timedelta(hours=2), "device")
+    spec = fleet.spec("v1.1.0", windows={"apply": [later]}, **EVERYBODY_AT_ONCE)
+    fleet.simulate("asleep", "fault", "asleep")
+
+    run = fleet.roll_out(spec, bootc_timezone="UTC")
+
+    assert run.rc == 0, run.output
+    assert fleet.states("to-v1.1.0") == {"asleep": "deferred"}  # whether it is awake was nobody's business
+
+
+def test_a_network_that_may_cost_money_is_not_used(fleet: SimulatedFleet) -> None:
+    """Without NetworkManager nobody knows, and what is not known inhibits."""
+    fleet.add("kde-1", "kde")
+    metered = fleet.spec("v1.1.0", inhibit={"hard": ["metered"]}, **EVERYBODY_AT_ONCE)
+
+    run = fleet.roll_out(metered)
+
+    assert run.rc == 0, run.output
+    found = device(fleet, "to-v1.1.0", "kde-1")
+    assert (found["state"], found["inhibitors"]) == ("deferred", ["metered"])
+    assert "not known" in found["message"]
+    assert fleet.boots("kde-1") == 1
+
+
+def test_a_game_that_never_ends_is_told_and_interrupted_after_the_deadline(fleet: SimulatedFleet) -> None:
+    fleet.add("plays", "kde")
+    put(fleet, "plays", "proc/4242", GAME)
+    inhibit = {"defer_deadline": "0s", "starve_alert": "0s"}
+    apply = {"reboot_timeout": "20s", "contact_grace": "1s", "notify_user": "1s"}
+    spec = fleet.spec("v1.1.0", inhibit=inhibit, apply=apply, **EVERYBODY_AT_ONCE)
+
+    first = fleet.roll_out(spec)
+
+    assert fleet.states("to-v1.1.0") == {"plays": "deferred"}, first.output
+    (hungry,) = fleet.summary("to-v1.1.0")["starving"]
+    assert (hungry["host"], hungry["reason"]) == ("plays", "inhibited")
+    assert "plays has been put off since" in first.sentence()
+    assert fleet.roll_out(spec).rc == 0
+    assert fleet.states("to-v1.1.0") == {"plays": "succeeded"}
+    assert fleet.summary("to-v1.1.0")["starving"] == []

@@ -1,0 +1,323 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When a device may be disturbed: outside its windows, or while somebody uses it, it is put off and never charged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.gate import Wait, evaluate
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port import DeviceError, Observation, Unreachable
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import (
+    DeviceClass,
+    DeviceState,
+    apply_event,
+)
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.timing import starving
+
+from tests.fleet_model import OLD, FakeDevice, FakeTime, digest, small_spec
+from tests.unit.rollout.builders import BEGIN, opened
+from tests.unit.rollout.test_device import HOST, STAGED, Story
+
+NEW = digest("a")
+HOUR = 3600
+DAY = 24 * HOUR
+# BEGIN is a Friday, 2027-01-15 08:00 UTC.
+LATER = {"start": "10:00", "length": "2h"}
+NOW = {"start": "07:30", "length": "2h"}
+GAME = ("game_running", "steam 620 running")
+BATTERY = ("battery_low", "the battery has 12 %, and 40 % are wanted")
+UPDATED = ["staging", "staged", "applying", "booted", "succeeded"]
+
+
+def spec(**changes: Any) -> Spec:
+    quick = {"apply": {"reboot_timeout": "60s", "contact_grace": "10m"}, "verify": {"settle": "0s", "timeout": "1m"}}
+    return small_spec(**{**quick, **changes})
+
+
+def story(told: Sequence[tuple[str, Mapping[str, Any]]] = (), timezone: str | None = None, **changes: Any) -> Story:
+    """A device of a rollout with these keys in its spec; the simulated device takes ``device``."""
+    device = changes.pop("device", None) or FakeDevice()
+    events = [Event(kind, BEGIN, HOST, data=dict(data)) for kind, data in told]
+    return Story(device, spec(**changes), told=events, time=FakeTime(BEGIN), timezone=timezone)
+
+
+# -- windows -----------------------------------------------------------------------------------------------------------
+
+
+def test_in_its_window_a_device_is_updated() -> None:
+    tale = story(windows={"apply": [NOW]})
+    tale.run()
+    assert tale.kinds == UPDATED
+
+
+def test_outside_its_window_nothing_is_done_to_it_and_it_is_told_once_until_when() -> None:
+    tale = story(windows={"apply": [LATER]})
+    state = tale.run()
+    assert (state.state, state.reason, state.device_class) == (DeviceState.DEFERRED, "window", DeviceClass.UNTOUCHED)
+    assert state.until == BEGIN + 2 * HOUR
+    assert "2027-01-15 10:00:00 UTC" in str(state.message)
+    assert tale.device.calls == ["observe"]
+    tale.run()
+    assert tale.kinds == ["deferred"]
+    assert tale.state.stage_attempts == 0
+    tale.time.seconds = BEGIN + 2 * HOUR
+    assert tale.run().state is DeviceState.SUCCEEDED
+    assert tale.state.deferred_since is None
+
+
+def test_a_window_of_a_known_zone_is_closed_without_asking_the_device() -> None:
+    for tale in (
+        story(windows={"apply": [{**LATER, "tz": "UTC"}]}),
+        story(windows={"apply": [LATER]}, timezone="UTC"),
+    ):
+        assert tale.run().reason == "window"
+        assert tale.device.calls == []
+
+
+def test_the_inventory_knows_better_than_the_device_in_which_zone_it_is() -> None:
+    tale = story(windows={"apply": [LATER]}, timezone="Europe/Athens")  # two hours ahead
+    assert tale.run().state is DeviceState.SUCCEEDED
+
+
+def test_the_zone_is_that_which_the_device_says() -> None:
+    tale = story(windows={"apply": [LATER]}, device=FakeDevice(timezone="Europe/Athens"))
+    assert tale.run().state is DeviceState.SUCCEEDED
+
+
+@pytest.mark.parametrize(("zone", "words"), [(None, "does not say"), ("Mars/Olympus", "'Mars/Olympus' is not known")])
+def test_a_zone_that_is_not_known_is_never_any_time(zone: str | None, words: str) -> None:
+    tale = story(windows={"apply": [NOW]}, device=FakeDevice(timezone=zone))
+    state = tale.run()
+    assert (state.state, state.reason, state.until) == (DeviceState.DEFERRED, "window", None)
+    assert words in str(state.message)
+    assert "bootc_timezone" in str(state.message)
+    assert tale.device.boots == 0
+
+
+def test_to_download_it_takes_both_windows() -> None:
+    tale = story(windows={"download": [{"start": "09:00", "length": "2h"}], "apply": [NOW]})
+    state = tale.run()
+    assert (state.reason, state.until) == ("window", BEGIN + HOUR)
+    tale = story(windows={"download": [NOW], "apply": [NOW]})
+    assert tale.run().state is DeviceState.SUCCEEDED
+
+
+def test_windows_that_never_meet_are_told() -> None:
+    tale = story(windows={"download": [LATER], "apply": [NOW]})
+    assert "not open together" in str(tale.run().message)
+
+
+class Slow(FakeDevice):
+    """Staging takes three hours."""
+
+    time: FakeTime
+
+    def stage(self, reference: str, accept: Sequence[str]) -> Observation:
+        self.time.sleep(3 * HOUR)
+        return super().stage(reference, accept)
+
+
+def test_a_window_that_closes_while_it_downloads_keeps_it_from_rebooting_and_from_being_rebooted_into_it() -> None:
+    device = Slow()
+    tale = story(windows={"apply": [NOW]}, device=device)
+    device.time = tale.time
+    state = tale.run()
+    assert tale.kinds == ["staging", "staged", "deferred"]
+    assert (state.state, state.until) == (DeviceState.DEFERRED, BEGIN + DAY - HOUR / 2)
+    assert (device.next_boot, device.boots) == ("booted", 0)
+
+
+def test_what_was_armed_in_a_window_before_is_disarmed_outside() -> None:
+    tale = story(STAGED, windows={"apply": [LATER]}, device=FakeDevice(staged=NEW, next_boot="staged"))
+    assert tale.run().state is DeviceState.DEFERRED
+    assert (tale.device.next_boot, tale.device.boots) == ("booted", 0)
+
+
+def test_what_cannot_be_disarmed_stays_in_flight_and_is_told_once() -> None:
+    tale = story(STAGED, windows={"apply": [LATER]}, device=FakeDevice(staged=NEW, next_boot="staged"))
+    tale.device.faults["stay"] = [DeviceError("timeout", "bootc did not answer")] * 2
+    state = tale.run()
+    assert state.state is DeviceState.STAGED
+    assert "may apply: bootc did not answer" in str(state.message)
+    tale.run()
+    assert tale.kinds[len(STAGED) :] == ["staged"]
+    tale.run()
+    assert tale.state.state is DeviceState.DEFERRED
+
+
+def test_what_rebooted_in_its_window_is_proven_after_it_closed() -> None:
+    told = [*STAGED, ("applying", {"boot_id": "0", "previous_digest": OLD})]
+    tale = story(told, windows={"apply": [LATER]}, device=FakeDevice(booted=NEW, rollback=OLD, boots=1))
+    assert tale.run().state is DeviceState.SUCCEEDED
+
+
+def test_a_device_goes_back_outside_its_window_and_whoever_plays() -> None:
+    told = [*STAGED, ("applying", {"boot_id": "0", "previous_digest": OLD}), ("booted", {"booted_digest": NEW})]
+    device = FakeDevice("unhealthy", booted=NEW, rollback=OLD, boots=1, busy_with=[GAME])
+    tale = story(told, windows={"apply": [LATER]}, device=device)
+    assert tale.run().state is DeviceState.ROLLED_BACK
+
+
+def test_staggered_devices_come_at_their_own_moment_of_the_window() -> None:
+    tale = story(windows={"apply": [NOW]}, apply={"reboot_timeout": "60s", "contact_grace": "10m", "stagger": True})
+    begin = BEGIN - HOUR / 2
+    tale.time.seconds = begin
+    state = tale.run()
+    assert state.reason == "window"
+    assert state.until is not None
+    assert begin < state.until < begin + 2 * HOUR - 120
+    tale.time.seconds = state.until - 1
+    assert tale.run().state is DeviceState.DEFERRED
+    tale.time.seconds = state.until
+    assert tale.run().state is DeviceState.SUCCEEDED
+
+
+# -- inhibitors --------------------------------------------------------------------------------------------------------
+
+
+def test_a_device_on_which_somebody_plays_is_left_alone_unless_told_otherwise() -> None:
+    tale = story(device=FakeDevice(busy_with=[GAME]))
+    state = tale.run()
+    assert (state.state, state.reason, state.inhibitors) == (DeviceState.DEFERRED, "inhibited", ("game_running",))
+    assert "steam 620 running" in str(state.message)
+    assert tale.device.calls == ["observe"]
+    tale.device.busy_with = []
+    assert tale.run().state is DeviceState.SUCCEEDED
+    reckless = story(inhibit={"soft": []}, device=FakeDevice(busy_with=[GAME]))
+    assert reckless.run().state is DeviceState.SUCCEEDED
+
+
+def test_what_inhibits_is_told_again_only_when_it_is_something_else() -> None:
+    tale = story(device=FakeDevice(busy_with=[BATTERY]))
+    tale.run()
+    tale.device.busy_with = [("battery_low", "the battery has 11 %, and 40 % are wanted")]
+    tale.run()
+    assert tale.kinds == ["deferred"]
+    tale.device.busy_with = [GAME, BATTERY]
+    assert tale.run().inhibitors == ("battery_low", "game_running")
+    assert tale.kinds == ["deferred", "deferred"]
+
+
+class Gamer(FakeDevice):
+    """Its user starts a game while the image is staged."""
+
+    def stage(self, reference: str, accept: Sequence[str]) -> Observation:
+        self.busy_with = [GAME]
+        return super().stage(reference, accept)
+
+
+def test_a_game_that_begins_while_it_downloads_keeps_it_from_rebooting_and_from_being_rebooted_into_it() -> None:
+    tale = story(device=Gamer())
+    state = tale.run()
+    assert tale.kinds == ["staging", "staged", "applying", "deferred"]
+    assert (state.state, state.phase, state.reboots_asked) == (DeviceState.DEFERRED, DeviceState.PENDING, 0)
+    assert (tale.device.next_boot, tale.device.boots) == ("booted", 0)
+
+
+def test_it_may_be_refused_for_a_game_as_often_as_need_be() -> None:
+    tale = story(device=Gamer())
+    for _unused in range(9):
+        assert tale.run().state is DeviceState.DEFERRED
+        tale.device.busy_with = []
+    assert tale.state.stage_attempts == 0
+
+
+def test_a_device_that_vanishes_while_it_is_disarmed_for_a_game_is_disarmed_later() -> None:
+    tale = story(device=Gamer())
+    tale.device.faults["stay"] = [Unreachable()]
+    assert tale.run().state is DeviceState.APPLYING
+    assert tale.device.next_boot == "staged"
+    state = tale.run()
+    assert (state.state, tale.device.next_boot, tale.device.boots) == (DeviceState.DEFERRED, "booted", 0)
+
+
+def test_a_soft_inhibitor_expires_and_people_are_told_before_the_reboot() -> None:
+    tale = story(
+        device=FakeDevice(busy_with=[GAME]),
+        apply={"reboot_timeout": "60s", "contact_grace": "10m", "notify_user": "5m"},
+        inhibit={"defer_deadline": "2d"},
+    )
+    tale.run()
+    first = tale.time.now()
+    tale.time.seconds = BEGIN + 2 * DAY - 60
+    assert tale.run().state is DeviceState.DEFERRED
+    tale.time.seconds = first + 2 * DAY
+    before = tale.time.now()
+    assert tale.run().state is DeviceState.SUCCEEDED
+    assert tale.device.told == [300]
+    assert tale.time.now() >= before + 300
+    assert tale.state.spared_since is None
+
+
+def test_the_deadline_counts_from_the_first_time_it_was_spared_whatever_came_between() -> None:
+    tale = story(
+        device=FakeDevice(busy_with=[GAME]),
+        windows={"apply": [NOW]},
+        inhibit={"defer_deadline": "2d"},
+    )
+    for hours in range(0, 48, 3):  # in the window with a game, outside it without anybody asking
+        tale.time.seconds = BEGIN + hours * HOUR
+        assert tale.run().state is DeviceState.DEFERRED
+    tale.time.seconds = BEGIN + 2 * DAY + 60
+    assert tale.run().state is DeviceState.SUCCEEDED
+
+
+def test_a_hard_inhibitor_never_expires_and_its_time_is_none_of_a_soft_one() -> None:
+    tale = story(device=FakeDevice(busy_with=[BATTERY]), inhibit={"defer_deadline": "2d"})
+    for days in range(0, 90, 10):
+        tale.time.seconds = BEGIN + days * DAY
+        assert tale.run().inhibitors == ("battery_low",)
+    tale.device.busy_with = [GAME]
+    assert tale.run().inhibitors == ("game_running",)
+
+
+def test_nobody_starts_any_more_after_people_were_told() -> None:
+    tale = story(
+        [("deferred", {"reason": "inhibited", "inhibitors": ["game_running"], "soft": True, "message": "x"})],
+        device=FakeDevice(busy_with=[GAME]),
+        inhibit={"defer_deadline": "1d"},
+    )
+    tale.time.seconds = BEGIN + DAY
+    state = tale.run(may_start=lambda: not tale.device.told)
+    assert tale.kinds[1:] == ["staging", "staged", "applying", "released"]
+    assert (state.state, tale.device.next_boot, tale.device.boots) == (DeviceState.PENDING, "booted", 0)
+
+
+@pytest.mark.parametrize("at", ["staging", "staged", "applying", "deferred"])
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+def test_a_controller_killed_on_the_way_to_an_inhibited_device_leaves_nothing_armed(at: str, before: bool) -> None:
+    tale = story(device=Gamer())
+    tale.cut_before, tale.cut_after = (at, None) if before else (None, at)
+    tale.run_until_cut()
+    state = tale.run()
+    assert (state.state, state.reason) == (DeviceState.DEFERRED, "inhibited")
+    assert (tale.device.next_boot, tale.device.boots) == ("booted", 0)
+
+
+# -- the rest of the rollout -------------------------------------------------------------------------------------------
+
+
+def test_those_who_wait_for_long_are_named_until_they_reboot() -> None:
+    tale = story(device=FakeDevice(busy_with=[BATTERY]), inhibit={"starve_alert": "5d"})
+    tale.run()
+    since = tale.state.deferred_since
+    assert since is not None
+    assert starving(tale.rollout, since + 5 * DAY - 1) == ()
+    assert [device.host for device in starving(tale.rollout, since + 5 * DAY)] == [HOST]
+    tale.device.busy_with = []
+    tale.run()
+    assert starving(tale.rollout, since + 50 * DAY) == ()
+
+
+def test_a_wave_waits_for_those_who_are_put_off_and_charges_nobody() -> None:
+    tale = story(windows={"apply": [LATER]})
+    tale.run()
+    verdict = evaluate(apply_event(tale.rollout, opened()), 0, BEGIN + 60)
+    assert isinstance(verdict, Wait)
+    assert verdict.rule == "coverage"
