@@ -115,12 +115,12 @@ EXAMPLES = r"""
       - kind: battery
         percent: 40
   become: true
-  register: now
+  register: moment
 
 - name: Say what speaks against it
   ansible.builtin.debug:
-    msg: "{{ now.inhibited_by | map(attribute='detail') | join(', ') }}"
-  when: now.inhibited_by
+    msg: "{{ moment.inhibited_by | map(attribute='detail') | join(', ') }}"
+  when: moment.inhibited_by | length > 0
 """
 
 RETURN = r"""
