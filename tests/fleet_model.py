@@ -230,12 +230,12 @@ class MortalLedger(Ledger):
         """Nobody is killed any more."""
         self._kill_at = None
 
-    def append(self, events: Sequence[Event], epoch: int) -> None:
+    def append(self, events: Sequence[Event], epoch: int, expected_sequence: int | None = None) -> None:
         self._appends += bool(events)
         now = bool(events) and self._appends == self._kill_at
         if now and self._kill_before:
             raise Killed
-        super().append(events, epoch)
+        super().append(events, epoch, expected_sequence)
         if now:
             raise Killed
 

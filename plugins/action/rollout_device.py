@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -17,10 +16,10 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._device_port impor
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.device import Update
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import may_still_start
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec, load_spec
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import DeviceClass
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import open_stores
 
 _CONNECT_SECONDS = 5
 _LOCAL = "its connection is local: it is the machine that runs the playbook, and its reboot would end that"
@@ -68,7 +67,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         self, options: dict[str, Any], port: ModulePort, spec: Spec, told: list[tuple[str, Mapping[str, Any]]]
     ) -> None:
         device = load_device(options["device"])
-        ledger = Ledger(Path(str(options["ledger"])), spec.id)
+        ledger = open_stores(options["ledger"]).rollout(spec.id)
         controller = os.getppid()
 
         def journal(kind: str, data: Mapping[str, Any]) -> None:

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK, as_document
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import clear_batch
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import open_stores
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -31,7 +30,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "batch": {"type": "list", "elements": "str", "required": True},
             }
         )
-        ledger = Ledger(Path(str(options["ledger"])), str(options["id"]))
+        ledger = open_stores(options["ledger"]).rollout(str(options["id"]))
         try:
             cleared = clear_batch(ledger, options["epoch"], options["batch"], CLOCK, options["deadline"])
         except RolloutError as error:

@@ -22,9 +22,7 @@ from ._rollout.decide import advance
 from ._rollout.errors import RolloutError
 from ._rollout.events import Event
 from ._rollout.gate import Wait
-from ._rollout.lease import Holder, take
-from ._rollout.lease import read as read_lease
-from ._rollout.ledger import Ledger, ledger_root_lock, rollouts_in
+from ._rollout.lease import Holder
 from ._rollout.passes import Clock
 from ._rollout.plan import Candidate, Plan, Target, check_membership, make_plan
 from ._rollout.spec import Spec, parse_spec
@@ -41,6 +39,7 @@ from ._rollout.states import (
     derive,
     replay,
 )
+from ._rollout.store import Store, Stores, open_stores
 
 CLOCK = Clock(time.time, time.sleep)
 
@@ -81,15 +80,17 @@ def open_rollout(
 
     That includes waiting for something that time alone brings about before ``deadline`` (seconds since the epoch).
     """
-    ledger = Ledger(root, spec.id)
-    with nullcontext() if dry_run else ledger_root_lock(root):
-        known = derive(ledger.read())
+    stores = open_stores(root)
+    ledger = stores.rollout(spec.id)
+    with nullcontext() if dry_run else stores.lock():
+        events = ledger.read()
+        known = derive(events)
         planned: list[Event] = []
         rivals: list[_Rival] = []
         if known is None:
             check_membership(spec, candidates)
             plan = make_plan(spec, candidates, resolve(spec))
-            rivals = _find_rivals(root, plan)
+            rivals = _find_rivals(stores, plan)
             planned = [Event("planned", CLOCK.now(), data={"plan": plan.as_dict(), "hash": plan.hash})]
         else:
             _check_same(known, spec, ledger)
@@ -104,10 +105,10 @@ def open_rollout(
         if dry_run or not (recorded or due or _ends_by(decisions.wait, deadline)):
             return Opened(rollout, None, recorded, decisions.wait)
         ledger.create()
-        take(ledger.directory, holder, _is_alive)
+        ledger.take_lease(holder, _is_alive)
         for rival in rivals:
             rival.give_way(spec.id)
-        ledger.append([*planned, start, *membership, *news], holder.epoch)
+        ledger.append([*planned, start, *membership, *news], holder.epoch, len(events))
         return Opened(rollout, holder.epoch, recorded, decisions.wait)
 
 
@@ -164,10 +165,10 @@ def _after(rollout: Rollout, events: Sequence[Event]) -> Rollout:
     return rollout
 
 
-def _check_same(rollout: Rollout, spec: Spec, ledger: Ledger) -> None:
+def _check_same(rollout: Rollout, spec: Spec, ledger: Store) -> None:
     if rollout.plan.spec.fingerprint != spec.fingerprint:
         raise RolloutError(
-            f"The rollout {spec.id} was planned from another spec than the one given now (ledger {ledger.directory}).",
+            f"The rollout {spec.id} was planned from another spec than the one given now (ledger {ledger.place}).",
             "Plans never change: give the changed spec a new id, and name the old in `supersedes:` if it is not over.",
             "spec_changed",
         )
@@ -215,7 +216,7 @@ def _absence(rollout_id: str, gone: int, members: int, emptied: Sequence[str]) -
 class _Rival:
     """Another rollout over some of the same devices."""
 
-    ledger: Ledger
+    ledger: Store
     rollout: Rollout
     hosts: tuple[str, ...]
 
@@ -228,11 +229,11 @@ class _Rival:
         self.ledger.append([Event(kind, CLOCK.now(), data=data)], self.ledger.last_epoch() + 1)
 
 
-def _find_rivals(root: Path, plan: Plan) -> list[_Rival]:
+def _find_rivals(stores: Stores, plan: Plan) -> list[_Rival]:
     """Rollouts that must give way to ``plan``; raises RolloutError where one may not."""
     rivals = []
     members = set(plan.members)
-    for ledger in rollouts_in(root):
+    for ledger in stores.rollouts():
         rollout = derive(ledger.read())
         if rollout is None or rollout.phase is RolloutPhase.SUPERSEDED:
             continue
@@ -244,9 +245,9 @@ def _find_rivals(root: Path, plan: Plan) -> list[_Rival]:
     return rivals
 
 
-def _refuse_rivalry(ledger: Ledger, rollout: Rollout, shared: Sequence[str], spec: Spec) -> None:
+def _refuse_rivalry(ledger: Store, rollout: Rollout, shared: Sequence[str], spec: Spec) -> None:
     other = rollout.plan.spec.id
-    holder = read_lease(ledger.directory)
+    holder = ledger.read_lease()
     names = ", ".join(shared[:5]) + (f" and {len(shared) - 5} more" if len(shared) > 5 else "")
     if holder is not None and _may_be_at_work(holder):
         raise RolloutError(

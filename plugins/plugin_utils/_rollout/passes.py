@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .decide import Decisions, advance
+from .errors import LedgerConflict
 from .events import Event
 from .gate import Wait
-from .ledger import Ledger
 from .states import DISRUPTED, DeviceClass, DeviceState, Rollout, RolloutPhase, WavePhase, answers_by, replay
+from .store import Store
 
 _BAD_NEWS = frozenset({"failed", "rolled_back", "lost", "inconsistent", "held", "superseded"})
 
@@ -43,7 +44,7 @@ class Clearance:
     recorded: bool
 
 
-def clear_batch(ledger: Ledger, epoch: int, batch: Sequence[str], clock: Clock, deadline: float) -> Clearance:
+def clear_batch(ledger: Store, epoch: int, batch: Sequence[str], clock: Clock, deadline: float) -> Clearance:
     """Bring the ledger up to date and say which of ``batch`` may be touched.
 
     Waits, until ``deadline`` at most, for a wave before it that only time keeps from passing. With an empty batch it
@@ -65,13 +66,18 @@ def clear_batch(ledger: Ledger, epoch: int, batch: Sequence[str], clock: Clock, 
         clock.sleep(min(max(until - clock.now(), 0.0), clock.nap))
 
 
-def _settle(ledger: Ledger, epoch: int, clock: Clock) -> tuple[Rollout, Decisions, bool]:
-    rollout, events, decisions = advance(replay(ledger.read()), clock.now())
-    ledger.append(events, epoch)
-    return rollout, decisions, bool(events)
+def _settle(ledger: Store, epoch: int, clock: Clock) -> tuple[Rollout, Decisions, bool]:
+    while True:
+        known = ledger.read()
+        rollout, events, decisions = advance(replay(known), clock.now())
+        try:
+            ledger.append(events, epoch, len(known))
+        except LedgerConflict:
+            continue  # a gate must not pass for want of news that came meanwhile
+        return rollout, decisions, bool(events)
 
 
-def may_still_start(ledger: Ledger, position: int, host: str, now: float) -> bool:
+def may_still_start(ledger: Store, position: int, host: str, now: float) -> bool:
     """Whether a host that was cleared when the ledger reached ``position`` may start something new now.
 
     The others of its batch may have failed meanwhile. Without such news nothing has to be derived again.
@@ -82,7 +88,7 @@ def may_still_start(ledger: Ledger, position: int, host: str, now: float) -> boo
     return rollout.phase is not RolloutPhase.HELD and host in decisions.touch
 
 
-def could_not_ask(ledger: Ledger, epoch: int, host: str, message: str, now: float) -> bool:
+def could_not_ask(ledger: Store, epoch: int, host: str, message: str, now: float) -> bool:
     """Record that a cleared host could not even be asked; True when that was news.
 
     One that was touched stays as it is until its time to answer is over.

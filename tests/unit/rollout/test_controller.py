@@ -357,10 +357,10 @@ def test_a_controller_that_dies_between_taking_over_and_planning_can_be_run_agai
     end(tmp_path, R1)
     append = Ledger.append
 
-    def dies(self: Ledger, events: Any, epoch: int) -> None:
+    def dies(self: Ledger, events: Any, epoch: int, expected_sequence: int | None = None) -> None:
         if self.directory.name == "r2":
             raise KeyboardInterrupt
-        append(self, events, epoch)
+        append(self, events, epoch, expected_sequence)
 
     spec = whole("r2", supersedes=["r1"])
     with monkeypatch.context() as patch:
