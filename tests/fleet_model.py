@@ -230,14 +230,15 @@ class MortalLedger(Ledger):
         """Nobody is killed any more."""
         self._kill_at = None
 
-    def append(self, events: Sequence[Event], epoch: int, expected_sequence: int | None = None) -> None:
+    def append(self, events: Sequence[Event], epoch: int, expected: int | None = None) -> bool:
         self._appends += bool(events)
         now = bool(events) and self._appends == self._kill_at
         if now and self._kill_before:
             raise Killed
-        super().append(events, epoch, expected_sequence)
+        added = super().append(events, epoch, expected)
         if now:
             raise Killed
+        return added
 
 
 @dataclass

@@ -83,6 +83,7 @@ def open_rollout(
     stores = open_stores(root)
     ledger = stores.rollout(spec.id)
     with nullcontext() if dry_run else stores.lock():
+        position = ledger.position()
         events = ledger.read()
         known = derive(events)
         planned: list[Event] = []
@@ -108,7 +109,12 @@ def open_rollout(
         ledger.take_lease(holder, _is_alive)
         for rival in rivals:
             rival.give_way(spec.id)
-        ledger.append([*planned, start, *membership, *news], holder.epoch, len(events))
+        if not ledger.append([*planned, start, *membership, *news], holder.epoch, position):
+            raise RolloutError(
+                f"Somebody wrote to the ledger {ledger.place} while it was opened.",
+                "Nothing was recorded and nothing sent to any device. Run again: it goes on from what is there now.",
+                "ledger_conflict",
+            )
         return Opened(rollout, holder.epoch, recorded, decisions.wait)
 
 

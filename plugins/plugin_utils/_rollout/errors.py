@@ -19,17 +19,6 @@ class RolloutError(Exception):
         self.reason = reason
 
 
-class LedgerConflict(RolloutError):
-    """Somebody else wrote to the ledger since the caller read it: what was decided may not hold any more."""
-
-    def __init__(self, where: object, expected: int, found: int) -> None:
-        super().__init__(
-            f"{where} has {found} events, and {expected} were read before: somebody else wrote to it meanwhile.",
-            "Nothing was recorded. Run again: it goes on from what is there now.",
-            "ledger_conflict",
-        )
-
-
 CONTROLLER_REASONS = frozenset(
     {
         "ledger_unwritable",

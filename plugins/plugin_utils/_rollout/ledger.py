@@ -20,7 +20,7 @@ from typing import Any
 
 from . import lease
 from .chain import GENESIS, BrokenChain, Chain, Head, NoHead, documents_of, encode, event_of, hash_of, parse_head
-from .errors import LedgerConflict, RolloutError
+from .errors import RolloutError
 from .events import Event
 from .lease import Holder
 from .storage import unreadable, unwritable
@@ -81,6 +81,8 @@ class Ledger:
 
     def position(self) -> int:
         """Where the next event will be written, in bytes."""
+        if not self.exists():
+            return 0
         with self._reading(), self._path.open("rb") as file:
             return _last_line(file.fileno())[0]
 
@@ -94,16 +96,16 @@ class Ledger:
         except BrokenChain as broken:
             raise self._damaged(f"a line after byte {position} {broken.what}") from broken
 
-    def append(self, events: Sequence[Event], epoch: int, expected_sequence: int | None = None) -> None:
+    def append(self, events: Sequence[Event], epoch: int, expected: int | None = None) -> bool:
         """Add events durably, all or none of them, if ``epoch`` is not older than the last one.
 
-        With ``expected_sequence``, the number of events the caller knows, it raises LedgerConflict when there are more.
+        With ``expected``, a position, they are added only if nothing was since; False says that something was.
         """
         if not events:
-            return
+            return True
         try:
             with self._locked() as descriptor:
-                self._append_locked(descriptor, events, epoch, expected_sequence)
+                return self._append_locked(descriptor, events, epoch, expected)
         except OSError as error:
             raise unwritable("the ledger", self._path, error, _MIDWAY) from error
 
@@ -129,9 +131,7 @@ class Ledger:
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
-    def _append_locked(
-        self, descriptor: int, events: Sequence[Event], epoch: int, expected_sequence: int | None
-    ) -> None:
+    def _append_locked(self, descriptor: int, events: Sequence[Event], epoch: int, expected: int | None) -> bool:
         end, last = _last_line(descriptor)
         sequence, newest = self._last(last)
         head = Head(sequence, hash_of(last) if last else GENESIS)
@@ -142,8 +142,8 @@ class Ledger:
                 "Let that one finish; this run stops here and has recorded nothing.",
                 "superseded_controller",
             )
-        if expected_sequence not in (None, sequence):
-            raise LedgerConflict(self.directory, int(expected_sequence or 0), sequence)
+        if expected not in (None, end):
+            return False
         content, after = encode(events, epoch, head)
         os.ftruncate(descriptor, end)  # a torn line was never acknowledged to anybody
         os.lseek(descriptor, end, os.SEEK_SET)
@@ -155,6 +155,7 @@ class Ledger:
             with suppress(OSError):  # what stays is a torn line, or an intent that nobody acted on
                 os.ftruncate(descriptor, end)
             raise
+        return True
 
     def _check_end(self, descriptor: int, found: Head) -> None:
         """Refuse to hide by further lines that some are missing: ``found`` is the last line that is there."""

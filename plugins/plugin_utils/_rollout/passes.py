@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .decide import Decisions, advance
-from .errors import LedgerConflict
 from .events import Event
 from .gate import Wait
 from .states import DISRUPTED, DeviceClass, DeviceState, Rollout, RolloutPhase, WavePhase, answers_by, replay
@@ -68,13 +67,10 @@ def clear_batch(ledger: Store, epoch: int, batch: Sequence[str], clock: Clock, d
 
 def _settle(ledger: Store, epoch: int, clock: Clock) -> tuple[Rollout, Decisions, bool]:
     while True:
-        known = ledger.read()
-        rollout, events, decisions = advance(replay(known), clock.now())
-        try:
-            ledger.append(events, epoch, len(known))
-        except LedgerConflict:
-            continue  # a gate must not pass for want of news that came meanwhile
-        return rollout, decisions, bool(events)
+        position = ledger.position()
+        rollout, events, decisions = advance(replay(ledger.read()), clock.now())
+        if ledger.append(events, epoch, position):  # a gate must not pass for want of news that came meanwhile
+            return rollout, decisions, bool(events)
 
 
 def may_still_start(ledger: Store, position: int, host: str, now: float) -> bool:

@@ -28,18 +28,18 @@ class Store(Protocol):
     def create(self) -> None:
         """Make an empty memory; one that exists stays as it is."""
 
-    def append(self, events: Sequence[Event], epoch: int, expected_sequence: int | None = None) -> None:
+    def append(self, events: Sequence[Event], epoch: int, expected: int | None = None) -> bool:
         """Add events durably, all or none, in one piece among those of others.
 
-        Refused (``superseded_controller``) when a higher ``epoch`` wrote before. With ``expected_sequence``, the number
-        of events the caller knows, LedgerConflict when there are others by now.
+        Refused (``superseded_controller``) when a higher ``epoch`` wrote before. With ``expected``, a position, they
+        are added only if nothing was since; False says that something was, and that what was decided may not hold.
         """
 
     def read(self) -> list[Event]:
-        """Every event, oldest first; none when it does not exist. Their number is the sequence of the last."""
+        """Every event, oldest first; none when it does not exist."""
 
     def position(self) -> int:
-        """How far it reaches now, to be handed to ``read_since``; an opaque number that only grows."""
+        """How far it reaches now; an opaque number that only grows, and is 0 for one that does not exist."""
 
     def read_since(self, position: int) -> list[Event]:
         """The events added after that position, at a cost that does not depend on those before."""

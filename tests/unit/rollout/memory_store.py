@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import LedgerConflict, RolloutError
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.lease import Holder, refuse_another
 
@@ -28,17 +28,18 @@ class MemoryStore:
         if self.events is None:
             self.events = []
 
-    def append(self, events: Sequence[Event], epoch: int, expected_sequence: int | None = None) -> None:
+    def append(self, events: Sequence[Event], epoch: int, expected: int | None = None) -> bool:
         if not events:
-            return
+            return True
         if self.events is None:
             raise RolloutError(f"{self.place} does not exist.", "Create it.", "ledger_unwritable")
         if epoch < self.epoch:
             raise RolloutError("Another controller took over.", "Let it finish.", "superseded_controller")
-        if expected_sequence not in (None, len(self.events)):
-            raise LedgerConflict(self.place, expected_sequence or 0, len(self.events))
+        if expected not in (None, len(self.events)):
+            return False
         self.events += events
         self.epoch = epoch
+        return True
 
     def read(self) -> list[Event]:
         return list(self.events or ())

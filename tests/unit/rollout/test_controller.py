@@ -350,6 +350,28 @@ def test_a_latecomer_in_the_middle_of_its_update_is_finished_by_its_completed_ro
     assert start(tmp_path, R2, HOSTS[1:]).epoch == 1
 
 
+def test_a_ledger_that_somebody_writes_to_while_it_is_opened_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left of a controller that was killed may still tell of a failure that the gate has to count."""
+    start(tmp_path, R1)
+    end(tmp_path, R1)
+    tell(tmp_path, R1, *told("staging", "d000"))
+    take = Ledger.take_lease
+
+    def meanwhile(self: Ledger, *arguments: Any) -> None:
+        take(self, *arguments)
+        tell(tmp_path, R1, *told("failed", "d000"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "take_lease", meanwhile)
+        with pytest.raises(RolloutError) as caught:
+            start(tmp_path, R1)
+    assert caught.value.reason == "ledger_conflict"
+    assert kinds(tmp_path, R1)[-1] == "failed"
+    assert start(tmp_path, R1).epoch == 2
+
+
 def test_a_controller_that_dies_between_taking_over_and_planning_can_be_run_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -357,10 +379,10 @@ def test_a_controller_that_dies_between_taking_over_and_planning_can_be_run_agai
     end(tmp_path, R1)
     append = Ledger.append
 
-    def dies(self: Ledger, events: Any, epoch: int, expected_sequence: int | None = None) -> None:
+    def dies(self: Ledger, events: Any, epoch: int, expected: int | None = None) -> bool:
         if self.directory.name == "r2":
             raise KeyboardInterrupt
-        append(self, events, epoch, expected_sequence)
+        return append(self, events, epoch, expected)
 
     spec = whole("r2", supersedes=["r1"])
     with monkeypatch.context() as patch:
