@@ -10,7 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK, load_device, load_target
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import (
+    CLOCK,
+    insist_on_lease,
+    load_device,
+    load_target,
+)
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._device_calls import DeviceCalls
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._device_port import ModulePort
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.device import Update
@@ -42,15 +47,18 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "spec": {"type": "dict", "required": True},
                 "device": {"type": "dict", "required": True},
                 "target": {"type": "dict", "required": True},
+                "fence": {"type": "dict", "required": True},
             }
         )
         told: list[tuple[str, Mapping[str, Any]]] = []
         spec = load_spec(options["spec"], "the recorded plan")
         calls = DeviceCalls(self, task_vars or {}, _CONNECT_SECONDS)
-        port = ModulePort(calls, spec)
+        port = ModulePort(calls, spec, _fence(options))
         try:
             self._update(options, port, spec, told)
         except RolloutError as error:
+            if error.reason == "fenced":  # the others of this run stop as well, before they change anything
+                open_stores(options["ledger"]).rollout(spec.id).release_lease(options["epoch"])
             return {**result, "failed": True, "msg": str(error), "reason": error.reason, "changed": port.changed}
         kinds = [kind for kind, _unused in told]
         last = dict(told[-1][1]) if told else {}
@@ -68,6 +76,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     ) -> None:
         device = load_device(options["device"])
         ledger = open_stores(options["ledger"]).rollout(spec.id)
+        insist_on_lease(ledger, options["epoch"])
         controller = os.getppid()
 
         def journal(kind: str, data: Mapping[str, Any]) -> None:
@@ -84,3 +93,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             return
         target = load_target(options["target"])
         Update(port, journal, target, spec, CLOCK.now, options["deadline"], may_start).run(device)
+
+
+def _fence(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the device is shown: the turn of this run, what it is for, and which attempt it is."""
+    attempt = int(options["device"]["stage_attempts"]) + 1
+    return {**options["fence"], "target": options["target"]["digest"], "attempt": attempt}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK, as_document
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK, as_document, insist_on_lease
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import clear_batch
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import open_stores
@@ -32,6 +32,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         )
         ledger = open_stores(options["ledger"]).rollout(str(options["id"]))
         try:
+            insist_on_lease(ledger, options["epoch"])
             cleared = clear_batch(ledger, options["epoch"], options["batch"], CLOCK, options["deadline"])
         except RolloutError as error:
             return {**result, "failed": True, "msg": str(error), "reason": error.reason}

@@ -21,6 +21,7 @@ import yaml
 from ._rollout.decide import advance
 from ._rollout.errors import RolloutError
 from ._rollout.events import Event
+from ._rollout.fencing import fence_of
 from ._rollout.gate import Wait
 from ._rollout.lease import Holder
 from ._rollout.passes import Clock
@@ -55,6 +56,8 @@ class Opened:
     epoch: int | None
     recorded: tuple[Event, ...]
     wait: Wait | None
+    fence: Mapping[str, Any] | None = None
+    """What the device modules are shown, so that devices can tell this run from others."""
 
 
 def read_spec(path: Path) -> Spec:
@@ -98,7 +101,7 @@ def open_rollout(
             _check_present(known, candidates, accept_removed=accept_removed)
         rollout = known or replay(planned)
         holder = _this_process(ledger.last_epoch() + 1)
-        start = Event("opened", CLOCK.now(), data={"by": holder.user, "machine": holder.machine, "pid": holder.pid})
+        start = _opening(holder, rivals)
         membership = _membership(rollout, {candidate.host: candidate.variant for candidate in candidates})
         rollout, news, decisions = advance(_after(rollout, [start, *membership]), CLOCK.now())
         recorded = (*planned, *membership, *news)
@@ -115,7 +118,28 @@ def open_rollout(
                 "Nothing was recorded and nothing sent to any device. Run again: it goes on from what is there now.",
                 "ledger_conflict",
             )
-        return Opened(rollout, holder.epoch, recorded, decisions.wait)
+        fence = fence_of([*events, start], rollout.plan.spec, holder.epoch)
+        return Opened(rollout, holder.epoch, recorded, decisions.wait, fence)
+
+
+def insist_on_lease(ledger: Store, epoch: int) -> None:
+    """Raise RolloutError when this run lost its lease, or gave it up: nothing may be changed on its behalf any more."""
+    holder = ledger.read_lease()
+    if holder is not None and holder.epoch == epoch:
+        return
+    who = "" if holder is None else f"; {holder.user} (process {holder.pid} on {holder.machine}) holds it now"
+    raise RolloutError(
+        f"This run does not hold its rollout any more{who}.",
+        "Let the other run finish; this one stops here and has recorded nothing.",
+        "superseded_controller",
+    )
+
+
+def _opening(holder: Holder, rivals: Sequence[_Rival]) -> Event:
+    data: dict[str, Any] = {"by": holder.user, "machine": holder.machine, "pid": holder.pid}
+    if rivals:
+        data["took_over"] = [rival.rollout.plan.spec.id for rival in rivals]
+    return Event("opened", CLOCK.now(), data=data)
 
 
 def _ends_by(wait: Wait | None, deadline: float) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.device import Update
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port import DeviceError, Unreachable
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec
@@ -881,3 +882,34 @@ def test_units_that_failed_before_are_known_when_its_health_is_checked_after_a_c
     tale = Story(device, told=events)
     assert tale.run().state is DeviceState.SUCCEEDED
     assert device.known == [["old.service"]]
+
+
+HELD_BY_ANOTHER = DeviceError("fenced", "held by another controller: rollout r2")
+
+
+def test_a_device_that_another_rollout_holds_is_put_off_and_not_charged() -> None:
+    tale = story()
+    tale.device.faults["stage"] = [HELD_BY_ANOTHER] * 5
+    for _unused in range(5):
+        state = tale.run()
+        assert (state.state, state.reason, state.stage_attempts) == (DeviceState.DEFERRED, "fenced", 0)
+    assert "rollout r2" in str(state.message)
+    assert "stay" not in tale.device.calls, "it was told to stay, though it was not ours"
+    assert tale.run().state is DeviceState.SUCCEEDED
+
+
+def test_a_staged_device_that_another_rollout_claimed_meanwhile_is_left_alone() -> None:
+    tale = story()
+    tale.device.faults["reboot"] = [HELD_BY_ANOTHER]
+    state = tale.run()
+    assert (state.state, state.reason, state.reboots_asked) == (DeviceState.STAGED, "fenced", 0)
+    assert tale.device.boots == 0
+
+
+def test_an_overtaken_controller_leaves_everything_as_it_is() -> None:
+    tale = story(told=STAGED, staged=NEW, next_boot="staged")
+    tale.device.faults["reboot"] = [RolloutError("Another controller took this device over.", "Stop.", "fenced")]
+    with pytest.raises(RolloutError):
+        tale.run()
+    assert tale.device.boots == 0
+    assert "stay" not in tale.device.calls
