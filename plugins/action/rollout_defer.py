@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import CONTROLLER_REASONS, RolloutError
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import could_not_ask
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import open_stores
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -35,7 +34,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         message = str(failure.get("msg") or "its task failed")[:400]
         if failure.get("reason") in CONTROLLER_REASONS:
             return {**result, "failed": True, "msg": message, "reason": failure["reason"]}
-        ledger = Ledger(Path(str(options["ledger"])), str(options["id"]))
+        ledger = open_stores(options["ledger"]).rollout(str(options["id"]))
         try:
             news = could_not_ask(ledger, options["epoch"], str(options["host"]), message, CLOCK.now())
         except RolloutError as error:

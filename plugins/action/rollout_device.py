@@ -8,21 +8,25 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK, load_device, load_target
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import (
+    CLOCK,
+    insist_on_lease,
+    load_device,
+    load_target,
+)
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._device_calls import DeviceCalls
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._device_port import ModulePort
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.device import Update
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.pace import load_occupancy
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import Ticket, Turn
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec, load_spec
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import DeviceClass
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import open_stores
 
 _CONNECT_SECONDS = 5
 _NAP_SECONDS = 0.5
@@ -51,15 +55,18 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "device": {"type": "dict", "required": True},
                 "target": {"type": "dict", "required": True},
                 "timezone": {"type": "str"},
+                "fence": {"type": "dict", "required": True},
             }
         )
         told: list[tuple[str, Mapping[str, Any]]] = []
         spec = load_spec(options["spec"], "the recorded plan")
         calls = DeviceCalls(self, task_vars or {}, _CONNECT_SECONDS)
-        port = ModulePort(calls, spec)
+        port = ModulePort(calls, spec, _fence(options))
         try:
             self._update(options, port, spec, told)
         except RolloutError as error:
+            if error.reason == "fenced":  # the others of this run stop as well, before they change anything
+                open_stores(options["ledger"]).rollout(spec.id).release_lease(options["epoch"])
             return {**result, "failed": True, "msg": str(error), "reason": error.reason, "changed": port.changed}
         kinds = [kind for kind, _unused in told]
         last = dict(told[-1][1]) if told else {}
@@ -76,7 +83,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         self, options: dict[str, Any], port: ModulePort, spec: Spec, told: list[tuple[str, Mapping[str, Any]]]
     ) -> None:
         device = load_device(options["device"])
-        ledger = Ledger(Path(str(options["ledger"])), spec.id)
+        ledger = open_stores(options["ledger"]).rollout(spec.id)
+        insist_on_lease(ledger, options["epoch"])
         controller = os.getppid()
 
         def append(event: Event, expected: int | None = None) -> bool:
@@ -108,3 +116,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             update.confirm(device)
         else:
             update.run(device)
+
+
+def _fence(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the device is shown: the turn of this run, what it is for, and which attempt it is."""
+    attempt = int(options["device"]["stage_attempts"]) + 1
+    return {**options["fence"], "target": options["target"]["digest"], "attempt": attempt}

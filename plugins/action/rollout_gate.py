@@ -6,16 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK, as_document
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK, as_document, insist_on_lease
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import progress
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.pace import occupancy
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import clear_batch
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import open_stores
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -38,8 +37,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         known = options["known"]
         if known and not known.get("confirm"):
             return {**result, **known, "changed": False}
-        ledger = Ledger(Path(str(options["ledger"])), str(options["id"]))
+        ledger = open_stores(options["ledger"]).rollout(str(options["id"]))
         try:
+            insist_on_lease(ledger, options["epoch"])
             cleared = clear_batch(ledger, options["epoch"], options["batch"], CLOCK, options["deadline"])
         except RolloutError as error:
             return {**result, "failed": True, "msg": str(error), "reason": error.reason}

@@ -90,6 +90,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "id": spec.id,
             "ledger": str(root),
             "epoch": opened.epoch,
+            "fence": opened.fence,
             "deadline": deadline,
             "hosts": [host for batch in due for host in batch],
             "batches": [len(batch) for batch in due],

@@ -15,10 +15,9 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import pla
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide import decide
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import format_time
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.lease import release
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import clear_batch
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import derive
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import open_stores
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.summary import summarize
 
 
@@ -43,25 +42,26 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             return {**result, "failed": True, "msg": str(error), "reason": error.reason}
 
     def _report(self, options: dict[str, Any]) -> dict[str, Any]:
-        ledger = Ledger(Path(str(options["ledger"])), str(options["id"]))
+        ledger = open_stores(options["ledger"]).rollout(str(options["id"]))
         recorded = False
         if options["epoch"] is not None:
             recorded = clear_batch(ledger, options["epoch"], (), CLOCK, options["deadline"]).recorded
-            release(ledger.directory, options["epoch"])
+            ledger.release_lease(options["epoch"])
         events = ledger.read()
         rollout = derive(events)
         if rollout is None:
-            raise RolloutError(f"{ledger.directory} holds no plan.", "Run the rollout first.", "not_planned")
+            raise RolloutError(f"{ledger.place} holds no plan.", "Run the rollout first.", "not_planned")
         summary = summarize(rollout, decide(rollout, CLOCK.now()).wait, CLOCK.now())
-        page = ledger.directory / "report.html"
+        directory = Path(str(options["ledger"])) / str(options["id"])
+        page = directory / "report.html"
         text = f"{rollout_text(summary)}\n\nReport: {page}\n"
         story = [event.as_dict() for event in events if event.kind != "planned"]
         try:
             _write(page, rollout_html(summary, story, format_time(CLOCK.now())))
-            _write(ledger.directory / "summary.json", json.dumps(summary, indent=2) + "\n")
-            _write(ledger.directory / "summary.txt", text)
+            _write(directory / "summary.json", json.dumps(summary, indent=2) + "\n")
+            _write(directory / "summary.txt", text)
         except OSError as error:
-            self._display.warning(f"The report could not be written to {ledger.directory}: {error.strerror}.")
+            self._display.warning(f"The report could not be written to {directory}: {error.strerror}.")
         silent = [device for device in summary["devices"] if device["state"] == "unreachable"]
         if silent and len(silent) == len(summary["devices"]):
             self._display.warning(

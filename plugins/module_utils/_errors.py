@@ -12,6 +12,7 @@ KINDS = (
     "read_only",
     "incompatible",
     "busy",
+    "fenced",
     "auth",
     "network",
     "not_found",

@@ -22,6 +22,7 @@ description:
 extends_documentation_fragment:
   - skorionos.bootc._attributes
   - skorionos.bootc._attributes.device
+  - skorionos.bootc._fence
 attributes:
   check_mode:
     support: full

@@ -20,6 +20,7 @@ description:
 extends_documentation_fragment:
   - skorionos.bootc._attributes
   - skorionos.bootc._attributes.device
+  - skorionos.bootc._fence
 attributes:
   check_mode:
     support: full
@@ -138,6 +139,7 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_modu
 )
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.flow import carry_out
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.wishes import wish_to_roll_back
+from ansible_collections.skorionos.bootc.plugins.module_utils._device.fence import FENCE_OPTION, parse_fence
 
 
 def main() -> None:
@@ -147,6 +149,7 @@ def main() -> None:
             "discard_staged": {"type": "bool", "default": False},
             "repeat": {"type": "bool", "default": False},
             "forward": {"type": "bool", "default": False},
+            "fence": FENCE_OPTION,
             "timeout": timeout_option(120),
         },
         supports_check_mode=True,
@@ -160,6 +163,7 @@ def main() -> None:
             options["timeout"],
             check_mode=module.check_mode,
             warn=module.warn,
+            fence=parse_fence(options["fence"]),
         )
         return dict(
             change_result(outcome),

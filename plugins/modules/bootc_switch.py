@@ -25,6 +25,7 @@ description:
 extends_documentation_fragment:
   - skorionos.bootc._attributes
   - skorionos.bootc._attributes.device
+  - skorionos.bootc._fence
 attributes:
   check_mode:
     support: full
@@ -151,8 +152,8 @@ predicted:
   returned: failure while or after running a command
   type: dict
 reason:
-  description: The kind of failure, one of V(not_bootc), V(read_only), V(incompatible), V(busy), V(auth), V(network),
-    V(not_found), V(signature), V(no_space), V(no_rollback), V(would_discard), V(unsupported_version),
+  description: The kind of failure, one of V(not_bootc), V(read_only), V(incompatible), V(busy), V(fenced), V(auth),
+    V(network), V(not_found), V(signature), V(no_space), V(no_rollback), V(would_discard), V(unsupported_version),
     V(already_deployed), V(timeout), V(invalid) and V(unexpected).
   returned: failure
   type: str
@@ -166,6 +167,10 @@ detail:
   description: The end of what it wrote to stderr, at most 2000 characters.
   returned: failure of a command that wrote something
   type: str
+claim:
+  description: Which rollout holds the device, as C(/var/lib/skorionos.bootc/rollout.json) on it says.
+  returned: failure with RV(reason=fenced)
+  type: dict
 deployment:
   description: The deployment that has the wanted content already, in the words of
     RV(skorionos.bootc.bootc_status#module:bootc.booted.deployment).
@@ -190,6 +195,7 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_modu
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.flow import carry_out
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.reference import check_digest
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.wishes import wish_to_switch
+from ansible_collections.skorionos.bootc.plugins.module_utils._device.fence import FENCE_OPTION, parse_fence
 
 
 def main() -> None:
@@ -213,6 +219,7 @@ def main() -> None:
             "retain": {"type": "bool", "default": False},
             "accept_digests": {"type": "list", "elements": "str", "default": []},
             "came_back_from": {"type": "str"},
+            "fence": FENCE_OPTION,
             "timeout": timeout_option(1800),
         },
         supports_check_mode=True,
@@ -238,6 +245,7 @@ def main() -> None:
             check_mode=module.check_mode,
             warn=module.warn,
             came_back_from=None if left is None else check_digest(left),
+            fence=parse_fence(options["fence"]),
         )
         return dict(change_result(outcome), same_content=outcome.same_content)
 

@@ -17,13 +17,14 @@ description:
 extends_documentation_fragment:
   - skorionos.bootc._attributes
   - skorionos.bootc._attributes.device
+  - skorionos.bootc._fence
 attributes:
   check_mode:
     support: full
     details: Runs the checks as well. They are expected to change nothing. What this boot took is not remembered then.
   diff_mode:
     support: none
-    details: Changes nothing.
+    details: Changes nothing of the device. The claim of O(fence) is bookkeeping.
   idempotent:
     support: full
 options:
@@ -222,6 +223,7 @@ import re
 from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client import device_lock
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import (
     check_commands,
     run_device_module,
@@ -230,6 +232,11 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_modu
 )
 from ansible_collections.skorionos.bootc.plugins.module_utils._device.boot import boot_id
 from ansible_collections.skorionos.bootc.plugins.module_utils._device.checks import Asked
+from ansible_collections.skorionos.bootc.plugins.module_utils._device.fence import (
+    FENCE_OPTION,
+    parse_fence,
+    try_to_end_claim,
+)
 from ansible_collections.skorionos.bootc.plugins.module_utils._device.health import BootLimits, Checks, HealthRunner
 from ansible_collections.skorionos.bootc.plugins.module_utils._errors import BootcError
 
@@ -294,6 +301,7 @@ def main() -> None:
             "boot_seconds_limit": {"type": "float", "default": 0},
             "boot_slowdown_percent": {"type": "int", "default": 0},
             "boot_required": {"type": "bool", "default": True},
+            "fence": FENCE_OPTION,
             "timeout": timeout_option(300),
             "settle": {"type": "int", "default": 0},
         },
@@ -313,6 +321,9 @@ def main() -> None:
             boot=boot_limits(options, remember=not module.check_mode),
         )
         report = HealthRunner().report(checks, options["timeout"], options["settle"], boot_id())
+        fence = parse_fence(options["fence"])
+        if fence is not None and report.healthy and not module.check_mode:
+            try_to_end_claim(fence, device_lock())
         asked_boot = checks.boot.seconds > 0 or checks.boot.slowdown_percent > 0
         return {
             "healthy": report.healthy,

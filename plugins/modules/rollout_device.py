@@ -18,8 +18,9 @@ description:
     device back to the deployment before when it is not.
   - Every step is recorded in the ledger before and after. Called again after a crash it looks at the device first and
     goes on from there; a reboot that happened is not asked for again.
-  - What becomes of the device is data (RV(verdict)). The task itself fails only when the ledger cannot be written, or
-    when Ansible cannot even start it for this device (M(skorionos.bootc.rollout_defer)).
+  - What becomes of the device is data (RV(verdict)). The task itself fails only when the ledger cannot be written, when
+    another controller took the rollout over, or when Ansible cannot even start it for this device
+    (M(skorionos.bootc.rollout_defer)).
 extends_documentation_fragment:
   - skorionos.bootc._attributes
   - skorionos.bootc._rollout
@@ -77,6 +78,12 @@ options:
     description: What it shall boot, as RV(skorionos.bootc.rollout_gate#module:devices) gave it.
     type: dict
     required: true
+  fence:
+    description: What the device is shown to tell this run from others, as RV(skorionos.bootc.rollout_open#module:fence)
+      gave it. Where a newer controller of this rollout has claimed the device, the task fails with RV(reason=fenced),
+      and the run ends.
+    type: dict
+    required: true
 seealso:
   - module: skorionos.bootc.rollout_gate
   - module: skorionos.bootc.bootc_switch
@@ -91,6 +98,7 @@ EXAMPLES = r"""
     id: "{{ bootc_rollout.id }}"
     ledger: "{{ bootc_rollout.ledger }}"
     epoch: "{{ bootc_rollout.epoch }}"
+    fence: "{{ bootc_rollout.fence }}"
     deadline: "{{ bootc_rollout.deadline }}"
     position: "{{ bootc_rollout_clearance.position }}"
     room: "{{ bootc_rollout_clearance.room }}"

@@ -87,6 +87,11 @@ epoch:
   description: Number of this controller's turn, V(none) when there is nothing to do. The ledger refuses older ones.
   returned: success
   type: int
+fence:
+  description: What devices are shown so that they can tell this run from others, for M(skorionos.bootc.rollout_device);
+    V(none) when there is nothing to do.
+  returned: success
+  type: dict
 deadline:
   description: When this pass stops waiting, in seconds since the epoch.
   returned: success

@@ -12,7 +12,7 @@ import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,9 @@ from ._reach.knock import Answer, Reach
 from ._rollout.decide import advance
 from ._rollout.errors import RolloutError
 from ._rollout.events import Event
+from ._rollout.fencing import fence_of
 from ._rollout.gate import Wait
-from ._rollout.lease import Holder, take
-from ._rollout.lease import read as read_lease
-from ._rollout.ledger import Ledger, ledger_root_lock, rollouts_in
+from ._rollout.lease import Holder
 from ._rollout.passes import Clock
 from ._rollout.plan import Candidate, Plan, Target, check_membership, make_plan
 from ._rollout.replay import apply_event, derive, replay
@@ -40,6 +39,7 @@ from ._rollout.states import (
     WavePhase,
     answers_by,
 )
+from ._rollout.store import Store, Stores, open_stores
 
 CLOCK = Clock(time.time, time.sleep)
 
@@ -55,6 +55,8 @@ class Opened:
     epoch: int | None
     recorded: tuple[Event, ...]
     wait: Wait | None
+    fence: Mapping[str, Any] | None = None
+    """What the device modules are shown, so that devices can tell this run from others."""
 
 
 def read_spec(path: Path) -> Spec:
@@ -80,22 +82,25 @@ def open_rollout(
 
     That includes waiting for something that time alone brings about before ``deadline`` (seconds since the epoch).
     """
-    ledger = Ledger(root, spec.id)
-    with nullcontext() if dry_run else ledger_root_lock(root):
-        known = derive(ledger.read())
+    stores = open_stores(root)
+    ledger = stores.rollout(spec.id)
+    with nullcontext() if dry_run else stores.lock():
+        position = ledger.position()
+        events = ledger.read()
+        known = derive(events)
         planned: list[Event] = []
         rivals: list[_Rival] = []
         if known is None:
             check_membership(spec, candidates)
             plan = make_plan(spec, candidates, resolve(spec))
-            rivals = _find_rivals(root, plan)
+            rivals = _find_rivals(stores, plan)
             planned = [Event("planned", CLOCK.now(), data={"plan": plan.as_dict(), "hash": plan.hash})]
         else:
             _check_same(known, spec, ledger)
             _check_present(known, candidates, accept_removed=accept_removed)
         rollout = known or replay(planned)
         holder = _this_process(ledger.last_epoch() + 1)
-        start = Event("opened", CLOCK.now(), data={"by": holder.user, "machine": holder.machine, "pid": holder.pid})
+        start = _opening(holder, rivals)
         membership = _membership(rollout, {candidate.host: candidate.variant for candidate in candidates})
         rollout, news, decisions = advance(_after(rollout, [start, *membership]), CLOCK.now())
         recorded = (*planned, *membership, *news)
@@ -103,11 +108,37 @@ def open_rollout(
         if dry_run or not (recorded or due or _ends_by(decisions.wait, deadline)):
             return Opened(rollout, None, recorded, decisions.wait)
         ledger.create()
-        take(ledger.directory, holder, _is_alive)
+        ledger.take_lease(holder, _is_alive)
         for rival in rivals:
             rival.give_way(spec.id)
-        ledger.append([*planned, start, *membership, *news], holder.epoch)
-        return Opened(rollout, holder.epoch, recorded, decisions.wait)
+        if not ledger.append([*planned, start, *membership, *news], holder.epoch, position):
+            raise RolloutError(
+                f"Somebody wrote to the ledger {ledger.place} while it was opened.",
+                "Nothing was recorded and nothing sent to any device. Run again: it goes on from what is there now.",
+                "ledger_conflict",
+            )
+        fence = fence_of([*events, start], rollout.plan.spec, holder.epoch)
+        return Opened(rollout, holder.epoch, recorded, decisions.wait, fence)
+
+
+def insist_on_lease(ledger: Store, epoch: int) -> None:
+    """Raise RolloutError when this run lost its lease, or gave it up: nothing may be changed on its behalf any more."""
+    holder = ledger.read_lease()
+    if holder is not None and holder.epoch == epoch:
+        return
+    who = "" if holder is None else f"; {holder.user} (process {holder.pid} on {holder.machine}) holds it now"
+    raise RolloutError(
+        f"This run does not hold its rollout any more{who}.",
+        "Let the other run finish; this one stops here and has recorded nothing.",
+        "superseded_controller",
+    )
+
+
+def _opening(holder: Holder, rivals: Sequence[_Rival]) -> Event:
+    data: dict[str, Any] = {"by": holder.user, "machine": holder.machine, "pid": holder.pid}
+    if rivals:
+        data["took_over"] = [rival.rollout.plan.spec.id for rival in rivals]
+    return Event("opened", CLOCK.now(), data=data)
 
 
 ASLEEP = "asleep"
@@ -136,8 +167,9 @@ def note_answers(root: Path, opened: Opened, answers: Mapping[str, Answer]) -> O
     if not news:
         return opened
     rollout, decided, decisions = advance(_after(opened.rollout, news), now)
-    Ledger(root, rollout.plan.spec.id).append([*news, *decided], opened.epoch)
-    return Opened(rollout, opened.epoch, (*opened.recorded, *news, *decided), decisions.wait)
+    open_stores(root).rollout(rollout.plan.spec.id).append([*news, *decided], opened.epoch)
+    recorded = (*opened.recorded, *news, *decided)
+    return replace(opened, rollout=rollout, recorded=recorded, wait=decisions.wait)
 
 
 def _heard(rollout: Rollout, device: Device, answer: Answer, now: float) -> Event | None:
@@ -203,10 +235,10 @@ def _after(rollout: Rollout, events: Sequence[Event]) -> Rollout:
     return rollout
 
 
-def _check_same(rollout: Rollout, spec: Spec, ledger: Ledger) -> None:
+def _check_same(rollout: Rollout, spec: Spec, ledger: Store) -> None:
     if rollout.plan.spec.fingerprint != spec.fingerprint:
         raise RolloutError(
-            f"The rollout {spec.id} was planned from another spec than the one given now (ledger {ledger.directory}).",
+            f"The rollout {spec.id} was planned from another spec than the one given now (ledger {ledger.place}).",
             "Plans never change: give the changed spec a new id, and name the old in `supersedes:` if it is not over.",
             "spec_changed",
         )
@@ -254,7 +286,7 @@ def _absence(rollout_id: str, gone: int, members: int, emptied: Sequence[str]) -
 class _Rival:
     """Another rollout over some of the same devices."""
 
-    ledger: Ledger
+    ledger: Store
     rollout: Rollout
     hosts: tuple[str, ...]
 
@@ -267,11 +299,11 @@ class _Rival:
         self.ledger.append([Event(kind, CLOCK.now(), data=data)], self.ledger.last_epoch() + 1)
 
 
-def _find_rivals(root: Path, plan: Plan) -> list[_Rival]:
+def _find_rivals(stores: Stores, plan: Plan) -> list[_Rival]:
     """Rollouts that must give way to ``plan``; raises RolloutError where one may not."""
     rivals = []
     members = set(plan.members)
-    for ledger in rollouts_in(root):
+    for ledger in stores.rollouts():
         rollout = derive(ledger.read())
         if rollout is None or rollout.phase is RolloutPhase.SUPERSEDED:
             continue
@@ -283,9 +315,9 @@ def _find_rivals(root: Path, plan: Plan) -> list[_Rival]:
     return rivals
 
 
-def _refuse_rivalry(ledger: Ledger, rollout: Rollout, shared: Sequence[str], spec: Spec) -> None:
+def _refuse_rivalry(ledger: Store, rollout: Rollout, shared: Sequence[str], spec: Spec) -> None:
     other = rollout.plan.spec.id
-    holder = read_lease(ledger.directory)
+    holder = ledger.read_lease()
     names = ", ".join(shared[:5]) + (f" and {len(shared) - 5} more" if len(shared) > 5 else "")
     if holder is not None and _may_be_at_work(holder):
         raise RolloutError(

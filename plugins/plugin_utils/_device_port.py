@@ -10,6 +10,7 @@ from typing import Any
 
 from ._boot_wait import INHIBITED, Calls, wait_for_boot
 from ._boot_wait import observe as observe_boot
+from ._rollout.errors import RolloutError
 from ._rollout.port import DeviceError, Health, Inhibited, Observation, Reboot, Unreachable
 from ._rollout.spec import Spec
 
@@ -36,11 +37,14 @@ class ModulePort:
     """Runs one device module per call; what goes wrong becomes Unreachable or a DeviceError.
 
     ``changed`` says whether any of them changed the device. What they return comes from the device and may be anything.
+    ``fence`` tells the device on whose behalf it is changed. It may refuse that: as a DeviceError where another rollout
+    holds it, as a RolloutError where this rollout has a newer controller, which is the end of this run.
     """
 
-    def __init__(self, calls: Calls, spec: Spec) -> None:
+    def __init__(self, calls: Calls, spec: Spec, fence: Mapping[str, Any] | None = None) -> None:
         self._calls = calls
         self._spec = spec
+        self._fence = fence
         self.changed = False
 
     def observe(self, inhibitors: Sequence[str] = ()) -> Observation:
@@ -50,7 +54,7 @@ class ModulePort:
     def stage(self, reference: str, accept: Sequence[str]) -> Observation:
         """Have ``reference`` boot next."""
         options = {"image": reference, "accept_digests": list(accept), "timeout": self._spec.stage.timeout}
-        result = self._run("bootc_switch", options)
+        result = self._run("bootc_switch", {**options, **self._fenced()})
         if result.get("same_content") == "booted":
             raise DeviceError("same_content", "It runs this very content already, under another digest.")
         if result.get("same_content") is not None:
@@ -68,16 +72,16 @@ class ModulePort:
         }
         if came_back_from is not None:
             options["came_back_from"] = came_back_from
-        return observation(self._run("bootc_switch", options))
+        return observation(self._run("bootc_switch", {**options, **self._fenced(ends=True)}))
 
     def queue_rollback(self, *, forward: bool = False) -> Observation:
         """Have the rollback slot boot next. The flow decides by digests, so the device's own memory is overridden."""
         options = {"discard_staged": True, "repeat": True, "forward": forward}
-        return observation(self._run("bootc_rollback", options))
+        return observation(self._run("bootc_rollback", {**options, **self._fenced()}))
 
     def reboot(self, expect: Sequence[str], inhibitors: Sequence[str] = (), notice: int = 0) -> Reboot:
         """Ask for the reboot; the device refuses when something else than expected would boot."""
-        options: dict[str, Any] = {"expect_digests": list(expect)}
+        options: dict[str, Any] = {"expect_digests": list(expect), **self._fenced()}
         if inhibitors:
             options["inhibitors"] = self._entries(inhibitors)
         if notice:
@@ -127,10 +131,16 @@ class ModulePort:
             "timeout": verify.timeout,
             "settle": verify.settle if settle else 0,
         }
-        result = self._run("device_health", options)
+        result = self._run("device_health", {**options, **self._fenced(ends=True)})
         if result.get("bootc") is None:
             raise DeviceError("timeout", "Its bootc did not answer when its health was checked.")
         return Health(result.get("healthy") is True, observation(result), _checks(result.get("checks")))
+
+    def _fenced(self, *, ends: bool = False) -> dict[str, Any]:
+        """The option that names the rollout; ``ends`` when it is through with the device, if nothing else turns up."""
+        if self._fence is None:
+            return {}
+        return {"fence": {**self._fence, "ends": True} if ends else dict(self._fence)}
 
     def _run(self, module: str, options: Mapping[str, Any]) -> dict[str, Any]:
         result = self._calls.execute(_MODULES + module, options)
@@ -138,8 +148,14 @@ class ModulePort:
             raise Unreachable(self._calls.said)
         self.changed = self.changed or result.get("changed") is True
         if result.get("failed"):
+            if result.get("reason") == "fenced" and self._was_overtaken(result.get("claim")):
+                raise RolloutError(_message(result), "This run stops here.", "fenced")
             raise DeviceError(_text(result.get("reason")) or "unexpected", _message(result))
         return result
+
+    def _was_overtaken(self, claim: object) -> bool:
+        """Whether the claim is of this very rollout, by a turn of it that its ledger does not know."""
+        return isinstance(claim, Mapping) and self._fence is not None and claim.get("rollout") == self._fence["rollout"]
 
 
 def observation(result: Mapping[str, Any]) -> Observation:

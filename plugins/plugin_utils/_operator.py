@@ -13,16 +13,16 @@ from typing import Any
 from ._controller import CLOCK, controller_user, read_spec
 from ._rollout.errors import RolloutError
 from ._rollout.events import Event
-from ._rollout.ledger import Ledger
 from ._rollout.operate import Command, operate
 from ._rollout.replay import derive
 from ._rollout.states import Rollout
+from ._rollout.store import Store, open_stores
 
 WHICH: dict[str, Any] = {"spec": {"type": "path"}, "id": {"type": "str"}, "ledger": {"type": "path"}}
 """Options that say which rollout is meant."""
 
 
-def find_rollout(options: Mapping[str, Any]) -> tuple[Ledger, Rollout]:
+def find_rollout(options: Mapping[str, Any]) -> tuple[Store, Rollout]:
     """The ledger that ``spec``, or ``id`` and ``ledger``, mean, and what it says; raises RolloutError without one."""
     if options["spec"] is None and (options["id"] is None or options["ledger"] is None):
         raise RolloutError(
@@ -32,11 +32,11 @@ def find_rollout(options: Mapping[str, Any]) -> tuple[Ledger, Rollout]:
         )
     spec = None if options["spec"] is None else Path(str(options["spec"]))
     root = Path(str(options["ledger"])) if options["ledger"] is not None or spec is None else spec.parent / "rollouts"
-    ledger = Ledger(root.absolute(), str(options["id"]) if spec is None else read_spec(spec).id)
+    ledger = open_stores(root.absolute()).rollout(str(options["id"]) if spec is None else read_spec(spec).id)
     rollout = derive(ledger.read())
     if rollout is None:
         raise RolloutError(
-            f"There is no rollout in {ledger.directory}.",
+            f"There is no rollout in {ledger.place}.",
             "Run the rollout playbook first, or say where its ledger is with bootc_rollout_ledger.",
             "not_planned",
         )
@@ -48,13 +48,13 @@ def speaker() -> str:
     return f"{controller_user()}@{platform.node()}"
 
 
-def command(ledger: Ledger, given: Command, *, dry_run: bool) -> tuple[Event, ...]:
+def command(ledger: Store, given: Command, *, dry_run: bool) -> tuple[Event, ...]:
     """Have the command carried out on the rollout as it stands when it is recorded; returns the events."""
     while True:
         position = ledger.position()
         rollout = derive(ledger.read())
         if rollout is None:
-            raise RolloutError(f"{ledger.directory} holds no plan.", "Run the rollout playbook first.", "not_planned")
+            raise RolloutError(f"{ledger.place} holds no plan.", "Run the rollout playbook first.", "not_planned")
         events = operate(rollout, given, CLOCK.now())
         # A run that is at work keeps its lease: it finds the order in the ledger, before it starts anything new.
         if dry_run or ledger.append(events, ledger.last_epoch(), expected=position):

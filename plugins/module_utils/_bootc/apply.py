@@ -18,6 +18,7 @@ from .._device.command import Feed, feed_command
 from .._device.content import Content
 from .._device.facts.probe import device_run
 from .._device.facts.sessions import Session, read_sessions
+from .._device.fence import Fence, check_fence, take_claim
 from .._device.inhibitors import Finding, Inhibitor, Inspector, Obstacle, obstacles
 from .._device.last_shutdown import FELL_BACK, explain, read_traces, shorten_lines
 from .._device.markers import RollbackMark, last_between, remember_rollback
@@ -110,6 +111,8 @@ def apply_on_device(
     """Ask for the reboot if it is wanted; return what the waiting side has to know."""
     device = device or Device.this(client)
     with contextlib.nullcontext() if check_mode else client.hold(min(LOCK_WAIT_SECONDS, timeout)):
+        if options.fence is not None:
+            check_fence(options.fence)
         status = client.status(min(STATUS_SECONDS, timeout))
         decision = decide_now(status, options, _last(status), device)
         rebooting = decision.verdict is None
@@ -131,12 +134,24 @@ def apply_on_device(
             "notes": [],
         }
         if rebooting and not check_mode:
+            noted = _renew(options.fence)
             if options.notice is not None:
                 result.update(_tell(options.notice, device))
+            result["notes"] = [*result["notes"], *noted]
             if not result["grace_seconds"]:
                 kind, notes = _reboot(client, status, options, decision.kind)
                 result.update(reboot_kind=kind, notes=[*result["notes"], *notes])
         return result
+
+
+def _renew(fence: Fence | None) -> list[str]:
+    if fence is None:
+        return []
+    try:
+        take_claim(fence)
+    except OSError as exc:
+        return [f"Which rollout holds this device could not be noted on it ({exc})"]
+    return []
 
 
 def _last(status: Status) -> RollbackMark | None:

@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Mapping
 
+from .._device.fence import FENCE_OPTION, Fence, parse_fence
 from .._device.inhibitors import KINDS, Inhibitor, parse_inhibitors
 from .._device.notice import Notice, parse_notice
 from .._errors import BootcError
@@ -53,6 +54,7 @@ APPLY_OPTIONS: dict[str, dict[str, Any]] = {
             "digest": {"type": "str"},
         },
     },
+    "fence": FENCE_OPTION,
     "timeout": {"type": "int", "default": 120},
     "reboot_timeout": {"type": "int", "default": 1200},
     "connect_timeout": {"type": "int", "default": 5},
@@ -80,6 +82,7 @@ class ApplyOptions:
     notice: Notice | None = None
     inhibitors: tuple[Inhibitor, ...] = ()
     missed: Missed | None = None
+    fence: Fence | None = None
 
 
 def parse_apply(options: Mapping[str, Any]) -> ApplyOptions:
@@ -97,4 +100,5 @@ def parse_apply(options: Mapping[str, Any]) -> ApplyOptions:
         notice=parse_notice(options.get("notify")),
         inhibitors=parse_inhibitors(options["inhibitors"]),
         missed=None if look_back is None else Missed(*map(look_back.get, ("boot_id", "deployment", "digest"))),
+        fence=parse_fence(options.get("fence")),
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from .._device.command import Watch
+from .._device.fence import Fence, check_fence, end_claim, must_take_claim, take_claim, who_holds
 from .._errors import AlreadyDeployed, BootcError
 from .client import Client
 from .memory import Warn, forget_what_is_left_behind, remember, remember_plan, remember_what_was_found
@@ -18,6 +19,7 @@ from .transitions import (
     UNDEPLOY_STAGED,
     Command,
     Desired,
+    Rollback,
     Transition,
     Update,
     fetches,
@@ -61,31 +63,62 @@ def carry_out(
     check_mode: bool = False,
     warn: Warn = lambda _text: None,
     came_back_from: str | None = None,
+    fence: Fence | None = None,
 ) -> Outcome:
     """Bring the host into the wanted state, or only predict it.
 
     ``make_desired`` turns the current state into the wish, with a note about what it could not find out. ``warn`` is
     told what does not keep the host from getting there. ``came_back_from`` is a digest that the host left for what it
-    runs, if it is to stay there.
+    runs, if it is to stay there. ``fence`` is the rollout on whose behalf this is done.
     """
     deadline = client.clock() + timeout
     client.lookup_seconds = min(client.lookup_seconds, timeout)
     with contextlib.nullcontext() if check_mode else client.hold(timeout):
+        if fence is not None:
+            check_fence(fence)
         before = client.status(min(STATUS_SECONDS, timeout))
         desired, remark = make_desired(before) if before.is_bootc else (Update(), "")
         transition = plan(before, desired)
         notes = tuple(note for note in (transition.note, remark) if note)
         if check_mode:
             return Outcome(before, transition.predicted, transition, transition.commands, transition.changed, notes)
+        _claim(fence, desired, warn)
         if not transition.commands:
             remember(lambda: remember_what_was_found(before, desired, came_back_from), warn)
+            _end(fence, warn)
             return Outcome(before, before, transition, (), False, notes)
         # Before the command: afterwards may be too late, and a rollback that never happens does no harm.
         remember(lambda: remember_plan(before, transition, desired), warn)
         outcome = _Change(client, before, desired, transition, notes, deadline).run()
         remember(lambda: forget_what_is_left_behind(outcome.after), warn)
         remember(lambda: remember_what_was_found(outcome.after, desired, came_back_from), warn)
+        _end(fence, warn)
         return outcome
+
+
+def _claim(fence: Fence | None, desired: Desired, warn: Warn) -> None:
+    """Before anything is changed. Going back does not wait for a disk that is full."""
+    goes_back = isinstance(desired, Rollback) and not desired.forward
+    if fence is None:
+        held = who_holds()
+        if held is not None:
+            warn(held)
+    elif goes_back or fence.ends:
+        _note(lambda: take_claim(fence), warn)
+    else:
+        must_take_claim(fence)
+
+
+def _end(fence: Fence | None, warn: Warn) -> None:
+    if fence is not None and fence.ends:
+        _note(lambda: end_claim(fence), warn)
+
+
+def _note(change: Callable[[], None], warn: Warn) -> None:
+    try:
+        change()
+    except OSError as exc:
+        warn(f"Which rollout holds this device could not be noted on it ({exc}); another controller may not be told")
 
 
 @dataclass

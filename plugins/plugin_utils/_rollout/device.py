@@ -20,15 +20,15 @@ from .states import DISRUPTED, Device, DeviceClass, DeviceState
 from .timing import NotNow, inhibited, is_overdue, outside_windows
 from .windows import need_zone
 
-_TRANSIENT = frozenset({"network", "auth", "not_found", "busy", "timeout", "no_space", "unexpected"})
+_TRANSIENT = frozenset({"network", "auth", "not_found", "busy", "fenced", "timeout", "no_space", "unexpected"})
 _ARMED = (DeviceState.STAGING, DeviceState.STAGED)
 _UNFIT_HOST = frozenset({"not_bootc", "read_only", "unsupported_version"})
 """Reasons that lie in the device, whatever the image. That an image does not fit (wrong architecture, no kernel, a
 conflict in /etc) is a failure of the release: were it neutral, a broken image would pass its canary unseen."""
-_WITHOUT_ATTEMPT = frozenset({"busy", "timeout", "network"})
+_WITHOUT_ATTEMPT = frozenset({"busy", "fenced", "timeout", "network"})
 """Neither the release nor the device is at fault; how long the wave waits for them is for its coverage to say."""
-_OCCUPIED = frozenset({"busy", "timeout"})
-"""Something else keeps bootc from answering for now."""
+_OCCUPIED = frozenset({"busy", "fenced", "timeout"})
+"""Something else is at work on the device for now, or another rollout holds it."""
 _MOST_REBOOTS_ASKED = 3
 """How often one update, or one way back, may ask for its reboot: a device on which nothing comes of it is no good."""
 _MOST_VANISHED = 3

@@ -20,6 +20,16 @@ class RolloutError(Exception):
 
 
 CONTROLLER_REASONS = frozenset(
-    {"ledger_unwritable", "ledger_unreadable", "ledger_damaged", "superseded_controller", "orphaned"}
+    {
+        "ledger_unwritable",
+        "ledger_full",
+        "ledger_read_only",
+        "ledger_unreadable",
+        "ledger_damaged",
+        "ledger_conflict",
+        "superseded_controller",
+        "fenced",
+        "orphaned",
+    }
 )
 """Reasons for which a run cannot go on at all, whatever its devices do."""

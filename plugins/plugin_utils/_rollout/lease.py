@@ -12,10 +12,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .errors import RolloutError
+from .storage import unwritable
 
 
 @dataclass(frozen=True)
@@ -35,17 +37,7 @@ def take(directory: Path, candidate: Holder, is_alive: Callable[[Holder], bool])
 
     Raises RolloutError when somebody else holds it and may be at work: a live process here, or any on another machine.
     """
-    current = read(directory)
-    if current is not None and not _same(current, candidate):
-        elsewhere = current.machine != candidate.machine
-        if elsewhere or is_alive(current):
-            raise RolloutError(
-                f"This rollout is already being run by {current.user} (process {current.pid} on {current.machine}).",
-                f"Wait for it to end; if that machine is gone, remove {directory / 'lease.json'} and run again."
-                if elsewhere
-                else "Wait for it to end, or stop it, then run again.",
-                "lease_held",
-            )
+    refuse_another(read(directory), candidate, is_alive, f"remove {directory / 'lease.json'}")
     temporary = directory / f"lease.json.{candidate.pid}"
     try:
         with temporary.open("w", encoding="utf-8") as file:
@@ -54,11 +46,24 @@ def take(directory: Path, candidate: Holder, is_alive: Callable[[Holder], bool])
             os.fsync(file.fileno())  # an empty lease after a power loss would be in everybody's way
         temporary.replace(directory / "lease.json")
     except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise unwritable("the lease", directory / "lease.json", error, "Then run again.") from error
+
+
+def refuse_another(current: Holder | None, candidate: Holder, is_alive: Callable[[Holder], bool], remove: str) -> None:
+    """Raise RolloutError when ``current`` may be at work; ``remove`` says how to take the lease from a lost machine."""
+    if current is None or _same(current, candidate):
+        return
+    elsewhere = current.machine != candidate.machine
+    if elsewhere or is_alive(current):
         raise RolloutError(
-            f"Cannot write the lease in {directory}: {error.strerror}.",
-            "Make room there or correct its permissions, then run again.",
-            "ledger_unwritable",
-        ) from error
+            f"This rollout is already being run by {current.user} (process {current.pid} on {current.machine}).",
+            f"Wait for it to end; if that machine is gone, {remove} and run again."
+            if elsewhere
+            else "Wait for it to end, or stop it, then run again.",
+            "lease_held",
+        )
 
 
 def read(directory: Path) -> Holder | None:
@@ -79,7 +84,11 @@ def release(directory: Path, epoch: int) -> None:
     """Give the lease of ``epoch`` up; a newer holder's stays."""
     current = read(directory)
     if current is not None and current.epoch == epoch:
-        (directory / "lease.json").unlink(missing_ok=True)
+        try:
+            (directory / "lease.json").unlink(missing_ok=True)
+        except OSError as error:
+            then = "Then run again; until then nobody on another machine can take this rollout over."
+            raise unwritable("the lease", directory / "lease.json", error, then) from error
 
 
 def _same(one: Holder, other: Holder) -> bool:

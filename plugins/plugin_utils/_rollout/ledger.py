@@ -4,29 +4,38 @@
 """The ledger: what a rollout remembers. One directory per rollout, append-only JSON lines, hash-chained and fsynced.
 
 Each line is ``{"seq", "epoch", "prev", "kind", "at", ...}``; ``prev`` is the SHA-256 of the line before (64 zeros at
-the start), so that a changed or missing line shows. Several processes may append: a file lock orders them. Every
-append carries the epoch of the controller that asks for it; a controller that lost its lease cannot write.
+the start), so that a changed or missing line shows. ``head.json`` beside them names the last line, so that missing
+lines at the end show as well. Several processes may append: a file lock orders them. Every append carries the epoch of
+the controller that asks for it; a controller that lost its lease cannot write.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import json
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from . import lease
+from .chain import GENESIS, BrokenChain, Chain, Head, NoHead, documents_of, encode, event_of, hash_of, parse_head
 from .errors import RolloutError
 from .events import Event
+from .lease import Holder
+from .storage import unreadable, unwritable
 
-_GENESIS = "0" * 64
 _EVENTS = "events.jsonl"
+_HEAD = "head.json"
 _TAIL = 1 << 16
-_BEFORE = "Point bootc_rollout_ledger to a directory this user can write; nothing was sent to any device."
-_MIDWAY = "Make room there or correct its permissions, then run again: the rollout goes on where it stands."
+_BLOCK = 1 << 20
+"""How many bytes of lines are parsed at a time."""
+_BEFORE = "Then run again; nothing was sent to any device."
+_MIDWAY = "Then run again: the rollout goes on where it stands."
+_RESTORE = (
+    "Restore events.jsonl and head.json together from one copy or from version control, and do not edit them. "
+    "docs/recovery.md says what to do without a copy."
+)
 
 
 class Ledger:
@@ -36,6 +45,12 @@ class Ledger:
         self.root = root
         self.directory = root / rollout_id
         self._path = self.directory / _EVENTS
+        self._head_path = self.directory / _HEAD
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        return str(self.directory)
 
     def exists(self) -> bool:
         return self._path.exists()
@@ -46,118 +61,241 @@ class Ledger:
             self.directory.mkdir(parents=True, exist_ok=True)
             with self._path.open("ab") as file:
                 os.fsync(file.fileno())
+                if not file.tell() and not self._head_path.exists():
+                    self._write_head(Head())
             _sync_directory(self.directory)
             _sync_directory(self.root)
         except OSError as error:
-            raise _unwritable(self.directory, error, _BEFORE) from error
+            raise unwritable("the ledger", self.directory, error, _BEFORE) from error
 
     def read(self) -> list[Event]:
         """Every event, oldest first. A torn last line, which was never acknowledged, is ignored."""
-        return [Event.from_dict(document) for document in self._documents()]
+        try:
+            return self._read()
+        except RolloutError as error:
+            if error.reason != "ledger_damaged" or not self.exists():
+                raise
+        # What is written at this moment may be read by halves: it is damaged only if it is so while nobody writes.
+        with self._reading(), self._locked(shared=True):
+            return self._read()
 
     def position(self) -> int:
         """Where the next event will be written, in bytes."""
-        with self._path.open("rb") as file:
+        if not self.exists():
+            return 0
+        with self._reading(), self._path.open("rb") as file:
             return _last_line(file.fileno())[0]
 
     def read_since(self, position: int) -> list[Event]:
         """The events written after ``position``, without a look at those before them."""
-        with self._path.open("rb") as file:
+        with self._reading(), self._path.open("rb") as file:
             file.seek(position)
-            news = file.read()
-        complete = news[: news.rfind(b"\n") + 1]
-        return [Event.from_dict(self._line(line, 0)) for line in complete.splitlines()]
+            lines = _complete(file.readlines())
+        try:
+            return [event_of(document, 0) for document in documents_of(lines, 0)]
+        except BrokenChain as broken:
+            raise self._damaged(f"a line after byte {position} {broken.what}") from broken
 
     def append(self, events: Sequence[Event], epoch: int, expected: int | None = None) -> bool:
-        """Add events durably, all or none of them acknowledged, if ``epoch`` is not older than the last one.
+        """Add events durably, all or none of them, if ``epoch`` is not older than the last one.
 
         With ``expected``, a position, they are added only if nothing was since; False says that something was.
         """
         if not events:
             return True
         try:
-            with self._locked() as file:
-                if expected is not None and _last_line(file.fileno())[0] != expected:
-                    return False
-                self._append_locked(file.fileno(), events, epoch)
+            with self._locked() as descriptor:
+                return self._append_locked(descriptor, events, epoch, expected)
         except OSError as error:
-            raise _unwritable(self._path, error, _MIDWAY) from error
-        return True
+            raise unwritable("the ledger", self._path, error, _MIDWAY) from error
 
     def last_epoch(self) -> int:
         """The newest controller's epoch; 0 when nobody wrote yet."""
-        return max((int(document["epoch"]) for document in self._documents()), default=0)
+        if not self.exists():
+            return 0
+        with self._reading(), self._path.open("rb") as file:
+            return self._last(_last_line(file.fileno())[1])[1]
 
-    def _append_locked(self, descriptor: int, events: Sequence[Event], epoch: int) -> None:
+    def take_lease(self, candidate: Holder, is_alive: Callable[[Holder], bool]) -> None:
+        """Make ``candidate`` the one who may advance this rollout; see ``lease.take``."""
+        lease.take(self.directory, candidate, is_alive)
+
+    def read_lease(self) -> Holder | None:
+        """Who holds the lease, if anybody."""
+        return lease.read(self.directory)
+
+    def release_lease(self, epoch: int) -> None:
+        """Give the lease of ``epoch`` up; a newer holder's stays."""
+        self._sync_head()
+        lease.release(self.directory, epoch)
+
+    # -- writing -------------------------------------------------------------------------------------------------------
+
+    def _append_locked(self, descriptor: int, events: Sequence[Event], epoch: int, expected: int | None) -> bool:
         end, last = _last_line(descriptor)
-        newest = self._line(last, 0) if last else {"epoch": 0, "seq": 0}
-        if epoch < int(newest["epoch"]):
+        sequence, newest = self._last(last)
+        head = Head(sequence, hash_of(last) if last else GENESIS)
+        self._check_end(descriptor, head)
+        if epoch < newest:
             raise RolloutError(
-                f"Another controller took over this rollout (epoch {newest['epoch']}, ours is {epoch}).",
+                f"Another controller took over this rollout (epoch {newest}, ours is {epoch}).",
                 "Let that one finish; this run stops here and has recorded nothing.",
                 "superseded_controller",
             )
-        lines = []
-        sequence = int(newest["seq"])
-        previous = hashlib.sha256(last).hexdigest() if last else _GENESIS
-        for event in events:
-            sequence += 1
-            line = _encode({"seq": sequence, "epoch": epoch, "prev": previous, **event.as_dict()})
-            previous = hashlib.sha256(line).hexdigest()
-            lines.append(line + b"\n")
+        if expected not in (None, end):
+            return False
+        content, after = encode(events, epoch, head)
         os.ftruncate(descriptor, end)  # a torn line was never acknowledged to anybody
         os.lseek(descriptor, end, os.SEEK_SET)
-        _write_all(descriptor, b"".join(lines))
-        os.fsync(descriptor)
-
-    def _documents(self) -> list[dict[str, Any]]:
-        if not self._path.exists():
-            return []
         try:
-            content = self._path.read_bytes()
+            _write_all(descriptor, content)
+            os.fsync(descriptor)
+            self._write_head(after)
+        except OSError:
+            with suppress(OSError):  # what stays is a torn line, or an intent that nobody acted on
+                os.ftruncate(descriptor, end)
+            raise
+        return True
+
+    def _check_end(self, descriptor: int, found: Head) -> None:
+        """Refuse to hide by further lines that some are missing: ``found`` is the last line that is there."""
+        written = self._read_head()
+        if written is None or written == found:
+            return
+        if written.sequence < found.sequence:  # the one who wrote the last line was killed before its head
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            with open(descriptor, "rb", closefd=False) as file:
+                self._check_chain(file, written)
+            return
+        raise self._end_missing(written, found.sequence)
+
+    def _write_head(self, head: Head) -> None:
+        """Name the last line; the caller holds the lock and has synced that line.
+
+        Once there, a head is not synced each time: a power loss leaves an older one, whose line is in the ledger.
+        """
+        descriptor = os.open(self._head_path, os.O_WRONLY | os.O_CREAT, 0o666)
+        try:
+            is_new = not os.fstat(descriptor).st_size
+            os.pwrite(descriptor, head.render(), 0)
+            if is_new:
+                os.fsync(descriptor)
+                _sync_directory(self.directory)
+        finally:
+            os.close(descriptor)
+
+    def _sync_head(self) -> None:
+        try:
+            descriptor = os.open(self._head_path, os.O_RDONLY)
+        except FileNotFoundError:
+            return
         except OSError as error:
-            raise RolloutError(
-                f"Cannot read the ledger {self._path}: {error.strerror}.",
-                "Check its owner and permissions.",
-                "ledger_unreadable",
-            ) from error
-        return self._parse(content)
-
-    def _parse(self, content: bytes) -> list[dict[str, Any]]:
-        """What the complete lines say; raises RolloutError where the chain is broken."""
-        complete = content[: content.rfind(b"\n") + 1]
-        previous = _GENESIS
-        documents = []
-        for number, line in enumerate(complete.splitlines(), start=1):
-            document = self._line(line, number)
-            if document.get("prev") != previous or document.get("seq") != number:
-                raise self._tampered(number, "does not follow from the line before it")
-            previous = hashlib.sha256(line).hexdigest()
-            documents.append(document)
-        return documents
-
-    def _line(self, line: bytes, number: int) -> dict[str, Any]:
+            raise unreadable("the ledger", self._head_path, error) from error
         try:
-            document = json.loads(line)
-        except ValueError as error:
-            raise self._tampered(number, "is not JSON") from error
-        if not isinstance(document, dict) or "kind" not in document:
-            raise self._tampered(number, "is not an event")
-        return document
+            os.fsync(descriptor)
+        except OSError as error:
+            raise unwritable("the ledger", self._head_path, error, _MIDWAY) from error
+        finally:
+            os.close(descriptor)
 
-    def _tampered(self, number: int, what: str) -> RolloutError:
-        where = f"line {number}" if number else "the last line"
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    def _read(self) -> list[Event]:
+        with self._reading():
+            written = self._read_head()  # before the lines, which may become more meanwhile
+            try:
+                with self._path.open("rb") as file:
+                    return self._check_chain(file, written)
+            except (FileNotFoundError, NotADirectoryError):
+                if written is None or not written.sequence:
+                    return []
+                raise self._end_missing(written, 0) from None
+
+    def _check_chain(self, file: Any, written: Head | None) -> list[Event]:
+        """The events in ``file``, whose last line, or one before it, must be that of the head."""
+        chain = Chain(written or Head())
+        events: list[Event] = []
+        try:
+            while lines := _complete(file.readlines(_BLOCK)):
+                events += chain.extend(lines)
+        except BrokenChain as broken:
+            raise self._damaged(f"line {broken.number} {broken.what}") from broken
+        if written is not None and written.sequence > chain.head.sequence:
+            raise self._end_missing(written, chain.head.sequence)
+        if not chain.is_witnessed:
+            raise self._damaged(f"line {chain.witness.sequence} is not the one that {_HEAD} names")
+        return events
+
+    def _last(self, line: bytes) -> tuple[int, int]:
+        """Number and epoch of the last line; zeros when there is none."""
+        if not line:
+            return 0, 0
+        try:
+            document = documents_of([line], 0)[0]
+            event_of(document, 0)
+            return int(document["seq"]), int(document["epoch"])
+        except BrokenChain as broken:
+            raise self._damaged(f"the last line {broken.what}") from broken
+        except (KeyError, ValueError, TypeError) as error:
+            raise self._damaged("the last line is not an event") from error
+
+    def _read_head(self) -> Head | None:
+        """What the last line was when somebody last wrote; None for a ledger of a version that kept no head."""
+        try:
+            return parse_head(self._head_path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except NoHead as error:
+            raise RolloutError(
+                f"{self._head_path} does not name a line of the ledger, so it was changed or damaged.",
+                "Restore it from a copy together with events.jsonl. If events.jsonl is surely complete, remove "
+                f"{_HEAD}: the next run writes it anew.",
+                "ledger_damaged",
+            ) from error
+
+    def _end_missing(self, written: Head, found: int) -> RolloutError:
+        return self._damaged(f"it had {written.sequence} lines and has {found}; the last ones are missing")
+
+    def _damaged(self, what: str) -> RolloutError:
         return RolloutError(
-            f"{self._path}: {where} {what}, so the ledger was changed or damaged after it was written.",
-            "Restore the file from a copy or from version control; do not edit it.",
+            f"{self._path}: {what}, so the ledger was changed or damaged after it was written.",
+            _RESTORE,
             "ledger_damaged",
         )
 
     @contextmanager
-    def _locked(self) -> Iterator[Any]:
-        with self._path.open("r+b", buffering=0) as file:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX)
-            yield file
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise unreadable("the ledger", self._path, error) from error
+
+    @contextmanager
+    def _locked(self, *, shared: bool = False) -> Iterator[int]:
+        with self._path.open("rb" if shared else "r+b", buffering=0) as file:
+            fcntl.flock(file.fileno(), fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+            yield file.fileno()
+
+
+class LedgerFolder:
+    """The ledgers of all rollouts below ``root``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def rollout(self, rollout_id: str) -> Ledger:
+        """The ledger of one rollout, which need not exist yet."""
+        return Ledger(self.root, rollout_id)
+
+    def rollouts(self) -> list[Ledger]:
+        """All that exist."""
+        return rollouts_in(self.root)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other controllers from opening a rollout meanwhile; waits for its turn."""
+        with ledger_root_lock(self.root):
+            yield
 
 
 @contextmanager
@@ -169,18 +307,19 @@ def ledger_root_lock(root: Path) -> Iterator[None]:
             file = stack.enter_context((root / ".lock").open("a"))
             fcntl.flock(file.fileno(), fcntl.LOCK_EX)
         except OSError as error:
-            raise _unwritable(root, error, _BEFORE) from error
+            raise unwritable("the ledger", root, error, _BEFORE) from error
         yield
 
 
 def rollouts_in(root: Path) -> list[Ledger]:
-    """The ledgers below ``root``, by rollout id."""
-    return [Ledger(root, path.parent.name) for path in sorted(root.glob(f"*/{_EVENTS}"))]
+    """The ledgers below ``root``, by rollout id; also those that lost their events."""
+    names = {path.parent.name for kept in (_EVENTS, _HEAD) for path in root.glob(f"*/{kept}")}
+    return [Ledger(root, name) for name in sorted(names)]
 
 
-def _encode(document: dict[str, Any]) -> bytes:
-    # What a device says may hold bytes that were no text; nothing that reads the ledger could write those out again.
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+def _complete(lines: list[bytes]) -> list[bytes]:
+    """Without a torn last line."""
+    return lines if not lines or lines[-1].endswith(b"\n") else lines[:-1]
 
 
 def _last_line(descriptor: int) -> tuple[int, bytes]:
@@ -208,7 +347,3 @@ def _sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _unwritable(path: Path, error: OSError, remedy: str) -> RolloutError:
-    return RolloutError(f"Cannot write the ledger at {path}: {error.strerror}.", remedy, "ledger_unwritable")

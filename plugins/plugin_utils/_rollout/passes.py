@@ -12,7 +12,6 @@ from typing import Any
 from .decide import Decisions, advance
 from .events import Event
 from .gate import Wait
-from .ledger import Ledger
 from .pace import Occupancy, occupancy
 from .replay import replay
 from .states import (
@@ -25,6 +24,7 @@ from .states import (
     WavePhase,
     answers_by,
 )
+from .store import Store
 
 _CHANGES_DECISIONS = frozenset(
     {
@@ -75,7 +75,7 @@ class Clearance:
     confirm: tuple[str, ...] = ()
 
 
-def clear_batch(ledger: Ledger, epoch: int, batch: Sequence[str], clock: Clock, deadline: float) -> Clearance:
+def clear_batch(ledger: Store, epoch: int, batch: Sequence[str], clock: Clock, deadline: float) -> Clearance:
     """Bring the ledger up to date and say which of ``batch`` may be touched.
 
     Waits, until ``deadline`` at most, for a wave before it that only time keeps from passing. With an empty batch it
@@ -98,10 +98,12 @@ def clear_batch(ledger: Ledger, epoch: int, batch: Sequence[str], clock: Clock, 
         clock.sleep(min(max(until - clock.now(), 0.0), clock.nap))
 
 
-def _settle(ledger: Ledger, epoch: int, clock: Clock) -> tuple[Rollout, Decisions, bool]:
-    rollout, events, decisions = advance(replay(ledger.read()), clock.now())
-    ledger.append(events, epoch)
-    return rollout, decisions, bool(events)
+def _settle(ledger: Store, epoch: int, clock: Clock) -> tuple[Rollout, Decisions, bool]:
+    while True:
+        position = ledger.position()
+        rollout, events, decisions = advance(replay(ledger.read()), clock.now())
+        if ledger.append(events, epoch, position):  # a gate must not pass for want of news that came meanwhile
+            return rollout, decisions, bool(events)
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ class Turn:
     """
 
     def __init__(
-        self, ledger: Ledger, append: Callable[[Event, int], bool], ticket: Ticket, clock: Clock, deadline: float
+        self, ledger: Store, append: Callable[[Event, int], bool], ticket: Ticket, clock: Clock, deadline: float
     ) -> None:
         self._ledger = ledger
         self._append = append
@@ -180,7 +182,7 @@ class Turn:
         self._position = position
 
 
-def could_not_ask(ledger: Ledger, epoch: int, host: str, message: str, now: float) -> bool:
+def could_not_ask(ledger: Store, epoch: int, host: str, message: str, now: float) -> bool:
     """Record that a cleared host could not even be asked; True when that was news.
 
     One that was touched stays as it is until its time to answer is over.

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc import flow
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client import Client
 from ansible_collections.skorionos.bootc.plugins.modules import (
@@ -518,3 +519,84 @@ def test_a_check_without_a_command_is_a_mistake_and_no_check_that_passes(device,
     result = run_module(device_health.main, commands=[["true"], command])
     assert (result["failed"], result["reason"]) == (True, "invalid")
     assert "Command 2 of 2" in result["msg"]
+
+
+FENCE = {"rollout": "r1", "epoch": 2, "turn": "t2", "turns": ["t1"], "by": "ann on desk", "target": BOOTED}
+OVERTAKEN = {"rollout": "r1", "epoch": 1, "turn": "t1"}
+
+
+def claim(device):
+    path = device.root / "var/lib/skorionos.bootc/rollout.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+@pytest.fixture
+def warnings(monkeypatch):
+    told = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda _module, text: told.append(text))
+    return told
+
+
+def test_a_device_is_claimed_before_it_is_changed_and_only_then(device, run_module):
+    image = device.publish_pinned(REPOSITORY, "new")
+    assert run_module(bootc_switch.main, check=True, image=image, fence=FENCE)["changed"]
+    assert claim(device) is None
+    device.change(fail="the registry is on fire")
+    run_module(bootc_switch.main, image=image, fence=FENCE)
+    taken = claim(device)
+    assert (taken["rollout"], taken["turn"], taken["boot_id"], taken["ended"]) == ("r1", "t2", "boot-1", None)
+
+
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize(
+    ("main", "options"),
+    [
+        (bootc_switch.main, {"image": f"{REPOSITORY}@sha256:{'1' * 64}"}),
+        (bootc_rollback.main, {"discard_staged": True}),
+        (bootc_apply.main, {}),
+    ],
+    ids=["switch", "rollback", "apply"],
+)
+def test_an_overtaken_controller_changes_nothing(device, run_module, main, options, check):
+    device.publish(f"{REPOSITORY}:1", "new")
+    run_module(bootc_switch.main, image=f"{REPOSITORY}:1", fence=FENCE)
+    held, calls = claim(device), device.calls()
+    refused = run_module(main, check=check, fence=OVERTAKEN, **options)
+    assert (refused["failed"], refused["reason"]) == (True, "fenced")
+    assert refused["claim"]["by"] == "ann on desk"
+    assert refused["boot_id"] == "boot-1"
+    assert (claim(device), device.calls()) == (held, calls)
+
+
+def test_a_device_that_cannot_keep_its_claim_is_not_taken_forward_but_back(device, run_module, warnings):
+    image = device.publish_pinned(REPOSITORY, "new")
+    (device.root / "var").write_text("no folder")
+    refused = run_module(bootc_switch.main, image=image, fence=FENCE)
+    assert (refused["reason"], device.calls()) == ("unexpected", [])
+    assert "Nothing was changed" in refused["msg"]
+    stays = run_module(bootc_switch.main, image=image, fence={**FENCE, "ends": True})
+    assert stays["changed"]
+    assert any("could not be noted" in text for text in warnings)
+
+
+def test_the_last_step_ends_the_claim(device, run_module):
+    image = device.publish_pinned(REPOSITORY, "new")
+    run_module(bootc_switch.main, image=image, fence=FENCE)
+    assert claim(device)["ended"] is None
+    quiet = {"systemd": False, "greenboot": False, "required_dirs": []}
+    run_module(device_health.main, commands=[["false"]], fence=FENCE, **quiet)
+    run_module(device_health.main, commands=[["true"]], fence=OVERTAKEN, **quiet)
+    run_module(device_health.main, check=True, fence=FENCE, **quiet)
+    assert claim(device)["ended"] is None
+    assert run_module(device_health.main, fence=FENCE, **quiet)["healthy"]
+    assert claim(device)["ended"] is not None
+    run_module(bootc_switch.main, image=image, fence={**FENCE, "ends": True})
+    assert claim(device)["ended"] is not None
+
+
+def test_who_changes_a_device_in_the_middle_of_a_rollout_is_warned(device, run_module, warnings):
+    image = device.publish_pinned(REPOSITORY, "new")
+    run_module(bootc_switch.main, image=image, fence=FENCE)
+    assert warnings == []
+    run_module(bootc_switch.main, image=image)
+    assert any("in the middle of rollout r1" in text for text in warnings)

@@ -9,6 +9,7 @@ import getpass
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +23,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils import _controller
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import (
     Opened,
     as_document,
+    insist_on_lease,
     load_device,
     load_target,
     note_answers,
@@ -33,6 +35,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout import le
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide import batches
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.fencing import fence_of
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import Clock, clear_batch
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Candidate, Target
@@ -356,6 +359,28 @@ def test_a_latecomer_in_the_middle_of_its_update_is_finished_by_its_completed_ro
     assert start(tmp_path, R2, HOSTS[1:]).epoch == 1
 
 
+def test_a_ledger_that_somebody_writes_to_while_it_is_opened_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left of a controller that was killed may still tell of a failure that the gate has to count."""
+    start(tmp_path, R1)
+    end(tmp_path, R1)
+    tell(tmp_path, R1, *told("staging", "d000"))
+    take = Ledger.take_lease
+
+    def meanwhile(self: Ledger, *arguments: Any) -> None:
+        take(self, *arguments)
+        tell(tmp_path, R1, *told("failed", "d000"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "take_lease", meanwhile)
+        with pytest.raises(RolloutError) as caught:
+            start(tmp_path, R1)
+    assert caught.value.reason == "ledger_conflict"
+    assert kinds(tmp_path, R1)[-1] == "failed"
+    assert start(tmp_path, R1).epoch == 2
+
+
 def test_a_controller_that_dies_between_taking_over_and_planning_can_be_run_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -363,10 +388,10 @@ def test_a_controller_that_dies_between_taking_over_and_planning_can_be_run_agai
     end(tmp_path, R1)
     append = Ledger.append
 
-    def dies(self: Ledger, events: Any, epoch: int) -> None:
+    def dies(self: Ledger, events: Any, epoch: int, expected: int | None = None) -> bool:
         if self.directory.name == "r2":
             raise KeyboardInterrupt
-        append(self, events, epoch)
+        return append(self, events, epoch, expected)
 
     spec = whole("r2", supersedes=["r1"])
     with monkeypatch.context() as patch:
@@ -665,3 +690,61 @@ def test_without_a_lease_nothing_is_recorded(tmp_path: Path) -> None:
     opened = start(tmp_path, R1, dry_run=True)
     assert note_answers(tmp_path, opened, {"d000": asleep("no answer")}) == opened
     assert not (tmp_path / "r1").exists()
+
+
+# -- what devices are shown ------------------------------------------------------------------------------------------
+
+
+def test_a_device_is_shown_this_turn_and_the_turns_before_it(tmp_path: Path, time: FakeTime) -> None:
+    first = start(tmp_path, R1).fence
+    assert first is not None
+    assert (first["rollout"], first["epoch"], first["turns"], first["supersedes"]) == ("r1", 1, [], [])
+    assert first["by"] == f"{getpass.getuser()} on {platform.node()}"
+    end(tmp_path, R1)
+    time.sleep(1)
+    second = start(tmp_path, R1).fence
+    assert second is not None
+    assert (second["epoch"], second["turns"]) == (2, [first["turn"]])
+    assert second["turn"] != first["turn"]
+    assert fence_of(Ledger(tmp_path, "r1").read(), R1, 2) == second, "it is another one when it is read back"
+    assert json.loads(json.dumps(second)) == second
+
+
+def test_copies_of_a_ledger_have_turns_of_their_own(tmp_path: Path, time: FakeTime) -> None:
+    start(tmp_path / "one", R1)
+    end(tmp_path / "one", R1)
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    fences = []
+    for copy in ("one", "two"):
+        time.sleep(1)
+        fences.append(start(tmp_path / copy, R1).fence)
+    one, two = fences
+    assert one is not None
+    assert two is not None
+    assert (one["epoch"], one["turns"]) == (two["epoch"], two["turns"])
+    assert one["turn"] != two["turn"]
+
+
+def test_devices_that_were_taken_over_from_another_rollout_are_not_held_by_it(tmp_path: Path) -> None:
+    start(tmp_path, R1)
+    end(tmp_path, R1)
+    spec = whole("r2", supersedes=["r0", "r1"])
+    fence = start(tmp_path, spec).fence
+    assert fence is not None
+    assert fence["supersedes"] == ["r0", "r1"]
+    (opening,) = (event for event in Ledger(tmp_path, "r2").read() if event.kind == "opened")
+    assert opening.data["took_over"] == ["r1"]
+
+
+def test_a_run_without_its_lease_goes_no_further(tmp_path: Path) -> None:
+    epoch = start(tmp_path, R1).epoch
+    assert epoch is not None
+    ledger = Ledger(tmp_path, "r1")
+    insist_on_lease(ledger, epoch)
+    for lost in (epoch + 1, epoch - 1):
+        with pytest.raises(RolloutError, match=f"process {os.getppid()} on .* holds it now") as caught:
+            insist_on_lease(ledger, lost)
+        assert caught.value.reason == "superseded_controller"
+    ledger.release_lease(epoch)
+    with pytest.raises(RolloutError, match="does not hold its rollout any more"):
+        insist_on_lease(ledger, epoch)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.device import Update
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Target
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port import DeviceError, Unreachable
@@ -957,3 +958,34 @@ def test_a_device_that_waited_for_its_turn_is_asked_again_what_it_runs() -> None
     update = tale._update(tale.rollout.plan.targets["kde"], 0.0, lambda: True)
     Update(**{**vars(update), "turn": Late(lambda: True, tale._journal)}).run(tale.state)
     assert tale.kinds == ["already_current"]
+
+
+HELD_BY_ANOTHER = DeviceError("fenced", "held by another controller: rollout r2")
+
+
+def test_a_device_that_another_rollout_holds_is_put_off_and_not_charged() -> None:
+    tale = story()
+    tale.device.faults["stage"] = [HELD_BY_ANOTHER] * 5
+    for _unused in range(5):
+        state = tale.run()
+        assert (state.state, state.reason, state.stage_attempts) == (DeviceState.DEFERRED, "fenced", 0)
+    assert "rollout r2" in str(state.message)
+    assert "stay" not in tale.device.calls, "it was told to stay, though it was not ours"
+    assert tale.run().state is DeviceState.SUCCEEDED
+
+
+def test_a_staged_device_that_another_rollout_claimed_meanwhile_is_left_alone() -> None:
+    tale = story()
+    tale.device.faults["reboot"] = [HELD_BY_ANOTHER]
+    state = tale.run()
+    assert (state.state, state.reason, state.reboots_asked) == (DeviceState.STAGED, "fenced", 0)
+    assert tale.device.boots == 0
+
+
+def test_an_overtaken_controller_leaves_everything_as_it_is() -> None:
+    tale = story(told=STAGED, staged=NEW, next_boot="staged")
+    tale.device.faults["reboot"] = [RolloutError("Another controller took this device over.", "Stop.", "fenced")]
+    with pytest.raises(RolloutError):
+        tale.run()
+    assert tale.device.boots == 0
+    assert "stay" not in tale.device.calls

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.skorionos.bootc.plugins.plugin_utils import _device_port
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._device_port import ModulePort, observation
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port import (
     DeviceError,
     Inhibited,
@@ -282,3 +283,47 @@ def test_a_device_does_not_say_how_long_people_get(lie: Any) -> None:
 def test_its_zone_and_inhibitors_may_be_anything() -> None:
     seen = observation({"bootc": status(), "timezone": 5, "inhibited_by": [{"kind": ["x"], "detail": 7}, "x"]})
     assert (seen.timezone, seen.inhibited_by) == (None, (("unknown", "no detail"),))
+
+
+FENCE = {"rollout": "r1", "epoch": 2, "turn": "t2"}
+WELL = {"bootc": status(), "healthy": True}
+
+
+@pytest.mark.parametrize(
+    ("call", "module", "ends"),
+    [
+        (lambda device: device.observe(), "bootc_status", None),
+        (lambda device: device.stage("r/i@" + NEW, [NEW]), "bootc_switch", False),
+        (lambda device: device.stay("r/i@" + NEW, NEW, None), "bootc_switch", True),
+        (lambda device: device.queue_rollback(), "bootc_rollback", False),
+        (lambda device: device.reboot([NEW]), "bootc_apply", False),
+        (lambda device: device.health([]), "device_health", True),
+    ],
+)
+def test_whoever_changes_the_device_shows_its_fence(call: Any, module: str, ends: bool | None) -> None:
+    calls = Answers(WELL)
+    call(ModulePort(calls, small_spec(), FENCE))
+    ((name, options),) = calls.asked
+    assert name == f"skorionos.bootc.{module}"
+    assert options.get("fence") == (None if ends is None else {**FENCE, "ends": True} if ends else FENCE)
+
+
+def test_a_device_that_another_rollout_holds_is_put_off() -> None:
+    calls = Answers({"failed": True, "reason": "fenced", "msg": "held", "claim": {"rollout": "r2"}})
+    with pytest.raises(DeviceError) as caught:
+        ModulePort(calls, small_spec(), FENCE).stage("r/i@" + NEW, [NEW])
+    assert (caught.value.reason, caught.value.message) == ("fenced", "held")
+
+
+def test_a_device_that_this_rollout_holds_by_another_controller_ends_the_run() -> None:
+    calls = Answers({"failed": True, "reason": "fenced", "msg": "taken over", "claim": {"rollout": "r1"}})
+    with pytest.raises(RolloutError, match="taken over This run stops here") as caught:
+        ModulePort(calls, small_spec(), FENCE).reboot([NEW])
+    assert caught.value.reason == "fenced"
+
+
+@pytest.mark.parametrize("claim", [None, [], "r1", {}, {"rollout": ["r1"]}])
+def test_a_device_that_says_nonsense_of_its_claim_is_only_put_off(claim: Any) -> None:
+    calls = Answers({"failed": True, "reason": "fenced", "msg": "held", "claim": claim})
+    with pytest.raises(DeviceError):
+        ModulePort(calls, small_spec(), FENCE).reboot([NEW])

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -88,5 +90,31 @@ def test_a_damaged_lease_is_named_and_not_taken(tmp_path: Path, content: str) ->
 
 
 def test_a_lease_that_cannot_be_written_is_no_lease(tmp_path: Path) -> None:
-    with pytest.raises(RolloutError, match=r"Cannot write the lease in .*gone: No such file"):
+    with pytest.raises(RolloutError, match=r"Cannot write the lease at .*gone/lease.json: No such file"):
         take(tmp_path / "gone", ME, alive)
+
+
+def test_a_full_disk_leaves_the_lease_of_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    take(tmp_path, OTHER, dead)
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RolloutError) as caught:
+        take(tmp_path, ME, dead)
+    assert caught.value.reason == "ledger_full"
+    assert read(tmp_path) == OTHER
+    assert [path.name for path in tmp_path.iterdir()] == ["lease.json"]
+
+
+def test_a_lease_that_cannot_be_given_up_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    take(tmp_path, ME, dead)
+
+    def forbidden(_path: Path, missing_ok: bool) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", forbidden)
+    with pytest.raises(RolloutError) as caught:
+        release(tmp_path, ME.epoch)
+    assert caught.value.reason == "ledger_read_only"

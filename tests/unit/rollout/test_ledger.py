@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible.template import trust_as_template
@@ -43,6 +46,10 @@ def lines(ledger: Ledger) -> list[bytes]:
 
 def rewrite(ledger: Ledger, content: bytes) -> None:
     (ledger.directory / "events.jsonl").write_bytes(content)
+
+
+def head_file(ledger: Ledger) -> Path:
+    return ledger.directory / "head.json"
 
 
 def refused(action: object, *arguments: object) -> RolloutError:
@@ -98,8 +105,11 @@ def test_creating_a_ledger_again_keeps_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("keep", [0, 1, 40, -1])
 @pytest.mark.parametrize("before", [0, 2])
 def test_a_torn_last_line_is_ignored_and_written_over(tmp_path: Path, before: int, keep: int) -> None:
-    ledger = fresh(tmp_path, *[note(str(number)) for number in range(before)], note("torn"))
+    ledger = fresh(tmp_path, *[note(str(number)) for number in range(before)])
+    head = head_file(ledger).read_bytes()
+    ledger.append([note("torn")], 1)
     *whole, last = lines(ledger)
+    head_file(ledger).write_bytes(head)  # the append did not come to its end
     rewrite(ledger, b"".join(line + b"\n" for line in whole) + last[:keep])
     assert len(ledger.read()) == before
     ledger.append([note("next")], 1)
@@ -222,13 +232,240 @@ def test_a_disk_that_fills_up_midway_does_not_claim_that_nothing_was_sent(
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", write)
         error = refused(ledger.append, [note("b")], 1)
+    assert lines(ledger) == whole, "what was written of it was not taken back"
+    assert error.reason == "ledger_full"
     assert "No space left on device" in error.cause
+    assert "Make room" in error.remedy
     assert "nothing was sent" not in error.remedy
     assert "run again" in error.remedy
     assert len(ledger.read()) == 1
     ledger.append([note("c")], 1)
     assert lines(ledger)[:1] == whole
     assert [event.data["text"] for event in ledger.read()] == ["a", "c"]
+
+
+def failing(number: int) -> Any:
+    def fails(*_arguments: object, **_options: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fails
+
+
+@pytest.mark.parametrize("call", ["fsync", "pwrite", "ftruncate"])
+def test_a_disk_that_fails_at_the_last_moment_records_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """Also when only the sync of the lines, or the head after it, says that there is no room."""
+    ledger = fresh(tmp_path, note("a"))
+    before = (ledger.directory / "events.jsonl").read_bytes(), head_file(ledger).read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, failing(errno.ENOSPC))
+        assert refused(ledger.append, [note("b"), note("c")], 1).reason == "ledger_full"
+    assert ((ledger.directory / "events.jsonl").read_bytes(), head_file(ledger).read_bytes()) == before
+    ledger.append([note("d")], 1)
+    assert [event.data["text"] for event in ledger.read()] == ["a", "d"]
+
+
+_LIMITED = """
+import resource, signal, sys
+from pathlib import Path
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+ledger = Ledger(Path(sys.argv[1]), "r1")
+for number in range(100):
+    try:
+        ledger.append([Event("noted", 0.0, data={"number": number}), Event("noted", 0.0, data={"pair": "x" * 50})], 1)
+    except RolloutError as error:
+        print(number, error.reason)
+        break
+"""
+
+
+def test_a_file_that_really_may_not_grow_keeps_whole_appends(tmp_path: Path, collections_path: Path) -> None:
+    ledger = fresh(tmp_path)
+    environment = {**os.environ, "PYTHONPATH": str(collections_path)}
+    argv = [sys.executable, "-c", _LIMITED, str(tmp_path)]
+    said = subprocess.run(argv, env=environment, check=True, capture_output=True, text=True, timeout=60).stdout.split()
+    assert said[1] == "ledger_unwritable"
+    assert len(ledger.read()) == 2 * int(said[0]) > 0
+    assert (ledger.directory / "events.jsonl").read_bytes().endswith(b"\n")
+
+
+@pytest.mark.parametrize(
+    ("number", "reason", "remedy"),
+    [
+        (errno.ENOSPC, "ledger_full", "Make room"),
+        (errno.EDQUOT, "ledger_full", "Make room"),
+        (errno.EROFS, "ledger_read_only", "Mount it writable"),
+        (errno.EACCES, "ledger_read_only", "chown"),
+        (errno.EPERM, "ledger_read_only", "chown"),
+        (errno.EIO, "ledger_unwritable", "bootc_rollout_ledger"),
+    ],
+)
+def test_why_a_ledger_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, reason: str, remedy: str
+) -> None:
+    ledger = fresh(tmp_path, note())
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", failing(number))
+        appended = refused(ledger.append, [note()], 1)
+        with pytest.raises(RolloutError) as locked, ledger_root_lock(tmp_path):
+            raise AssertionError("not reached")
+        patch.setattr(Path, "mkdir", failing(number))
+        created = refused(ledger.create)
+    for error in (appended, locked.value, created):
+        assert error.reason == reason
+        assert os.strerror(number) in error.cause
+        assert remedy in error.remedy
+        assert "run again" in error.remedy
+        assert ("belongs to" in error.cause) == (number in (errno.EACCES, errno.EPERM))
+
+
+def test_a_ledger_of_somebody_else_is_told_with_both_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = fresh(tmp_path, note())
+    monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
+    monkeypatch.setattr(Path, "open", failing(errno.EACCES))
+    for error in (refused(ledger.append, [note()], 1), refused(ledger.read)):
+        owner = pwd.getpwuid(tmp_path.stat().st_uid).pw_name
+        assert f"events.jsonl belongs to {owner}, and this is user 4000000." in error.cause
+        assert "Run as its owner" in error.remedy
+
+
+@pytest.mark.parametrize(
+    ("action", "call"),
+    [
+        (Ledger.read, "read_bytes"),
+        (Ledger.read, "open"),
+        (Ledger.position, "open"),
+        (Ledger.last_epoch, "open"),
+        (lambda ledger: ledger.read_since(0), "open"),
+    ],
+)
+def test_a_ledger_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: Any, call: str
+) -> None:
+    ledger = fresh(tmp_path, note())
+    monkeypatch.setattr(Path, call, failing(errno.EIO))
+    error = refused(action, ledger)
+    assert error.reason == "ledger_unreadable"
+    assert "Input/output error" in error.cause
+
+
+# -- the end ---------------------------------------------------------------------------------------------------------
+
+
+def cut(ledger: Ledger, keep: int) -> None:
+    rewrite(ledger, b"".join(line + b"\n" for line in lines(ledger)[:keep]))
+
+
+def test_the_head_names_the_last_line(tmp_path: Path) -> None:
+    ledger = fresh(tmp_path)
+    assert json.loads(head_file(ledger).read_text()) == {"seq": 0, "sha256": "0" * 64}
+    size = head_file(ledger).stat().st_size
+    for number in range(1, 12):
+        ledger.append([note(str(number))], 1)
+        last = hashlib.sha256(lines(ledger)[-1]).hexdigest()
+        assert json.loads(head_file(ledger).read_text()) == {"seq": number, "sha256": last}
+        assert head_file(ledger).stat().st_size == size
+
+
+@pytest.mark.parametrize("keep", [0, 1, 2])
+def test_whole_lines_that_are_missing_at_the_end_are_noticed(tmp_path: Path, keep: int) -> None:
+    ledger = fresh(tmp_path, note("a"), note("b"), note("c"))
+    cut(ledger, keep)
+    before = lines(ledger)
+    for error in (refused(ledger.read), refused(ledger.append, [note()], 1)):
+        assert error.reason == "ledger_damaged"
+        assert f"it had 3 lines and has {keep}" in error.cause
+        assert "head.json together" in error.remedy
+    assert lines(ledger) == before
+
+
+def test_events_that_are_gone_altogether_are_not_taken_for_a_new_ledger(tmp_path: Path) -> None:
+    ledger = fresh(tmp_path, note("a"))
+    (ledger.directory / "events.jsonl").unlink()
+    assert "it had 1 lines and has 0" in refused(ledger.read).cause
+    assert [each.directory for each in rollouts_in(tmp_path)] == [ledger.directory]
+
+
+def test_a_ledger_of_another_fate_is_noticed(tmp_path: Path) -> None:
+    """As long as the one that was written, with a chain of its own: a copy from before that somebody went on with."""
+    ledger, other = fresh(tmp_path / "one", note("a"), note("b")), fresh(tmp_path / "two", note("a"), note("z"))
+    for more in ((), (note("more"),)):
+        other.append(more, 1)
+        rewrite(ledger, (other.directory / "events.jsonl").read_bytes())
+        assert "line 2 is not the one that head.json names" in refused(ledger.read).cause
+        assert refused(ledger.append, [note()], 1).reason == "ledger_damaged"
+
+
+def test_a_controller_killed_between_a_line_and_its_head_harms_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = fresh(tmp_path, note("a"))
+
+    def killed(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ledger.append([note("b"), note("c")], 1)
+    assert json.loads(head_file(ledger).read_text())["seq"] == 1
+    assert len(ledger.read()) == 3
+    ledger.append([note("d")], 1)
+    assert json.loads(head_file(ledger).read_text())["seq"] == 4
+    assert [event.data["text"] for event in ledger.read()] == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize("left", [None, b"", b"\0" * 128], ids=["none", "empty", "zeros"])
+def test_a_ledger_without_a_head_gets_one_with_the_next_append(tmp_path: Path, left: bytes | None) -> None:
+    """An earlier version kept none, and a power loss may leave its file without content."""
+    ledger = fresh(tmp_path, note("a"), note("b"))
+    if left is None:
+        head_file(ledger).unlink()
+    else:
+        head_file(ledger).write_bytes(left)
+    ledger.create()
+    assert len(ledger.read()) == 2
+    ledger.append([note("c")], 1)
+    assert json.loads(head_file(ledger).read_text())["seq"] == 3
+    cut(ledger, 2)
+    assert refused(ledger.read).reason == "ledger_damaged"
+
+
+@pytest.mark.parametrize("content", [b"garbage", b"[]", b"{}", b'{"seq": "1", "sha256": ""}', b'{"seq": -1', b"7"])
+def test_a_head_that_is_none_is_named(tmp_path: Path, content: bytes) -> None:
+    ledger = fresh(tmp_path, note("a"))
+    head_file(ledger).write_bytes(content)
+    for error in (refused(ledger.read), refused(ledger.append, [note()], 1)):
+        assert error.reason == "ledger_damaged"
+        assert str(head_file(ledger)) in error.cause
+        assert "remove head.json" in error.remedy
+
+
+def test_who_reads_while_others_write_sees_no_damage(tmp_path: Path, collections_path: Path) -> None:
+    ledger = fresh(tmp_path)
+    environment = {**os.environ, "PYTHONPATH": str(collections_path)}
+    argv = [sys.executable, "-c", _APPENDER, str(tmp_path), "p", "150"]
+    process = subprocess.Popen(argv, env=environment)
+    seen = 0
+    while process.poll() is None:
+        now = len(ledger.read())
+        assert now >= seen
+        seen = now
+    assert process.returncode == 0
+    assert len(ledger.read()) == 300
+
+
+def test_the_head_is_on_the_disk_when_a_run_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = fresh(tmp_path, note())
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    ledger.release_lease(1)
+    assert synced == [str(head_file(ledger))]
 
 
 def test_an_error_inside_the_lock_is_not_blamed_on_the_ledger(tmp_path: Path) -> None:

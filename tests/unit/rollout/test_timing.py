@@ -12,12 +12,9 @@ import pytest
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.gate import Wait, evaluate
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port import DeviceError, Observation, Unreachable
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import apply_event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import (
-    DeviceClass,
-    DeviceState,
-    apply_event,
-)
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import DeviceClass, DeviceState
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.timing import starving
 
 from tests.fleet_model import OLD, FakeDevice, FakeTime, digest, small_spec
