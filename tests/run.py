@@ -140,6 +140,7 @@ def checks() -> list[Check]:
         Check("oldest Python of devices", "unit", [PYTHON, "tests/checks/oldest_python.py"]),
         Check("tarball", "integration", [PYTHON, "tests/checks/tarball.py"]),
         Check("integration", "integration", _pytest("tests/integration", "-n", "3", "--dist", "worksteal"), (), 2400),
+        Check("device matrix, a part", "integration", [PYTHON, "-m", "tests.matrix", "--only", "1.16.9 staged"]),
         Check("ansible-test sanity", "sanity", [PYTHON, "tests/checks/sanity.py"], (git,), 1500),
     ]
     for scenario in sorted((REPOSITORY / "molecule").glob("*/molecule.yml")):

@@ -116,8 +116,10 @@ def download(host: Host, start: Start, holding: Holding) -> Expected:
 
 def _update(host: Host, start: Start, holding: Holding, *, parked: bool) -> Expected:
     wanted = newest(start)
-    if holding.queued:
-        # Somebody, or the boot loader, decided what boots next; an update would overrule that.
+    if holding.queued and not parked:
+        # Somebody, or the boot loader, decided what boots next; an update would overrule that, a download does not.
+        return unchanged(holding)
+    if holding.queued and holding.rollback == wanted:
         return unchanged(holding)
     if holding.staged == wanted:
         return becomes(replace(holding, parked=False)) if holding.parked and not parked else unchanged(holding)

@@ -38,7 +38,7 @@ STARTS = (
     Start("fell back", "B<N!", first=ON_B, then=("bootc upgrade", "fault falls-back", "reboot")),
     Start("withdrawn", "B<A>N", "os/withdrawn", first=ON_B, then=("bootc upgrade",)),
     Start("power lost", "B<A", first=ON_B, then=("bootc upgrade", "reboot --power-loss")),
-    Start("busy", "B<A", first=ON_B, trouble=("fault lock-held 900",), backends=("ostree",)),
+    Start("busy", "B<A", first=ON_B, trouble=("fault lock-held 86400",), backends=("ostree",)),
     Start("offline", "B<A", first=ON_B, trouble=("fault registry-unreachable",)),
     Start("unauthorized", "B<A", first=ON_B, trouble=("fault auth",)),
     Start("disk full", "B<A", first=ON_B, trouble=("fault disk-full",)),
