@@ -1,0 +1,92 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Soaks that end with another look, and orders to a rollout, with the real playbooks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.simulated_fleet import Run, SimulatedFleet
+
+ID = "to-v1.1.0"
+
+
+def order(fleet: SimulatedFleet, spec: Path, verb: str, **variables: str) -> Run:
+    given = {"bootc_rollout_why": "a test wants it", **variables}
+    return fleet.run("rollout_control", bootc_rollout_spec=str(spec), bootc_rollout_verb=verb, **given)
+
+
+def test_updated_devices_are_looked_at_again_when_their_soak_is_over(fleet: SimulatedFleet) -> None:
+    for number in range(1, 5):
+        fleet.add(f"kde-{number}", "kde", "--backend", "composefs" if number % 2 else "ostree")
+    spec = fleet.spec("v1.1.0", wave_defaults={"soak": "1s", "max_failures": 1}, pace={"start": 2})
+    assert fleet.roll_out(spec).rc == 0
+    assert fleet.summary(ID)["phase"] == "completed"
+    events = fleet.events(ID)
+    looked_at = [event["host"] for event in events if event["kind"] == "confirmed"]
+    assert sorted(looked_at) == sorted(fleet.hosts)
+    passed = [index for index, event in enumerate(events) if event["kind"] == "wave_passed"]
+    confirmed = [index for index, event in enumerate(events) if event["kind"] == "confirmed"]
+    assert confirmed[0] < passed[0] < confirmed[-1] < passed[1]
+    assert [fleet.boots(host) for host in fleet.hosts] == [2, 2, 2, 2]
+
+
+def test_a_pause_is_obeyed_explained_and_over_when_somebody_says_so(fleet: SimulatedFleet) -> None:
+    fleet.add("kde-1")
+    fleet.add("kde-2")
+    spec = fleet.spec("v1.1.0", wave_defaults={"soak": "0s", "approve": "before"})
+    waiting = fleet.roll_out(spec)
+    assert waiting.rc == 0
+    assert "waits for somebody's approval" in waiting.output
+    assert fleet.summary(ID)["wait"]["rule"] == "approval"
+    assert [fleet.boots(host) for host in fleet.hosts] == [1, 1]
+
+    wrong = order(fleet, spec, "approve", bootc_rollout_plan_hash="0123456789ab")
+    assert wrong.rc == 2
+    assert "not for this plan" in wrong.output
+    plan_hash = fleet.summary(ID)["plan_hash"][:12]
+    assert order(fleet, spec, "approve", bootc_rollout_plan_hash=plan_hash).rc == 0
+    assert order(fleet, spec, "pause").rc == 0
+    paused = fleet.roll_out(spec)
+    assert paused.rc == 0
+    assert [fleet.boots(host) for host in fleet.hosts] == [1, 1]
+    summary = fleet.summary(ID)
+    assert (summary["phase"], summary["order"]["verb"], summary["order"]["why"]) == (
+        "paused",
+        "pause",
+        "a test wants it",
+    )
+    told = fleet.run("rollout_explain", bootc_rollout_spec=str(spec), bootc_rollout_hosts="kde-2")
+    assert told.rc == 0
+    assert "the rollout is paused by" in " ".join(told.output.split())
+
+    assert order(fleet, spec, "resume").rc == 0
+    assert fleet.roll_out(spec).rc == 0
+    assert sorted(fleet.boots(host) for host in fleet.hosts) == [1, 2]
+    assert fleet.summary(ID)["wait"]["rule"] == "approval"
+
+
+def test_a_held_rollout_goes_on_when_its_device_is_mended_and_retried(fleet: SimulatedFleet) -> None:
+    fleet.add("kde-1", "kde", faults=["unhealthy broken"])
+    spec = fleet.spec("v1.1.0", waves=[], wave_defaults={"soak": "0s", "max_failures": 0})
+    assert fleet.roll_out(spec).rc == 2
+    assert fleet.states(ID) == {"kde-1": "rolled_back"}
+    fleet.simulate("kde-1", "fault", "--clear", "unhealthy")
+    assert order(fleet, spec, "retry", bootc_rollout_hosts="kde-1").rc == 0
+    assert order(fleet, spec, "resume").rc == 0
+    assert fleet.roll_out(spec).rc == 0
+    assert fleet.summary(ID)["phase"] == "completed"
+    assert fleet.states(ID) == {"kde-1": "succeeded"}
+
+
+def test_an_aborted_rollout_touches_nobody_and_fails(fleet: SimulatedFleet) -> None:
+    fleet.add("kde-1")
+    spec = fleet.spec("v1.1.0", wave_defaults={"soak": "0s", "approve": "before"})
+    assert fleet.roll_out(spec).rc == 0
+    assert order(fleet, spec, "abort").rc == 0
+    run = fleet.roll_out(spec)
+    assert run.rc == 2
+    assert "was aborted by" in run.output
+    assert fleet.boots("kde-1") == 1
+    assert fleet.states(ID) == {"kde-1": "canceled"}
