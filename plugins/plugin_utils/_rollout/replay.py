@@ -314,17 +314,19 @@ STATE_AFTER = {
 _PHASES = frozenset(
     {DeviceState.STAGING, DeviceState.STAGED, DeviceState.APPLYING, DeviceState.VERIFYING, DeviceState.ROLLING_BACK}
 )
-_REMEMBERED = (
-    "boot_id",
-    "previous_digest",
-    "previous_version",
-    "previous_deployment",
-    "previous_rollback",
-    "booted_digest",
-    "boot_seconds",
-    "proven",
-    "armed",
-    "timezone",
+_REMEMBERED = frozenset(
+    {
+        "boot_id",
+        "previous_digest",
+        "previous_version",
+        "previous_deployment",
+        "previous_rollback",
+        "booted_digest",
+        "boot_seconds",
+        "proven",
+        "armed",
+        "timezone",
+    }
 )
 _BAD_TIMES = ("window", "inhibited")
 """Reasons that lie neither in the device nor in the release."""
@@ -332,7 +334,7 @@ _BAD_TIMES = ("window", "inhibited")
 
 def _device_after(before: Device, event: Event) -> Device:
     data = event.data
-    changes: dict[str, Any] = {key: data[key] for key in _REMEMBERED if data.get(key) is not None}
+    changes: dict[str, Any] = {key: value for key, value in data.items() if key in _REMEMBERED and value is not None}
     if "failed_units" in data:
         changes["failed_units"] = tuple(data["failed_units"])
     state = STATE_AFTER.get(event.kind)
