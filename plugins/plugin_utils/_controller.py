@@ -31,6 +31,7 @@ from ._rollout.replay import apply_event, derive, replay
 from ._rollout.spec import Spec, parse_spec
 from ._rollout.states import (
     DISRUPTED,
+    OVER,
     Device,
     DeviceClass,
     DeviceState,
@@ -94,7 +95,10 @@ def open_rollout(
             check_membership(spec, candidates)
             plan = make_plan(spec, candidates, resolve(spec))
             rivals = _find_rivals(stores, plan)
-            planned = [Event("planned", CLOCK.now(), data={"plan": plan.as_dict(), "hash": plan.hash})]
+            planned = [
+                Event("planned", CLOCK.now(), data={"plan": plan.as_dict(), "hash": plan.hash}),
+                *_denied(stores, plan),
+            ]
         else:
             _check_same(known, spec, ledger)
             _check_present(known, candidates, accept_removed=accept_removed)
@@ -291,10 +295,10 @@ class _Rival:
     hosts: tuple[str, ...]
 
     def give_way(self, successor: str) -> None:
-        """Record that ``successor`` took over: the whole rollout, or the devices of one that is completed."""
+        """Record that ``successor`` took over: the whole rollout, or the devices of one that is over."""
         data: dict[str, Any] = {"by": successor}
         kind = "superseded"
-        if self.rollout.phase is RolloutPhase.COMPLETED:
+        if self.rollout.phase in OVER:
             kind, data["hosts"] = "hosts_superseded", list(self.hosts)
         self.ledger.append([Event(kind, CLOCK.now(), data=data)], self.ledger.last_epoch() + 1)
 
@@ -315,6 +319,24 @@ def _find_rivals(stores: Stores, plan: Plan) -> list[_Rival]:
     return rivals
 
 
+def _denied(stores: Stores, plan: Plan) -> list[Event]:
+    """Devices that came back from this very content in an earlier rollout: it is not offered to them again unasked."""
+    bad: dict[str, str] = {}
+    for ledger in stores.rollouts():
+        rollout = derive(ledger.read())
+        if rollout is None:
+            continue
+        for device in rollout.devices.values():
+            was = rollout.plan.targets[device.variant].accept
+            now = plan.targets[plan.variant_of[device.host]].accept if device.host in plan.variant_of else ()
+            if device.state is DeviceState.ROLLED_BACK and not set(was).isdisjoint(now):
+                bad[device.host] = f"it came back from this image in the rollout {rollout.plan.spec.id}"
+    return [
+        Event("incompatible", CLOCK.now(), host, data={"reason": "denylisted", "message": message})
+        for host, message in bad.items()
+    ]
+
+
 def _refuse_rivalry(ledger: Store, rollout: Rollout, shared: Sequence[str], spec: Spec) -> None:
     other = rollout.plan.spec.id
     holder = ledger.read_lease()
@@ -326,8 +348,8 @@ def _refuse_rivalry(ledger: Store, rollout: Rollout, shared: Sequence[str], spec
             "Wait for that run to end.",
             "devices_busy",
         )
-    completed = rollout.phase is RolloutPhase.COMPLETED
-    if not completed and other not in spec.supersedes:
+    over = rollout.phase in OVER
+    if not over and other not in spec.supersedes:
         raise RolloutError(
             f"The rollout {other} is {rollout.phase.value} over the same devices: {names}.",
             f"Let it complete, or take its devices over by adding `supersedes: [{other}]` to the spec.",
@@ -336,7 +358,7 @@ def _refuse_rivalry(ledger: Store, rollout: Rollout, shared: Sequence[str], spec
     flying = [
         device.host
         for device in rollout.devices.values()
-        if device.device_class is DeviceClass.FLIGHT and not _may_change_hands(device, shared, completed)
+        if device.device_class is DeviceClass.FLIGHT and not _may_change_hands(device, shared, over)
     ]
     if flying:
         raise RolloutError(
@@ -346,7 +368,7 @@ def _refuse_rivalry(ledger: Store, rollout: Rollout, shared: Sequence[str], spec
         )
 
 
-def _may_change_hands(device: Device, shared: Sequence[str], completed: bool) -> bool:
+def _may_change_hands(device: Device, shared: Sequence[str], over: bool) -> bool:
     """Whether a device in flight may be left by its rollout.
 
     One that did not reboot yet may: its next rollout stages over what is staged there. So may one that is silent since:
@@ -354,7 +376,7 @@ def _may_change_hands(device: Device, shared: Sequence[str], completed: bool) ->
     asleep as they may be for weeks. Devices that the next rollout does not know stay with one that goes on.
     """
     if device.host not in shared:
-        return completed
+        return over
     return device.state not in DISRUPTED or device.state is DeviceState.SILENT
 
 

@@ -61,6 +61,8 @@ def _untouched(rollout: Rollout, device: Device, now: float) -> _Told:
     obstacle = occupancy(rollout, [device.host]).obstacle(device.host)
     if obstacle:
         return why, f"its turn comes when there is room: {obstacle}", None
+    if device.until is not None and device.until > now:
+        return why, "a run of the rollout may update it then", device.until
     return why, "the next run of the rollout tries it", now
 
 

@@ -748,3 +748,30 @@ def test_a_run_without_its_lease_goes_no_further(tmp_path: Path) -> None:
     ledger.release_lease(epoch)
     with pytest.raises(RolloutError, match="does not hold its rollout any more"):
         insist_on_lease(ledger, epoch)
+
+
+@pytest.mark.parametrize("end_of", ["canceled", "aborted"])
+def test_devices_of_a_rollout_that_somebody_ended_are_free_for_the_next(tmp_path: Path, end_of: str) -> None:
+    start(tmp_path, R1)
+    tell(tmp_path, R1, Event(end_of, 1.0, data={"by": "anna", "why": "a mistake"}))
+    end(tmp_path, R1)
+    assert start(tmp_path, whole("r2")).epoch == 1
+    rollout = derive(Ledger(tmp_path, "r1").read())
+    assert rollout is not None
+    assert rollout.phase.value == end_of
+
+
+def test_a_device_is_not_offered_again_what_it_came_back_from(tmp_path: Path) -> None:
+    spec = whole("r1")
+    complete(tmp_path, spec, *told("rolled_back", "d000"), *told("failed", "d001"), *told("succeeded", *HOSTS[2:]))
+    end(tmp_path, spec)
+    again = whole("r2")
+    start(tmp_path, again)
+    denied = [event for event in Ledger(tmp_path, "r2").read() if event.kind == "incompatible"]
+    assert [(event.host, event.data["reason"]) for event in denied] == [("d000", "denylisted")]
+    assert "in the rollout r1" in denied[0].data["message"]
+    end(tmp_path, again)
+    mended = [{"name": "kde", "image": "registry.example/os", "digest": digest("b")}]
+    other = whole("r3", variants=mended, supersedes=["r2"])
+    start(tmp_path, other)
+    assert not [event for event in Ledger(tmp_path, "r3").read() if event.kind == "incompatible"]
