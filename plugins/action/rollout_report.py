@@ -6,15 +6,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import plain, rollout_html, rollout_text
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import (
+    plain,
+    rollout_html,
+    rollout_metrics,
+    rollout_text,
+)
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide import decide
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import format_time
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event, format_time
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import clear_batch
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import derive
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import open_stores
@@ -34,6 +40,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "ledger": {"type": "path", "required": True},
                 "epoch": {"type": "int"},
                 "deadline": {"type": "float", "required": True},
+                "metrics": {"type": "path"},
             }
         )
         try:
@@ -62,6 +69,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             _write(directory / "summary.txt", text)
         except OSError as error:
             self._display.warning(f"The report could not be written to {directory}: {error.strerror}.")
+        if options["metrics"]:
+            try:
+                _write(Path(str(options["metrics"])), rollout_metrics(summary))
+            except OSError as error:
+                self._display.warning(f"The metrics could not be written to {options['metrics']}: {error.strerror}.")
         silent = [device for device in summary["devices"] if device["state"] == "unreachable"]
         if silent and len(silent) == len(summary["devices"]):
             self._display.warning(
@@ -73,10 +85,20 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "changed": recorded,
             "phase": summary["phase"],
             "held": summary["phase"] == "held",
+            "turned": None if options["epoch"] is None else _turn(events),
             "hold": summary["hold"],
             "summary": summary,
             "report": str(page),
         }
+
+
+_TURNS = ("held", "completed", "aborted")
+
+
+def _turn(events: Sequence[Event]) -> str | None:
+    """What the rollout came to in this run that somebody may want to be told, if anything."""
+    opened = max(index for index, event in enumerate(events) if event.kind == "opened")
+    return next((event.kind for event in reversed(events[opened:]) if event.kind in _TURNS), None)
 
 
 def _write(path: Path, content: str) -> None:

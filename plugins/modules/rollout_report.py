@@ -35,6 +35,9 @@ options:
   epoch:
     description: Number of this controller's turn. Without it only the reports are written.
     type: int
+  metrics:
+    description: File to write metrics to, in the text format of Prometheus. It is replaced in one go.
+    type: path
 seealso:
   - module: skorionos.bootc.rollout_open
 """
@@ -59,6 +62,10 @@ held:
   description: Whether a person has to decide something.
   returned: success
   type: bool
+turned:
+  description: V(held), V(completed) or V(aborted) when the rollout came to that in this pass, V(none) otherwise.
+  returned: success
+  type: str
 hold:
   description: Why it is held, V(none) when it is not.
   returned: success

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tests.simulated_fleet import Run, SimulatedFleet
@@ -70,14 +71,19 @@ def test_a_pause_is_obeyed_explained_and_over_when_somebody_says_so(fleet: Simul
 def test_a_held_rollout_goes_on_when_its_device_is_mended_and_retried(fleet: SimulatedFleet) -> None:
     fleet.add("kde-1", "kde", faults=["unhealthy broken"])
     spec = fleet.spec("v1.1.0", waves=[], wave_defaults={"soak": "0s", "max_failures": 0})
-    assert fleet.roll_out(spec).rc == 2
+    told, metrics = fleet.root / "told", fleet.root / "rollout.prom"
+    hooks = {"bootc_rollout_notify": ["/bin/sh", "-c", f'cat > "{told}.$0"'], "bootc_rollout_metrics": str(metrics)}
+    assert fleet.roll_out(spec, **hooks).rc == 2
+    assert json.loads((fleet.root / "told.held").read_text(encoding="utf-8"))["hold"]["devices"] == ["kde-1"]
+    assert 'bootc_rollout_phase{rollout="to-v1.1.0",phase="held"} 1' in metrics.read_text(encoding="utf-8")
     assert fleet.states(ID) == {"kde-1": "rolled_back"}
     fleet.simulate("kde-1", "fault", "--clear", "unhealthy")
     assert order(fleet, spec, "retry", bootc_rollout_hosts="kde-1").rc == 0
     assert order(fleet, spec, "resume").rc == 0
-    assert fleet.roll_out(spec).rc == 0
+    assert fleet.roll_out(spec, **hooks).rc == 0
     assert fleet.summary(ID)["phase"] == "completed"
     assert fleet.states(ID) == {"kde-1": "succeeded"}
+    assert json.loads((fleet.root / "told.completed").read_text(encoding="utf-8"))["phase"] == "completed"
 
 
 def test_an_aborted_rollout_touches_nobody_and_fails(fleet: SimulatedFleet) -> None:
