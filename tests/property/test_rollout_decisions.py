@@ -1,0 +1,238 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""More than a hundred thousand decisions over fleets to which anything happens, orders of people included.
+
+Every walk is drawn from its number alone, so that one that fails can be walked again.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide import Decisions, decide
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.explain import explain
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.operate import VERBS, Command, operate
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.pace import most_unavailable, occupancy
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Candidate, Plan, make_plan
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.quantities import share
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import apply_events, replay
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import (
+    STOPPED,
+    DeviceClass,
+    DeviceState,
+    Rollout,
+    WavePhase,
+    count,
+    coverage_needed,
+    failure_budget,
+)
+
+from tests.fleet_model import digest, plan_for, small_spec
+
+BEGIN = 1_800_000_000.0
+DECISIONS_PER_WALK = 300
+WALKS = 350
+FINAL = ["cancel", "abort"]
+AFTER = {
+    DeviceState.STAGING: ("staged", "staged", "staged", "deferred", "failed"),
+    DeviceState.STAGED: ("applying", "applying", "applying", "released", "failed"),
+    DeviceState.APPLYING: ("booted", "booted", "booted", "booted", "silent", "rolled_back", "deferred"),
+    DeviceState.VERIFYING: ("succeeded",) * 8 + ("rolling_back", "silent"),
+    DeviceState.ROLLING_BACK: ("rolled_back", "rolled_back", "silent", "inconsistent"),
+    DeviceState.SILENT: ("booted", "booted", "lost", "rolled_back"),
+    DeviceState.LOST: ("booted", "rolled_back", "lost"),
+}
+
+
+def a_plan(random: Random) -> Plan:
+    """Up to three variants on up to fourteen devices at two sites, with rules of all kinds."""
+    variants = ["kde", "gnome", "hyprland"][: random.randint(1, 3)]
+    rules: dict[str, Any] = {
+        "soak": random.choice(["0s", "0s", "1m"]),
+        "max_failures": random.choice([0, 1, 3, "20%", "50%"]),
+        "success_threshold": random.choice([1, 50, 90]),
+        "min_coverage": random.choice([0, 50, 100]),
+        "coverage_timeout": "1h",
+        "on_coverage_timeout": random.choice(["hold", "accept"]),
+        "approve": random.choice(["never", "never", "before", "after"]),
+    }
+    spec = small_spec(
+        variants=[{"name": name, "image": "registry.example/os", "digest": digest("a")} for name in variants],
+        wave_defaults=rules,
+        pace={"parallel": random.randint(1, 8), "start": random.randint(1, 3), "overshoot": random.choice([0, 0, 2])},
+        abort={"percent": random.choice([0, 30, 60]), "min_executed": 6},
+        **random.choice([{}, {"budget": {"group_by": ["site"], "max_unavailable": random.randint(1, 3)}}]),
+    )
+    targets = plan_for(spec, [("any", variants[0])]).targets
+    hosts = range(random.randint(1, 14))
+    sites = ("oslo", "rome")
+    return make_plan(
+        spec,
+        [Candidate(f"d{n:02}", random.choice(variants), {"site": random.choice(sites)}) for n in hosts],
+        targets,
+    )
+
+
+class Walk:
+    """A rollout to which one thing after another happens."""
+
+    def __init__(self, number: int) -> None:
+        self.random = Random(number)
+        self.plan = a_plan(self.random)
+        self.now = BEGIN
+        self.rollout = replay([Event("planned", BEGIN, data={"plan": self.plan.as_dict()})])
+        self.late: set[int] = set()
+        self.decided = 0
+
+    def step(self) -> None:
+        """Decide, record what was decided, and let something happen."""
+        self.now += self.random.choice([0.0, 1.0, 1.0, 60.0, 4000.0])
+        decisions = decide(self.rollout, self.now)
+        self.decided += 1
+        for event in decisions.record:
+            if event.kind == "wave_passed":
+                self._check_pass(event)
+            self._happens(event)
+        if decisions.record:
+            return
+        self._check_touch(decisions)
+        happening = self.random.random()
+        if happening < 0.04:
+            self._order()
+        elif happening < 0.5:
+            self._start(decisions)
+        else:
+            self._go_on(decisions)
+        self._check_state()
+
+    def _happens(self, *events: Event) -> None:
+        self.rollout = apply_events(self.rollout, events)
+
+    def _order(self) -> None:
+        final = self.random.random() < 0.1
+        verb = self.random.choice(FINAL if final else ["resume", "resume", "approve", *sorted(set(VERBS) - set(FINAL))])
+        hosts = tuple(self.random.sample(self.plan.members, min(2, len(self.plan.members))))
+        try:
+            events = operate(self.rollout, Command(verb, "anna", "so", hosts, self.plan.hash), self.now)
+        except RolloutError:
+            return
+        self._happens(*events)
+
+    def _start(self, decisions: Decisions) -> None:
+        """What a device does whose turn it is: it begins if there is room for it, or turns out not to be reachable."""
+        waiting = [h for h in decisions.touch if self.rollout.devices[h].device_class is DeviceClass.UNTOUCHED]
+        if not waiting:
+            return
+        host = self.random.choice(waiting)
+        if self.random.random() < 0.2:
+            kinds = ("unreachable", "deferred", "incompatible", "already_current")
+            kind = self.random.choice(kinds)
+            self._happens(Event(kind, self.now, host, data={"proven": self.random.random() < 0.5}))
+        elif occupancy(self.rollout, [host]).admits(host):
+            assert self.rollout.phase not in STOPPED
+            self._check_variant_was_proven(host)
+            self._happens(Event("staging", self.now, host))
+            self._check_exposure(self.rollout.devices[host].wave)
+            self._check_groups()
+
+    def _go_on(self, decisions: Decisions) -> None:
+        for host in decisions.confirm:
+            self._happens(Event(self.random.choice(["confirmed", "unconfirmed"]), self.now, host))
+        moving = [device for device in self.rollout.devices.values() if device.state in AFTER]
+        done = [d for d in self.rollout.devices.values() if d.state is DeviceState.SUCCEEDED]
+        if done and self.random.random() < 0.01:
+            device = self.random.choice(done)
+            self.late.add(device.wave)
+            self._happens(Event("rolled_back", self.now, device.host, data={"reason": "unhealthy"}))
+        elif moving:
+            device = self.random.choice(moving)
+            kind = self.random.choice(AFTER[device.state])
+            if self.rollout.phase in STOPPED and kind == "applying":
+                kind = "released"
+            self._happens(Event(kind, self.now, device.host))
+
+    def _check_pass(self, event: Event) -> None:
+        index = event.wave
+        assert index is not None
+        rules = self.plan.waves[index].rules
+        wave = self.rollout.waves[index]
+        counts = count(self.rollout.in_wave(index))
+        assert counts.charged <= failure_budget(self.rollout, index)
+        assert counts.disrupted == 0
+        if counts.total:
+            verdicts = counts.succeeded + counts.charged
+            assert 100 * counts.succeeded >= rules.success_threshold * verdicts
+            in_time = self.now < (wave.patient_from or 0.0) + rules.coverage_timeout
+            assert verdicts >= coverage_needed(self.rollout, index) or not in_time
+            assert rules.approve != "after" or wave.approved_at is not None
+            assert self.now >= (wave.covered_at or 0.0) + rules.soak
+        assert all(earlier.phase is WavePhase.PASSED for earlier in self.rollout.waves[:index])
+
+    def _check_touch(self, decisions: Decisions) -> None:
+        for host in decisions.touch:
+            device = self.rollout.devices[host]
+            if self.rollout.phase in STOPPED:
+                assert device.device_class is DeviceClass.FLIGHT or device.may_heal or device.armed
+            if device.device_class is DeviceClass.UNTOUCHED:
+                assert self.rollout.waves[device.wave].phase is not WavePhase.PLANNED
+
+    def _check_variant_was_proven(self, host: str) -> None:
+        """A variant's first success comes before any of its devices in a later wave, but for one that stands in."""
+        device = self.rollout.devices[host]
+        kin = [d for d in self.rollout.devices.values() if d.variant == device.variant and d.host != host]
+        earlier = [d for d in kin if d.wave < device.wave]
+        if earlier and not any(d.proves_its_variant for d in kin if d.wave <= device.wave):
+            undecided = (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT)
+            assert not any(d.device_class in undecided for d in earlier)
+            assert not any(d.device_class is DeviceClass.FLIGHT for d in kin if d.wave == device.wave)
+
+    def _check_exposure(self, index: int) -> None:
+        if index in self.late:
+            return
+        devices = self.rollout.in_wave(index)
+        exposed = sum(device.device_class is DeviceClass.FLIGHT for device in devices)
+        overshoot = share(self.plan.spec.pace.overshoot, self.rollout.waves[index].size)
+        charged = count(devices).charged
+        assert exposed + charged <= failure_budget(self.rollout, index) + 1 + overshoot
+        assert exposed <= max(self.plan.spec.pace.parallel, 1)
+
+    def _check_groups(self) -> None:
+        for group in set(self.plan.group_of.values()):
+            members = [self.rollout.devices[host] for host, name in self.plan.group_of.items() if name == group]
+            down = [d for d in members if d.device_class is DeviceClass.FLIGHT or d.state is DeviceState.LOST]
+            allowed = most_unavailable(self.plan.spec.budget, len(members))
+            healed = sum(d.device_class is DeviceClass.FLIGHT and d.reason == "silent" for d in members)
+            assert len(down) <= allowed + healed
+
+    def _check_state(self) -> None:
+        rollout: Rollout = self.rollout
+        assert tuple(rollout.devices) == self.plan.members
+        host = self.random.choice(self.plan.members)
+        explained = explain(rollout, host, self.now)
+        assert explained.why
+        assert explained.next
+
+
+@pytest.mark.parametrize("ten", range(0, WALKS, 10))
+def test_no_walk_breaks_a_rule(ten: int) -> None:
+    for number in range(ten, ten + 10):
+        walk = Walk(number)
+        for _unused in range(DECISIONS_PER_WALK):
+            walk.step()
+        assert walk.decided == DECISIONS_PER_WALK
+
+
+def test_the_walks_are_long_enough_and_end_in_every_way() -> None:
+    assert WALKS * DECISIONS_PER_WALK >= 100_000
+    ends = set()
+    for number in range(60):
+        walk = Walk(number)
+        for _unused in range(DECISIONS_PER_WALK):
+            walk.step()
+        ends.add(walk.rollout.phase.value)
+    assert {"held", "completed", "canceled", "aborted"} <= ends
