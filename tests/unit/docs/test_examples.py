@@ -88,7 +88,7 @@ def test_every_key_of_a_spec_is_explained_and_no_other() -> None:
     rules = set(SPEC["properties"]["wave_defaults"]["properties"])
     known = {key for key in _keys(SPEC) if key.rpartition(".")[2] not in rules}
     known = {re.sub(r"^windows\.[a-z]+\[\]\.", "", key) for key in known}  # windows of both kinds have the same keys
-    sections = {"selection", "pace", "stage", "apply", "verify", "registry", "windows", "inhibit"}
+    sections = {"selection", "pace", "abort", "budget", "stage", "apply", "verify", "registry", "windows", "inhibit"}
     assert (known - sections) | rules <= explained
 
 
