@@ -44,7 +44,7 @@ def test_whoever_plays_or_runs_low_is_left_alone_and_updated_when_that_is_over(f
     for host in ("free", "plays", "low"):
         fleet.add(host, "kde", "--hardware", "steam-deck")
     put(fleet, "plays", "proc/4242", GAME)
-    shutil.rmtree(fleet.root / "devices/low/root/sys/class/power_supply")
+    shutil.rmtree(fleet.root / "devices" / "low" / "root" / "sys" / "class" / "power_supply")
     put(fleet, "low", "sys/class/power_supply/BAT1", LOW)
     spec = fleet.spec("v1.1.0", **EVERYBODY_AT_ONCE)
 
@@ -66,7 +66,7 @@ def test_whoever_plays_or_runs_low_is_left_alone_and_updated_when_that_is_over(f
     assert again.rc == 0, again.output
     assert [event for event in fleet.events("to-v1.1.0")[len(events) :] if event["kind"] == "deferred"] == []
 
-    shutil.rmtree(fleet.root / "devices/plays/root/proc/4242")
+    shutil.rmtree(fleet.root / "devices" / "plays" / "root" / "proc" / "4242")
     put(fleet, "low", "sys/class/power_supply/BAT1", {"status": "Charging\n"})
     put(fleet, "low", "sys/class/power_supply/ACAD", {"type": "Mains\n", "online": "1\n"})
     last = fleet.roll_out(spec)
@@ -85,7 +85,7 @@ def test_a_closed_window_keeps_everybody_and_the_summary_says_until_when(fleet: 
     """One device is in UTC and outside its window, the other far east and in it."""
     fleet.add("here", "kde")
     fleet.add("east", "kde")
-    east = fleet.root / "devices/east/root/etc/localtime"
+    east = fleet.root / "devices" / "east" / "root" / "etc" / "localtime"
     east.symlink_to("/usr/share/zoneinfo/Asia/Kathmandu")  # 5 hours 45 minutes ahead
     night = window(timedelta(hours=5, minutes=30))
     quick = {"apply": {"reboot_timeout": "20s", "contact_grace": "1s"}, "verify": {"settle": "0s", "timeout": "20s"}}
