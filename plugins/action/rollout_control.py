@@ -5,13 +5,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._operator import WHICH, command, find_rollout, speaker
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._operator import (
+    WHICH,
+    command,
+    find_rollout,
+    ledger_directory,
+    speaker,
+)
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.operate import VERBS, Command
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import apply_events
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.revert import revert_spec, successor_of
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import Rollout
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -28,6 +37,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "why": {"type": "str", "default": ""},
                 "hosts": {"type": "list", "elements": "str", "default": []},
                 "plan_hash": {"type": "str"},
+                "dest": {"type": "path"},
             }
         )
         given = Command(
@@ -36,6 +46,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         try:
             ledger, rollout = find_rollout(options)
             events = command(ledger, given, dry_run=self._task.check_mode)
+            written = self._write_spec(options, rollout) if given.verb == "revert" else None
         except RolloutError as error:
             return {**result, "failed": True, "msg": str(error), "reason": error.reason}
         after = apply_events(rollout, events)
@@ -46,4 +57,22 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "phase": after.phase.value,
             "hosts": [event.host for event in events if event.host is not None],
             "by": given.by,
+            "spec": written,
         }
+
+    def _write_spec(self, options: dict[str, Any], rollout: Rollout) -> str:
+        """Where the spec of the way back is; one that is there already stays as somebody may have changed it."""
+        directory = Path(str(options["dest"])) if options["dest"] else ledger_directory(options).parent
+        path = directory / f"{successor_of(rollout.plan.spec.id)}.yml"
+        if path.exists() or self._task.check_mode:
+            return str(path)
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            path.write_text(revert_spec(rollout), encoding="utf-8")
+        except OSError as error:
+            raise RolloutError(
+                f"The order is on record, but its spec could not be written to {path}: {error.strerror}.",
+                "Give the order again with a directory that can be written to: `-e bootc_rollout_dest=DIRECTORY`.",
+                "spec_unwritable",
+            ) from error
+        return str(path)

@@ -17,6 +17,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import (
     CLOCK,
+    Takeover,
     note_answers,
     open_rollout,
     read_spec,
@@ -28,7 +29,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._release import re
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import rollout_text
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide import batches
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Candidate
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Candidate, is_wanted
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.quantities import parse_duration
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.summary import summarize
@@ -51,6 +52,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "patience": {"type": "str", "default": "15m"},
                 "accept_removed": {"type": "bool", "default": False},
                 "probe": {"type": "bool", "default": True},
+                "supersedes": {"type": "list", "elements": "str", "default": []},
+                "why": {"type": "str", "default": ""},
             }
         )
         try:
@@ -71,6 +74,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             dry_run=self._task.check_mode,
             deadline=deadline,
             accept_removed=options["accept_removed"],
+            takeover=Takeover(tuple(options["supersedes"]), str(options["why"])),
         )
         # A play knows only hosts of the inventory, and its batches must add up.
         gone = set(opened.rollout.devices) - {candidate.host for candidate in candidates}
@@ -115,7 +119,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "Rename it in the inventory, without spaces, commas, colons and the characters * ? [ ] { } ! & ~.",
                 "invalid_host",
             )
-        return [_candidate(name, task_vars["hostvars"][name], spec.labels) for name in names]
+        found = [_candidate(name, task_vars["hostvars"][name], spec.labels) for name in names]
+        return [candidate for candidate in found if is_wanted(spec, candidate.labels)]
 
 
 def ledger_root(options: Mapping[str, Any]) -> Path:
@@ -130,7 +135,7 @@ def _candidate(name: str, variables: Mapping[str, Any], labels: Sequence[str]) -
     except AnsibleError as error:
         raise RolloutError(
             f"A variable of the host {name} cannot be read: {error}.",
-            "Mend bootc_variant, and what `select` of the waves names, in the inventory.",
+            "Mend bootc_variant, and what selection and waves of the spec name, in the inventory.",
             "invalid_host",
         ) from error
     return Candidate(name, None if variant is None else str(variant), values)

@@ -45,9 +45,11 @@ options:
         end.
       - V(cancel) ends the rollout for good. What is updated stays so; what is in flight comes to an end.
       - V(abort) does the same, and runs of the rollout fail from then on.
+      - V(revert) ends it as V(cancel) does, and writes the spec of another rollout, which takes every device that is on
+        the new release back to what it ran before, those that failed first. That one waits for an approval.
     type: str
     required: true
-    choices: [abort, accept, approve, cancel, exclude, pause, resume, retry]
+    choices: [abort, accept, approve, cancel, exclude, pause, resume, retry, revert]
   why:
     description: A sentence for the record. Nothing is done without one.
     type: str
@@ -60,6 +62,11 @@ options:
   plan_hash:
     description: The hash of the plan that was looked at, or its beginning, for V(approve).
     type: str
+  dest:
+    description:
+      - Directory for the spec that V(revert) writes. By default that which O(ledger) is in, so beside O(spec).
+      - A spec that is there already is left as it is.
+    type: path
   spec:
     description: File with the spec of the rollout. Either this, or O(id) together with O(ledger).
     type: path
@@ -108,6 +115,11 @@ by:
   returned: success
   type: str
   sample: anna@admin-pc
+spec:
+  description: The file with the spec of the way back, for V(revert).
+  returned: success
+  type: str
+  sample: skorion-1.1.0-revert.yml
 reason:
   description: The kind of failure; V(not_applicable) for an order that makes no sense as the rollout stands.
   returned: failure

@@ -58,6 +58,17 @@ options:
       - Nobody is asked in check mode.
     type: bool
     default: true
+  supersedes:
+    description:
+      - Unfinished rollouts that give way to this one when it is planned, besides those that its spec names.
+      - Devices in the middle of their update have to come to an end first.
+    type: list
+    elements: str
+    default: []
+  why:
+    description: A sentence for the record, which O(supersedes) does not do without.
+    type: str
+    default: ""
 seealso:
   - module: skorionos.bootc.fleet_probe
   - module: skorionos.bootc.rollout_gate

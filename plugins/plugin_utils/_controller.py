@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from ._rollout.lease import Holder
 from ._rollout.passes import Clock
 from ._rollout.plan import Candidate, Plan, Target, check_membership, make_plan
 from ._rollout.replay import apply_event, derive, replay
+from ._rollout.revert import with_variants
 from ._rollout.spec import Spec, parse_spec
 from ._rollout.states import (
     DISRUPTED,
@@ -78,11 +79,13 @@ def open_rollout(
     dry_run: bool,
     deadline: float,
     accept_removed: bool = False,
+    takeover: Takeover | None = None,
 ) -> Opened:
     """Plan the rollout, or pick up the one on record, and take its lease if there is anything to do.
 
     That includes waiting for something that time alone brings about before ``deadline`` (seconds since the epoch).
     """
+    takeover = takeover or Takeover()
     stores = open_stores(root)
     ledger = stores.rollout(spec.id)
     with nullcontext() if dry_run else stores.lock():
@@ -92,9 +95,10 @@ def open_rollout(
         planned: list[Event] = []
         rivals: list[_Rival] = []
         if known is None:
+            spec = _found_variants(stores, spec)
             check_membership(spec, candidates)
             plan = make_plan(spec, candidates, resolve(spec))
-            rivals = _find_rivals(stores, plan)
+            rivals = _find_rivals(stores, plan, takeover)
             planned = [
                 Event("planned", CLOCK.now(), data={"plan": plan.as_dict(), "hash": plan.hash}),
                 *_denied(stores, plan),
@@ -104,7 +108,7 @@ def open_rollout(
             _check_present(known, candidates, accept_removed=accept_removed)
         rollout = known or replay(planned)
         holder = _this_process(ledger.last_epoch() + 1)
-        start = _opening(holder, rivals)
+        start = _opening(holder, rivals, takeover)
         membership = _membership(rollout, {candidate.host: candidate.variant for candidate in candidates})
         rollout, news, decisions = advance(_after(rollout, [start, *membership]), CLOCK.now())
         recorded = (*planned, *membership, *news)
@@ -114,7 +118,7 @@ def open_rollout(
         ledger.create()
         ledger.take_lease(holder, _is_alive)
         for rival in rivals:
-            rival.give_way(spec.id)
+            rival.give_way(spec.id, holder.user, takeover.why)
         if not ledger.append([*planned, start, *membership, *news], holder.epoch, position):
             raise RolloutError(
                 f"Somebody wrote to the ledger {ledger.place} while it was opened.",
@@ -138,11 +142,30 @@ def insist_on_lease(ledger: Store, epoch: int) -> None:
     )
 
 
-def _opening(holder: Holder, rivals: Sequence[_Rival]) -> Event:
+def _opening(holder: Holder, rivals: Sequence[_Rival], takeover: Takeover) -> Event:
     data: dict[str, Any] = {"by": holder.user, "machine": holder.machine, "pid": holder.pid}
-    if rivals:
-        data["took_over"] = [rival.rollout.plan.spec.id for rival in rivals]
+    taken = dict.fromkeys([*(rival.rollout.plan.spec.id for rival in rivals), *takeover.rollouts])
+    if taken:
+        data["took_over"] = list(taken)
+    if takeover.why:
+        data["why"] = takeover.why
     return Event("opened", CLOCK.now(), data=data)
+
+
+def _found_variants(stores: Stores, spec: Spec) -> Spec:
+    """The spec, and what the ledgers know of the devices that it takes back."""
+    if spec.reverts is None:
+        return spec
+    rollout = derive(stores.rollout(spec.reverts).read())
+    if rollout is None:
+        raise RolloutError(
+            f"There is no rollout {spec.reverts} in the directory of the ledgers.",
+            "Give the directory that holds its ledger with `-e bootc_rollout_ledger=DIRECTORY`.",
+            "not_planned",
+        )
+    others = (derive(store.read()) for store in stores.rollouts())
+    known = [target for other in others if other is not None for target in other.plan.targets.values()]
+    return with_variants(spec, rollout, known)
 
 
 ASLEEP = "asleep"
@@ -213,7 +236,7 @@ def _membership(rollout: Rollout, present: Mapping[str, str | None]) -> list[Eve
         Event("incompatible", now, device.host, data={"reason": "variant_changed", "message": _moved(device, present)})
         for device in rollout.devices.values()
         if (device.device_class is DeviceClass.UNTOUCHED or device.state is DeviceState.REMOVED)
-        and present.get(device.host, device.variant) != device.variant
+        and present.get(device.host, device.variant) not in (device.variant, rollout.plan.line_of(device.variant))
     ]
     return gone + back + rebased
 
@@ -287,6 +310,22 @@ def _absence(rollout_id: str, gone: int, members: int, emptied: Sequence[str]) -
 
 
 @dataclass(frozen=True)
+class Takeover:
+    """Rollouts that give way because whoever runs this one says so, and why; besides those that the spec names."""
+
+    rollouts: tuple[str, ...] = ()
+    why: str = ""
+
+    def __post_init__(self) -> None:
+        if self.rollouts and not self.why.strip():
+            raise RolloutError(
+                "No reason is given for taking devices over.",
+                "Say why with `-e bootc_rollout_why=...`; it goes on record.",
+                "not_applicable",
+            )
+
+
+@dataclass(frozen=True)
 class _Rival:
     """Another rollout over some of the same devices."""
 
@@ -294,16 +333,16 @@ class _Rival:
     rollout: Rollout
     hosts: tuple[str, ...]
 
-    def give_way(self, successor: str) -> None:
+    def give_way(self, successor: str, who: str, why: str) -> None:
         """Record that ``successor`` took over: the whole rollout, or the devices of one that is over."""
-        data: dict[str, Any] = {"by": successor}
+        data: dict[str, Any] = {"by": successor, "who": who, **({"why": why} if why else {})}
         kind = "superseded"
         if self.rollout.phase in OVER:
             kind, data["hosts"] = "hosts_superseded", list(self.hosts)
         self.ledger.append([Event(kind, CLOCK.now(), data=data)], self.ledger.last_epoch() + 1)
 
 
-def _find_rivals(stores: Stores, plan: Plan) -> list[_Rival]:
+def _find_rivals(stores: Stores, plan: Plan, takeover: Takeover) -> list[_Rival]:
     """Rollouts that must give way to ``plan``; raises RolloutError where one may not."""
     rivals = []
     members = set(plan.members)
@@ -314,7 +353,7 @@ def _find_rivals(stores: Stores, plan: Plan) -> list[_Rival]:
         shared = tuple(sorted(members & set(rollout.devices)))
         if not shared:
             continue
-        _refuse_rivalry(ledger, rollout, shared, plan.spec)
+        _refuse_rivalry(ledger, rollout, shared, {*plan.spec.supersedes, *takeover.rollouts})
         rivals.append(_Rival(ledger, rollout, shared))
     return rivals
 
@@ -337,7 +376,7 @@ def _denied(stores: Stores, plan: Plan) -> list[Event]:
     ]
 
 
-def _refuse_rivalry(ledger: Store, rollout: Rollout, shared: Sequence[str], spec: Spec) -> None:
+def _refuse_rivalry(ledger: Store, rollout: Rollout, shared: Sequence[str], supersedes: Collection[str]) -> None:
     other = rollout.plan.spec.id
     holder = ledger.read_lease()
     names = ", ".join(shared[:5]) + (f" and {len(shared) - 5} more" if len(shared) > 5 else "")
@@ -349,10 +388,11 @@ def _refuse_rivalry(ledger: Store, rollout: Rollout, shared: Sequence[str], spec
             "devices_busy",
         )
     over = rollout.phase in OVER
-    if not over and other not in spec.supersedes:
+    if not over and other not in supersedes:
         raise RolloutError(
             f"The rollout {other} is {rollout.phase.value} over the same devices: {names}.",
-            f"Let it complete, or take its devices over by adding `supersedes: [{other}]` to the spec.",
+            f"Let it complete, or take its devices over: add `supersedes: [{other}]` to the spec, or "
+            f"`-e bootc_rollout_supersedes={other} -e bootc_rollout_why=...` to this run.",
             "devices_busy",
         )
     flying = [

@@ -30,9 +30,8 @@ def find_rollout(options: Mapping[str, Any]) -> tuple[Store, Rollout]:
             "Give bootc_rollout_spec, or bootc_rollout_id together with bootc_rollout_ledger.",
             "not_planned",
         )
-    spec = None if options["spec"] is None else Path(str(options["spec"]))
-    root = Path(str(options["ledger"])) if options["ledger"] is not None or spec is None else spec.parent / "rollouts"
-    ledger = open_stores(root.absolute()).rollout(str(options["id"]) if spec is None else read_spec(spec).id)
+    name = str(options["id"]) if options["spec"] is None else read_spec(Path(str(options["spec"]))).id
+    ledger = open_stores(ledger_directory(options)).rollout(name)
     rollout = derive(ledger.read())
     if rollout is None:
         raise RolloutError(
@@ -41,6 +40,11 @@ def find_rollout(options: Mapping[str, Any]) -> tuple[Store, Rollout]:
             "not_planned",
         )
     return ledger, rollout
+
+
+def ledger_directory(options: Mapping[str, Any]) -> Path:
+    """Where the ledgers are: what ``ledger`` says, else beside the spec."""
+    return Path(str(options["ledger"] or Path(str(options["spec"])).parent / "rollouts")).absolute()
 
 
 def speaker() -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from .decide import decide
 from .errors import RolloutError
 from .events import Event
+from .revert import successor_of, to_take_back
 from .states import OVER, STOPPED, Device, DeviceClass, DeviceState, Rollout, RolloutPhase, WavePhase
 
 
@@ -105,6 +106,17 @@ def _end(rollout: Rollout, command: Command, event: Event) -> tuple[Event, ...]:
     return (event,)
 
 
+def _revert(rollout: Rollout, command: Command, now: float) -> tuple[Event, ...]:
+    if not to_take_back(rollout):
+        raise _refusal(
+            "No device is on its release of which is known what it ran before.",
+            "There is nothing to take back; `cancel` ends a rollout.",
+        )
+    if rollout.order is not None and rollout.order.verb == command.verb:
+        return ()
+    return (Event("reverting", now, data={**command.data, "successor": successor_of(rollout.plan.spec.id)}),)
+
+
 def _exclude(rollout: Rollout, command: Command, now: float) -> tuple[Event, ...]:
     devices = _named(rollout, command)
     decided = [d.host for d in devices if d.device_class in (DeviceClass.SUCCEEDED, DeviceClass.CHARGED)]
@@ -153,6 +165,7 @@ VERBS: dict[str, Callable[[Rollout, Command, float], tuple[Event, ...]]] = {
     "accept": _accept,
     "abort": _abort,
     "cancel": _cancel,
+    "revert": _revert,
     "retry": _retry,
     "exclude": _exclude,
 }

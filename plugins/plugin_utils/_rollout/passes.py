@@ -38,6 +38,7 @@ _CHANGES_DECISIONS = frozenset(
         "accepted",
         "canceled",
         "aborted",
+        "reverting",
         "excluded",
         "retried",
         "superseded",

@@ -3,21 +3,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The plan of a rollout: digests frozen per variant, every device in exactly one wave.
 
-Assignment is a pure function of spec and membership. Devices of a variant are ranked by
-``uint64(sha256(rollout id, NUL, host)[:8])``, so that no device is always first, and the ranking is cut per variant:
-a count ``c`` cuts at ``min(N, K + c)``, a percent ``p`` at ``max(K, min(N, ceil(p * N / 100)))``, the last wave at N.
+Assignment is a pure function of spec and membership. Devices of a variant are ranked by their tier, if the spec names a
+variable for it, and by ``uint64(sha256(salt, NUL, host)[:8])``, so that no device is always first; the salt is the id of
+the rollout unless the spec has another. The ranking is cut per variant: a count ``c`` cuts at ``min(N, K + c)``, a
+percent ``p`` at ``max(K, min(N, ceil(p * N / 100)))``, the last wave at N.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .errors import RolloutError
 from .quantities import percent_of, share
 from .spec import Spec, Variant, Wave, canonical, load_spec, timing_warnings
+
+ABSENT = "!exists"
+"""In ``selection.labels``: the host must not have the variable."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,10 @@ class Plan:
     def waves(self) -> tuple[Wave, ...]:
         return self.spec.waves
 
+    def line_of(self, variant: str) -> str:
+        """What the devices of a variant have as ``bootc_variant``."""
+        return next((entry.of_line for entry in self.spec.variants if entry.name == variant), variant)
+
     @property
     def members(self) -> tuple[str, ...]:
         return tuple(host for wave in self.hosts for host in wave)
@@ -96,8 +104,9 @@ def check_membership(spec: Spec, candidates: Iterable[Candidate]) -> dict[str, l
     everyone = sorted(candidates, key=lambda candidate: candidate.host)
     if not everyone:
         raise RolloutError(
-            f"No host of the inventory matches selection.hosts {spec.hosts!r}.",
-            "Check the inventory given with -i and the pattern in the spec.",
+            f"No host of the inventory matches selection.hosts {spec.hosts!r}"
+            f"{' and has the selection.labels' if spec.wanted else ''}.",
+            "Check the inventory given with -i and the selection in the spec.",
             "no_hosts",
         )
     nameless = [candidate.host for candidate in everyone if candidate.variant is None]
@@ -107,7 +116,7 @@ def check_membership(spec: Spec, candidates: Iterable[Candidate]) -> dict[str, l
             "Set bootc_variant in the inventory for it or its group, or leave it out with selection.hosts.",
             "no_variant",
         )
-    strata = {variant.name: [c for c in everyone if c.variant == variant.name] for variant in spec.variants}
+    strata = {variant.name: [c for c in everyone if _takes(variant, c)] for variant in spec.variants}
     if not any(strata.values()):
         found = sorted({str(candidate.variant) for candidate in everyone})
         raise RolloutError(
@@ -118,23 +127,46 @@ def check_membership(spec: Spec, candidates: Iterable[Candidate]) -> dict[str, l
     return strata
 
 
+def is_wanted(spec: Spec, labels: Mapping[str, Any]) -> bool:
+    """Whether a host with these inventory variables takes part, as far as ``selection.labels`` is concerned."""
+    return all(_has(labels.get(key), asked) for key, asked in spec.wanted.items())
+
+
+def _has(value: Any, asked: Any) -> bool:
+    if asked == ABSENT:
+        return value is None
+    return any(_equal(value, one) for one in (asked if isinstance(asked, list) else [asked]))
+
+
+def _equal(value: Any, asked: Any) -> bool:
+    """For Python True is 1; for whoever writes a spec it is not."""
+    return bool(value == asked) and isinstance(value, bool) is isinstance(asked, bool)
+
+
+def _takes(variant: Variant, candidate: Candidate) -> bool:
+    return candidate.variant == variant.of_line and (variant.only is None or candidate.host in variant.only)
+
+
 def make_plan(spec: Spec, candidates: Sequence[Candidate], targets: Mapping[str, Target]) -> Plan:
     """Assign every candidate whose variant the spec knows to one wave. ``targets`` has an entry per variant."""
     strata = check_membership(spec, candidates)
     groups = list(strata.values()) if spec.per_variant else [[c for group in strata.values() for c in group]]
-    cuts = [_cut(spec, group) for group in groups]
+    rank = _ranking(spec)
+    cuts = [_cut(spec, sorted(group, key=rank)) for group in groups]
     waves = tuple(
-        tuple(sorted((host for cut in cuts for host in cut[index]), key=lambda host: _rank(spec.id, host)))
+        tuple(c.host for c in sorted((c for cut in cuts for c in cut[index]), key=rank))
         for index in range(len(spec.waves))
     )
     warnings = [f"No host runs variant {name}." for name, members in strata.items() if not members]
     warnings += [
         caution for wave, hosts in zip(spec.waves, waves, strict=True) for caution in _cautions(wave, len(hosts))
     ]
-    left_out = sorted(candidate.host for candidate in candidates if candidate.variant not in strata)
-    if left_out:
+    variant_of = {c.host: name for name, members in strata.items() for c in members}
+    left_out = sorted(candidate.host for candidate in candidates if candidate.host not in variant_of)
+    if left_out and spec.reverts:
+        warnings.append(f"{_some(left_out)} has nothing to go back from: {spec.reverts} did not update it.")
+    elif left_out:
         warnings.append(f"{_some(left_out)} runs a variant that this rollout does not update.")
-    variant_of = {c.host: c.variant for members in strata.values() for c in members if c.variant is not None}
     untried = sorted(set(variant_of.values()) - {variant_of[host] for host in waves[0]})
     if untried:
         warnings.append(f"No device of {', '.join(untried)} is in the first wave.")
@@ -164,11 +196,11 @@ def target_of(variant: Variant, accept: Sequence[str], size: int | None, version
     )
 
 
-def _cut(spec: Spec, members: Sequence[Candidate]) -> list[list[str]]:
-    """Split one variant's devices into the waves of the spec."""
-    waiting = sorted(members, key=lambda candidate: _rank(spec.id, candidate.host))
+def _cut(spec: Spec, members: Sequence[Candidate]) -> list[list[Candidate]]:
+    """Split one variant's devices, given in their order, into the waves of the spec."""
+    waiting = list(members)
     total = len(waiting)
-    cuts: list[list[str]] = []
+    cuts: list[list[Candidate]] = []
     for wave in spec.waves:
         taken = total - len(waiting)
         if wave.count is not None:
@@ -179,7 +211,7 @@ def _cut(spec: Spec, members: Sequence[Candidate]) -> list[list[str]]:
             until = total
         preferred = sorted(waiting, key=lambda candidate: not _matches(candidate, wave.select))
         chosen = preferred[: until - taken]
-        cuts.append([candidate.host for candidate in chosen])
+        cuts.append(chosen)
         taken_now = {candidate.host for candidate in chosen}
         waiting = [candidate for candidate in waiting if candidate.host not in taken_now]
     return cuts
@@ -196,12 +228,37 @@ def _group(spec: Spec, candidate: Candidate) -> str:
 
 
 def _matches(candidate: Candidate, select: Mapping[str, Any]) -> bool:
-    return bool(select) and all(candidate.labels.get(key) == value for key, value in select.items())
+    return bool(select) and all(_equal(candidate.labels.get(key), value) for key, value in select.items())
 
 
-def _rank(salt: str, host: str) -> tuple[int, str]:
-    digest = hashlib.sha256(f"{salt}\0{host}".encode()).digest()
-    return int.from_bytes(digest[:8], "big"), host
+_ORDINARY_TIER = 500
+_LAST_TIER = 1000
+
+
+def _ranking(spec: Spec) -> Callable[[Candidate], tuple[int, int, str]]:
+    """The sort key of candidates: who comes first in any case, then tier, then hash."""
+    first = frozenset(host for variant in spec.variants for host in variant.first)
+
+    def rank(candidate: Candidate) -> tuple[int, int, str]:
+        digest = hashlib.sha256(f"{spec.salt}\0{candidate.host}".encode()).digest()
+        tier = -1 if candidate.host in first else _tier(spec, candidate)
+        return tier, int.from_bytes(digest[:8], "big"), candidate.host
+
+    return rank
+
+
+def _tier(spec: Spec, candidate: Candidate) -> int:
+    """0 for the eager to 1000 for the wary, from the inventory."""
+    given = None if spec.tier_var is None else candidate.labels.get(spec.tier_var)
+    if given is None:
+        return _ORDINARY_TIER
+    if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= _LAST_TIER:
+        raise RolloutError(
+            f"The variable {spec.tier_var} of the host {candidate.host} is {given!r}.",
+            f"Give it a whole number from 0, for a device that comes first, to {_LAST_TIER} for one that comes last.",
+            "invalid_host",
+        )
+    return given
 
 
 def _some(hosts: Sequence[str]) -> str:

@@ -256,6 +256,13 @@ def _aborted(rollout: Rollout, event: Event) -> Rollout:
     return replace(aborted, hold=_hold(event)) if "rule" in event.data else aborted
 
 
+def _reverting(rollout: Rollout, event: Event) -> Rollout:
+    """Another rollout is going to take its devices back: it starts nothing new, not even on those it left behind."""
+    if rollout.phase in (RolloutPhase.CANCELED, RolloutPhase.ABORTED):
+        return _ordered(rollout, event, "revert")
+    return _ended(rollout, event, "revert", RolloutPhase.CANCELED)
+
+
 def _ended(rollout: Rollout, event: Event, verb: str, phase: RolloutPhase) -> Rollout:
     devices = {
         host: replace(device, state=DeviceState.CANCELED, since=event.at)
@@ -273,6 +280,7 @@ _ROLLOUT_EVENTS: dict[str, Callable[[Rollout, Event], Rollout]] = {
     "approved": _approved,
     "canceled": _canceled,
     "aborted": _aborted,
+    "reverting": _reverting,
     "hosts_superseded": _hosts_superseded,
     "wave_opened": _wave_opened,
     "wave_passed": _wave_passed,

@@ -31,6 +31,7 @@ _PERCENT = {"type": "integer", "minimum": 1, "maximum": 100}
 _LIMIT = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^([0-9]|[1-9][0-9]|100)%\Z"}]}
 _SOME = {"anyOf": [_AT_LEAST_ONE, {"type": "string", "pattern": r"^([1-9]|[1-9][0-9]|100)%\Z"}]}
 _NAME = {"type": "string", "pattern": r"^[a-z0-9][a-z0-9._-]{0,62}\Z"}
+_LABEL = {"type": ["string", "number", "boolean"]}
 _DIGEST = {"type": "string", "pattern": r"^sha256:[0-9a-f]{64}\Z"}
 
 INHIBITORS = ("session_active", "game_running", "shutdown_blocked", "battery_low", "metered", "disk_low")
@@ -92,7 +93,16 @@ SPEC = _section(
         "selection": _section(
             {
                 "hosts": {"type": "string", "minLength": 1},
+                "labels": {
+                    "type": "object",
+                    "minProperties": 1,
+                    "propertyNames": {"type": "string"},
+                    "additionalProperties": {"anyOf": [_LABEL, {"type": "array", "minItems": 1, "items": _LABEL}]},
+                },
                 "stratify_by": {"type": "array", "items": {"const": "variant"}, "maxItems": 1},
+                "order": _section(
+                    {"salt": {"type": "string", "minLength": 1}, "tier_var": {"type": "string", "minLength": 1}}
+                ),
             }
         ),
         "waves": {
@@ -106,7 +116,7 @@ SPEC = _section(
                         "type": "object",
                         "minProperties": 1,
                         "propertyNames": {"type": "string"},
-                        "additionalProperties": {"type": ["string", "number", "boolean"]},
+                        "additionalProperties": _LABEL,
                     },
                     **_WAVE_RULES,
                 },
@@ -168,6 +178,7 @@ SPEC = _section(
         ),
         "registry": _section({"insecure": {"type": "boolean"}, "auth_file": {"type": "string"}}),
         "supersedes": {"type": "array", "items": _NAME, "uniqueItems": True},
+        "reverts": _NAME,
     },
     required=["schema", "id"],
 )

@@ -22,7 +22,11 @@ LAST_WAVE = "rest"
 
 @dataclass(frozen=True)
 class Variant:
-    """One image line. ``image`` is a repository without tag; ``digest`` is what its devices shall boot."""
+    """One image line. ``image`` is a repository without tag; ``digest`` is what its devices shall boot.
+
+    A rollout that takes others back has variants for ``only`` some devices of the inventory's variant ``line``, and
+    begins with those in ``first``.
+    """
 
     name: str
     image: str
@@ -30,6 +34,14 @@ class Variant:
     version: str | None = None
     size: int | None = None
     created: str | None = None
+    line: str | None = None
+    only: tuple[str, ...] | None = None
+    first: tuple[str, ...] = ()
+
+    @property
+    def of_line(self) -> str:
+        """What its devices have as ``bootc_variant``."""
+        return self.name if self.line is None else self.line
 
 
 @dataclass(frozen=True)
@@ -154,7 +166,10 @@ class Registry:
 class Spec:
     """A whole rollout. ``fingerprint`` identifies its content; ``document`` is the validated input.
 
-    With ``per_variant`` every variant is cut into waves of its own, so that each has a canary.
+    With ``per_variant`` every variant is cut into waves of its own, so that each has a canary. ``wanted`` are inventory
+    variables that decide who takes part besides ``hosts``. Devices are ordered by the variable ``tier_var``, if any,
+    and the hash with ``salt``. ``reverts`` is the rollout whose devices go back to what they ran before; its variants
+    are known when it is planned.
     """
 
     id: str
@@ -174,6 +189,10 @@ class Spec:
     fingerprint: str
     windows: Windows
     inhibit: Inhibit
+    salt: str
+    wanted: Mapping[str, Any] = field(default_factory=dict)
+    tier_var: str | None = None
+    reverts: str | None = None
 
     @property
     def apply_estimate(self) -> int:
@@ -183,7 +202,9 @@ class Spec:
     @property
     def labels(self) -> tuple[str, ...]:
         """The inventory variables by which it tells devices apart."""
-        return tuple(sorted({*self.budget.group_by, *(key for wave in self.waves for key in wave.select)}))
+        tier = () if self.tier_var is None else (self.tier_var,)
+        selects = (key for wave in self.waves for key in wave.select)
+        return tuple(sorted({*self.budget.group_by, *selects, *self.wanted, *tier}))
 
 
 _ANY_WAVE: dict[str, Any] = {
@@ -232,9 +253,11 @@ def timing_warnings(spec: Spec) -> list[str]:
 
 def load_spec(document: Mapping[str, Any], source: str) -> Spec:
     """The spec of a document that was validated before, with its variants resolved."""
-    variants = tuple(Variant(**entry) for entry in document["variants"])
+    variants = tuple(_variant(entry) for entry in document["variants"])
     waves = _waves(document, source)
     selection = document.get("selection", {})
+    order = selection.get("order", {})
+    reverts = document.get("reverts")
     stage = document.get("stage", {})
     apply = document.get("apply", {})
     verify = document.get("verify", {})
@@ -264,17 +287,32 @@ def load_spec(document: Mapping[str, Any], source: str) -> Spec:
             parse_duration(verify.get("settle", "2m"), "verify.settle"),
         ),
         registry=Registry(registry.get("insecure", False), registry.get("auth_file")),
-        supersedes=tuple(document.get("supersedes", [])),
+        supersedes=tuple(dict.fromkeys([*document.get("supersedes", []), *([reverts] if reverts else [])])),
         document=document,
-        fingerprint=hashlib.sha256(canonical(document)).hexdigest(),
+        fingerprint=_fingerprint(document),
         windows=Windows(
             parse_windows(windows.get("download", []), f"{source}: windows.download"),
             parse_windows(windows.get("apply", []), f"{source}: windows.apply"),
         ),
         inhibit=_inhibit(document.get("inhibit", {}), source),
+        salt=order.get("salt", document["id"]),
+        wanted=dict(selection.get("labels", {})),
+        tier_var=order.get("tier_var"),
+        reverts=reverts,
     )
     _check_room(spec, source)
     return spec
+
+
+def _variant(entry: Mapping[str, Any]) -> Variant:
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    return Variant(**values)
+
+
+def _fingerprint(document: Mapping[str, Any]) -> str:
+    """Of what a person wrote: the variants of a rollout that takes others back are found when it is planned."""
+    given = {key: value for key, value in document.items() if key != "variants" or "reverts" not in document}
+    return hashlib.sha256(canonical(given)).hexdigest()
 
 
 def _notice(text: str, source: str) -> int:
@@ -340,12 +378,15 @@ def canonical(document: object) -> bytes:
 
 
 def _variants(document: Mapping[str, Any], source: str, release: object) -> list[dict[str, Any]]:
-    if ("release" in document) == ("variants" in document):
+    if sum(key in document for key in ("release", "variants", "reverts")) != 1:
         raise RolloutError(
             f"{source} must say what to roll out in exactly one way.",
-            "Give either `release:` with the file that the publish playbook wrote, or a list of `variants:`.",
+            "Give either `release:` with the file that the publish playbook wrote, or a list of `variants:`, or "
+            "`reverts:` with the id of the rollout whose devices shall go back.",
             "invalid_spec",
         )
+    if "reverts" in document:
+        return []
     if "variants" in document:
         entries = document["variants"]
     else:

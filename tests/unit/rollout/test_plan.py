@@ -14,6 +14,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan impo
     Candidate,
     Plan,
     Target,
+    is_wanted,
     load_plan,
     make_plan,
     target_of,
@@ -261,3 +262,51 @@ def test_waves_that_give_up_before_the_next_window_are_told() -> None:
     assert "canary, half." in warning
     nightly = {"apply": [{"start": "03:00", "length": "2h"}]}
     assert plan_for(small_spec(windows=nightly, apply=quick), [("d0", "kde")]).warnings == ()
+
+
+def tiered(tiers: dict[str, Any]) -> Plan:
+    spec = small_spec(waves=[{"name": "canary", "count": 2}], selection={"order": {"tier_var": "wariness"}})
+    targets = {v.name: Target(v.name, v.image, v.digest, (v.digest,)) for v in spec.variants}
+    hosts = [host for host, _unused in fleet(6)]
+    return make_plan(spec, [Candidate(host, "kde", {"wariness": tiers.get(host)}) for host in hosts], targets)
+
+
+def test_eager_devices_come_first_and_wary_ones_last() -> None:
+    assert tiered({"kde2": 0, "kde4": 1}).hosts[0] == ("kde2", "kde4")
+    assert tiered({"kde2": 501}).hosts[1][-1] == "kde2"
+    assert tiered({"kde2": 500}).hosts == tiered({}).hosts
+
+
+@pytest.mark.parametrize("tier", [-1, 1001, True, "eager", 1.5])
+def test_a_tier_is_a_whole_number_within_bounds(tier: Any) -> None:
+    with pytest.raises(RolloutError, match="wariness of the host kde3") as caught:
+        tiered({"kde3": tier})
+    assert caught.value.reason == "invalid_host"
+
+
+def test_another_salt_is_another_order() -> None:
+    def first(salt: str) -> str:
+        return plan_for(small_spec(selection={"order": {"salt": salt}}), fleet(40)).hosts[0][0]
+
+    assert plan_for(small_spec(), fleet(40)).hosts[0][0] == first("r1")
+    assert len({first(str(number)) for number in range(10)}) > 1
+
+
+@pytest.mark.parametrize(
+    ("labels", "wanted", "takes_part"),
+    [
+        ({"ring": "early"}, {"ring": "early"}, True),
+        ({"ring": "late"}, {"ring": ["early", "late"]}, True),
+        ({"ring": "never"}, {"ring": ["early", "late"]}, False),
+        ({}, {"ring": "early"}, False),
+        ({}, {"quarantine": "!exists"}, True),
+        ({"quarantine": False}, {"quarantine": "!exists"}, False),
+        ({"on": 1}, {"on": True}, False),
+        ({"on": True}, {"on": True}, True),
+        ({"ring": "early"}, {"ring": "early", "site": "berlin"}, False),
+    ],
+)
+def test_labels_decide_who_takes_part(labels: dict[str, Any], wanted: dict[str, Any], takes_part: bool) -> None:
+    spec = small_spec(selection={"labels": wanted})
+    assert set(spec.labels) == set(wanted)
+    assert is_wanted(spec, labels) is takes_part

@@ -1,0 +1,102 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A rollout that takes the devices of another back to what each of them ran before. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+
+from .errors import RolloutError
+from .plan import Target
+from .spec import Spec, load_spec
+from .states import Device, DeviceClass, DeviceState, Rollout, RolloutPhase
+
+_LONGEST_ID = 63
+_SUFFIX = "-revert"
+_KEPT = ("selection", "pace", "abort", "budget", "stage", "apply", "windows", "inhibit", "verify", "registry")
+"""Sections that describe the fleet rather than the release."""
+
+
+def successor_of(rollout_id: str) -> str:
+    """The id of the rollout that takes this one back."""
+    return rollout_id[: _LONGEST_ID - len(_SUFFIX)].rstrip("._-") + _SUFFIX
+
+
+def to_take_back(rollout: Rollout) -> tuple[Device, ...]:
+    """Devices that run what the rollout brought, or may, and of which is known what they ran before."""
+    return tuple(device for device in rollout.devices.values() if _may_run_it(device, rollout.plan.targets))
+
+
+def _may_run_it(device: Device, targets: Mapping[str, Target]) -> bool:
+    touched = device.device_class in (DeviceClass.SUCCEEDED, DeviceClass.CHARGED, DeviceClass.FLIGHT)
+    if not touched or device.state is DeviceState.ROLLED_BACK or device.taken_over:
+        return False
+    return device.previous_digest is not None and device.previous_digest not in targets[device.variant].accept
+
+
+def with_variants(spec: Spec, rollout: Rollout, known: Iterable[Target]) -> Spec:
+    """The spec with a variant for every image that devices of ``rollout`` go back to.
+
+    ``known`` are targets of rollouts on record: they tell the image that a device meant by the digest it reported.
+    Devices that failed come first. Raises RolloutError when there is nothing to take back.
+    """
+    if rollout.phase is RolloutPhase.SUPERSEDED:
+        raise RolloutError(
+            f"The rollout {rollout.plan.spec.id} was superseded by {rollout.superseded_by}.",
+            f"Take that one back, with `reverts: {rollout.superseded_by}`.",
+            "not_applicable",
+        )
+    devices = to_take_back(rollout)
+    if not devices:
+        raise RolloutError(
+            f"The rollout {rollout.plan.spec.id} left no device on its release of which is known what it ran before.",
+            "There is nothing to take back.",
+            "not_applicable",
+        )
+    images = {digest: target for target in known for digest in target.accept}
+    groups: dict[tuple[str, str], list[Device]] = {}
+    for device in devices:
+        target = images.get(str(device.previous_digest))
+        digest = str(device.previous_digest) if target is None else target.digest
+        groups.setdefault((rollout.plan.line_of(device.variant), digest), []).append(device)
+    lines = [line for line, _unused in groups]
+    variants = [
+        {
+            "name": line if lines.count(line) == 1 else f"{line}.{digest.removeprefix('sha256:')[:8]}",
+            "image": images[digest].image if digest in images else rollout.plan.targets[group[0].variant].image,
+            "digest": digest,
+            **_version(group),
+            "line": line,
+            "only": sorted(device.host for device in group),
+            "first": sorted(device.host for device in group if device.device_class is DeviceClass.CHARGED),
+        }
+        for (line, digest), group in sorted(groups.items())
+    ]
+    return load_spec({**spec.document, "variants": variants}, "the rollout spec")
+
+
+def _version(devices: Iterable[Device]) -> dict[str, str]:
+    """What the devices called it, if they agree."""
+    versions = {device.previous_version for device in devices}
+    version = versions.pop()
+    return {} if versions or version is None else {"version": version}
+
+
+def revert_spec(rollout: Rollout) -> str:
+    """A spec, as YAML with comments, that takes the rollout back in waves, after somebody approved it."""
+    document = rollout.plan.spec.document
+    sections = {key: document[key] for key in _KEPT if key in document}
+    kept = "".join(f"{key}: {json.dumps(value)}\n" for key, value in sections.items())
+    return f"""\
+# Takes the devices that {rollout.plan.spec.id} updated back to what each of them ran before, those that failed first.
+# Nothing happens before somebody approved it. Change the waves as you like before it is planned.
+schema: 1
+id: {json.dumps(successor_of(rollout.plan.spec.id))}
+reverts: {json.dumps(rollout.plan.spec.id)}
+waves:
+  - {{name: canary, count: 1, approve: before}}
+  - {{name: half, percent: 50}}
+wave_defaults: {{soak: 10m}}
+{kept}"""
