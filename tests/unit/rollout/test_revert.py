@@ -34,7 +34,9 @@ OLD, OLDER = digest("b"), digest("c")
 
 
 def way_back(**changes: Any) -> Spec:
-    return parse_spec({"schema": 1, "id": "back", "reverts": "r1", "waves": [{"name": "canary", "count": 1}], **changes})
+    return parse_spec(
+        {"schema": 1, "id": "back", "reverts": "r1", "waves": [{"name": "canary", "count": 1}], **changes}
+    )
 
 
 def updated(*events: Event, size: int = 5) -> Rollout:
