@@ -4,8 +4,8 @@
 """The plan of a rollout: digests frozen per variant, every device in exactly one wave.
 
 Assignment is a pure function of spec and membership. Devices of a variant are ranked by their tier, if the spec names a
-variable for it, and by ``uint64(sha256(salt, NUL, host)[:8])``, so that no device is always first; the salt is the id of
-the rollout unless the spec has another. The ranking is cut per variant: a count ``c`` cuts at ``min(N, K + c)``, a
+variable for it, and by ``uint64(sha256(salt, NUL, host)[:8])``, so that no device is always first; the salt is the
+rollout's id unless the spec has another. The ranking is cut per variant: a count ``c`` cuts at ``min(N, K + c)``, a
 percent ``p`` at ``max(K, min(N, ceil(p * N / 100)))``, the last wave at N.
 """
 
