@@ -20,6 +20,7 @@ description:
   - The playbook C(skorionos.bootc.rollout_control) is this module with extra variables.
 extends_documentation_fragment:
   - skorionos.bootc._attributes
+  - skorionos.bootc._which_rollout
 attributes:
   check_mode:
     support: full
@@ -66,15 +67,6 @@ options:
     description:
       - Directory for the spec that V(revert) writes. By default that which O(ledger) is in, so beside O(spec).
       - A spec that is there already is left as it is.
-    type: path
-  spec:
-    description: File with the spec of the rollout. Either this, or O(id) together with O(ledger).
-    type: path
-  id:
-    description: Id of the rollout, when its spec is not at hand.
-    type: str
-  ledger:
-    description: Directory of the ledgers; C(rollouts) beside O(spec) by default.
     type: path
 seealso:
   - module: skorionos.bootc.rollout_explain

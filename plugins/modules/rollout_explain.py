@@ -19,6 +19,7 @@ description:
   - The playbook C(skorionos.bootc.rollout_explain) is this module with extra variables.
 extends_documentation_fragment:
   - skorionos.bootc._attributes
+  - skorionos.bootc._which_rollout
 attributes:
   check_mode:
     support: full
@@ -37,15 +38,6 @@ options:
     type: list
     elements: str
     default: []
-  spec:
-    description: File with the spec of the rollout. Either this, or O(id) together with O(ledger).
-    type: path
-  id:
-    description: Id of the rollout, when its spec is not at hand.
-    type: str
-  ledger:
-    description: Directory of the ledgers; C(rollouts) beside O(spec) by default.
-    type: path
 seealso:
   - module: skorionos.bootc.rollout_control
 """
