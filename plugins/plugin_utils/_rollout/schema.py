@@ -93,6 +93,7 @@ SPEC = _section(
             {
                 "hosts": {"type": "string", "minLength": 1},
                 "stratify_by": {"type": "array", "items": {"const": "variant"}, "maxItems": 1},
+                "late_joiners": {"enum": ["catch_up", "own_wave", "ignore"]},
             }
         ),
         "waves": {
@@ -134,6 +135,7 @@ SPEC = _section(
                 "count_offline": {"type": "boolean"},
             }
         ),
+        "catch_up": _section({"for": _DURATION, "max_failures": _LIMIT}),
         "stage": _section({"timeout": _DURATION, "attempts": {"type": "integer", "minimum": 1}}),
         "apply": _section(
             {

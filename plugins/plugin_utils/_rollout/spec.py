@@ -96,6 +96,14 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class CatchUp:
+    """For devices that no wave counts: ``time`` seconds after the rollout completed nobody is updated any more."""
+
+    time: int
+    max_failures: int | str
+
+
+@dataclass(frozen=True)
 class Stage:
     timeout: int
     attempts: int
@@ -174,6 +182,8 @@ class Spec:
     fingerprint: str
     windows: Windows
     inhibit: Inhibit
+    late_joiners: Literal["catch_up", "own_wave", "ignore"]
+    catch_up: CatchUp
 
     @property
     def apply_estimate(self) -> int:
@@ -241,6 +251,7 @@ def load_spec(document: Mapping[str, Any], source: str) -> Spec:
     registry = document.get("registry", {})
     abort = {**_ABORT, **document.get("abort", {})}
     windows = document.get("windows", {})
+    catch_up = document.get("catch_up", {})
     spec = Spec(
         id=document["id"],
         variants=variants,
@@ -272,6 +283,10 @@ def load_spec(document: Mapping[str, Any], source: str) -> Spec:
             parse_windows(windows.get("apply", []), f"{source}: windows.apply"),
         ),
         inhibit=_inhibit(document.get("inhibit", {}), source),
+        late_joiners=selection.get("late_joiners", "catch_up"),
+        catch_up=CatchUp(
+            parse_duration(catch_up.get("for", "90d"), "catch_up.for"), catch_up.get("max_failures", "5%")
+        ),
     )
     _check_room(spec, source)
     return spec
