@@ -60,7 +60,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "devices": {
                 host: {
                     "device": as_document(rollout.devices[host]),
-                    "target": as_document(targets[rollout.plan.variant_of[host]]),
+                    "target": as_document(targets[rollout.devices[host].variant]),
                 }
                 for host in (*cleared.go, *cleared.confirm)
             },

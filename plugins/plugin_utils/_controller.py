@@ -24,6 +24,7 @@ from ._rollout.errors import RolloutError
 from ._rollout.events import Event
 from ._rollout.fencing import fence_of
 from ._rollout.gate import Wait
+from ._rollout.joining import joined, newcomers
 from ._rollout.lease import Holder
 from ._rollout.passes import Clock
 from ._rollout.plan import Candidate, Plan, Target, check_membership, make_plan
@@ -108,8 +109,11 @@ def open_rollout(
             _check_present(known, candidates, accept_removed=accept_removed)
         rollout = known or replay(planned)
         holder = _this_process(ledger.last_epoch() + 1)
-        start = _opening(holder, rivals, takeover)
         membership = _membership(rollout, {candidate.host: candidate.variant for candidate in candidates})
+        if known is not None:
+            joining, rivals = _newcomers(stores, rollout, candidates)
+            membership += joining
+        start = _opening(holder, rivals, takeover)
         rollout, news, decisions = advance(_after(rollout, [start, *membership]), CLOCK.now())
         recorded = (*planned, *membership, *news)
         due = {candidate.host for candidate in candidates}.intersection(decisions.touch)
@@ -241,6 +245,48 @@ def _membership(rollout: Rollout, present: Mapping[str, str | None]) -> list[Eve
     return gone + back + rebased
 
 
+def _newcomers(stores: Stores, rollout: Rollout, candidates: Sequence[Candidate]) -> tuple[list[Event], list[_Rival]]:
+    """Events of hosts that join the rollout, and rollouts that are over and leave these hosts to it.
+
+    A host that another rollout is at work on, or that a later rollout knows, does not join.
+    """
+    now = CLOCK.now()
+    wanted = {candidate.host: candidate for candidate in newcomers(rollout, candidates, now)}
+    if not wanted:
+        return [], []
+    others = [
+        (ledger, other)
+        for ledger in stores.rollouts()
+        for other in [derive(ledger.read())]
+        if other is not None and other.plan.spec.id != rollout.plan.spec.id
+    ]
+    rivals = []
+    for ledger, other in others:
+        shared = sorted(set(wanted).intersection(other.devices))
+        if not shared or other.phase is RolloutPhase.SUPERSEDED:
+            continue
+        if _may_join_from(ledger, other, shared, rollout):
+            rivals.append(_Rival(ledger, other, tuple(shared)))
+        else:
+            wanted = {host: candidate for host, candidate in wanted.items() if host not in shared}
+    rivals = [replace(rival, hosts=tuple(h for h in rival.hosts if h in wanted)) for rival in rivals]
+    events = [joined(rollout, candidate, now) for candidate in wanted.values()]
+    variants = {candidate.host: str(candidate.variant) for candidate in wanted.values()}
+    bad = _bad_for([other for _unused, other in others], rollout.plan, variants)
+    return [*events, *bad], [rival for rival in rivals if rival.hosts]
+
+
+def _may_join_from(ledger: Store, other: Rollout, shared: Sequence[str], rollout: Rollout) -> bool:
+    """Whether another rollout may leave these hosts to ``rollout``: one that is over, older, and at work on none."""
+    holder = ledger.read_lease()
+    if other.phase not in OVER or other.started_at > rollout.started_at:
+        return False
+    if holder is not None and _may_be_at_work(holder):
+        return False
+    flying = [other.devices[host] for host in shared if other.devices[host].device_class is DeviceClass.FLIGHT]
+    return all(_may_change_hands(device, shared, over=True) for device in flying)
+
+
 def _moved(device: Device, present: Mapping[str, str | None]) -> str:
     return f"it was planned as {device.variant}, and the inventory gives it to {present[device.host]} now"
 
@@ -360,14 +406,16 @@ def _find_rivals(stores: Stores, plan: Plan, takeover: Takeover) -> list[_Rival]
 
 def _denied(stores: Stores, plan: Plan) -> list[Event]:
     """Devices that came back from this very content in an earlier rollout: it is not offered to them again unasked."""
+    known = [derive(ledger.read()) for ledger in stores.rollouts()]
+    return _bad_for([rollout for rollout in known if rollout is not None], plan, plan.variant_of)
+
+
+def _bad_for(rollouts: Iterable[Rollout], plan: Plan, variant_of: Mapping[str, str]) -> list[Event]:
     bad: dict[str, str] = {}
-    for ledger in stores.rollouts():
-        rollout = derive(ledger.read())
-        if rollout is None:
-            continue
+    for rollout in rollouts:
         for device in rollout.devices.values():
             was = rollout.plan.targets[device.variant].accept
-            now = plan.targets[plan.variant_of[device.host]].accept if device.host in plan.variant_of else ()
+            now = plan.targets[variant_of[device.host]].accept if device.host in variant_of else ()
             if device.state is DeviceState.ROLLED_BACK and not set(was).isdisjoint(now):
                 bad[device.host] = f"it came back from this image in the rollout {rollout.plan.spec.id}"
     return [

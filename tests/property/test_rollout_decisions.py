@@ -12,14 +12,19 @@ from random import Random
 from typing import Any
 
 import pytest
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide import Decisions, decide
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide import Decisions, decide, is_to_come
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.explain import explain
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.joining import joined, newcomers
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.operate import VERBS, Command, operate
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.pace import most_unavailable, occupancy
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.pace import (
+    CATCHING_UP,
+    exposure_limit,
+    most_unavailable,
+    occupancy,
+)
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Candidate, Plan, make_plan
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.quantities import share
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import apply_events, replay
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import (
     STOPPED,
@@ -66,6 +71,8 @@ def a_plan(random: Random) -> Plan:
         wave_defaults=rules,
         pace={"parallel": random.randint(1, 8), "start": random.randint(1, 3), "overshoot": random.choice([0, 0, 2])},
         abort={"percent": random.choice([0, 30, 60]), "min_executed": 6},
+        selection={"late_joiners": random.choice(["catch_up", "catch_up", "own_wave", "ignore"])},
+        catch_up={"for": random.choice(["2h", "90d"]), "max_failures": random.choice([0, 1, "40%"])},
         **random.choice([{}, {"budget": {"group_by": ["site"], "max_unavailable": random.randint(1, 3)}}]),
     )
     targets = plan_for(spec, [("any", variants[0])]).targets
@@ -91,7 +98,7 @@ class Walk:
 
     def step(self) -> None:
         """Decide, record what was decided, and let something happen."""
-        self.now += self.random.choice([0.0, 1.0, 1.0, 60.0, 4000.0])
+        self.now += self.random.choice([0.0, 1.0, 1.0, 60.0] * 12 + [4000.0])
         decisions = decide(self.rollout, self.now)
         self.decided += 1
         for event in decisions.record:
@@ -104,6 +111,8 @@ class Walk:
         happening = self.random.random()
         if happening < 0.04:
             self._order()
+        elif happening < 0.06:
+            self._join()
         elif happening < 0.5:
             self._start(decisions)
         else:
@@ -123,6 +132,17 @@ class Walk:
             return
         self._happens(*events)
 
+    def _join(self) -> None:
+        """A host comes into the inventory; that moves nobody else."""
+        variant, site = self.random.choice(["kde", "gnome", "other"]), self.random.choice(["oslo", "rome"])
+        host = Candidate(f"j{self.random.randint(0, 9)}", variant, {"site": site})
+        before = {device.host: (device.wave, device.catching_up) for device in self.rollout.devices.values()}
+        for newcomer in newcomers(self.rollout, [host], self.now):
+            self._happens(joined(self.rollout, newcomer, self.now))
+        after = {device.host: (device.wave, device.catching_up) for device in self.rollout.devices.values()}
+        assert before == {known: after[known] for known in before}
+        assert self.rollout.plan.hash == self.plan.hash
+
     def _start(self, decisions: Decisions) -> None:
         """What a device does whose turn it is: it begins if there is room for it, or turns out not to be reachable."""
         waiting = [h for h in decisions.touch if self.rollout.devices[h].device_class is DeviceClass.UNTOUCHED]
@@ -137,7 +157,8 @@ class Walk:
             assert self.rollout.phase not in STOPPED
             self._check_variant_was_proven(host)
             self._happens(Event("staging", self.now, host))
-            self._check_exposure(self.rollout.devices[host].wave)
+            device = self.rollout.devices[host]
+            self._check_exposure(CATCHING_UP if device.catching_up else device.wave)
             self._check_groups()
 
     def _go_on(self, decisions: Decisions) -> None:
@@ -147,7 +168,7 @@ class Walk:
         done = [d for d in self.rollout.devices.values() if d.state is DeviceState.SUCCEEDED]
         if done and self.random.random() < 0.01:
             device = self.random.choice(done)
-            self.late.add(device.wave)
+            self.late.add(CATCHING_UP if device.catching_up else device.wave)
             self._happens(Event("rolled_back", self.now, device.host, data={"reason": "unhealthy"}))
         elif moving:
             device = self.random.choice(moving)
@@ -180,6 +201,9 @@ class Walk:
                 assert device.device_class is DeviceClass.FLIGHT or device.may_heal or device.armed
             if device.device_class is DeviceClass.UNTOUCHED:
                 assert self.rollout.waves[device.wave].phase is not WavePhase.PLANNED
+                assert not is_to_come(self.rollout, device)
+                ended = self.rollout.ended_at
+                assert ended is None or self.now < ended + self.plan.spec.catch_up.time
 
     def _check_variant_was_proven(self, host: str) -> None:
         """A variant's first success comes before any of its devices in a later wave, but for one that stands in."""
@@ -194,16 +218,15 @@ class Walk:
     def _check_exposure(self, index: int) -> None:
         if index in self.late:
             return
-        devices = self.rollout.in_wave(index)
+        devices = self.rollout.catching_up if index == CATCHING_UP else self.rollout.in_wave(index)
         exposed = sum(device.device_class is DeviceClass.FLIGHT for device in devices)
-        overshoot = share(self.plan.spec.pace.overshoot, self.rollout.waves[index].size)
-        charged = count(devices).charged
-        assert exposed + charged <= failure_budget(self.rollout, index) + 1 + overshoot
+        assert exposed + count(devices).charged <= exposure_limit(self.rollout, index)
         assert exposed <= max(self.plan.spec.pace.parallel, 1)
 
     def _check_groups(self) -> None:
-        for group in set(self.plan.group_of.values()):
-            members = [self.rollout.devices[host] for host, name in self.plan.group_of.items() if name == group]
+        groups = {host: self.rollout.group_of(host) for host in self.rollout.devices}
+        for group in {name for name in groups.values() if name is not None}:
+            members = [self.rollout.devices[host] for host, name in groups.items() if name == group]
             down = [d for d in members if d.device_class is DeviceClass.FLIGHT or d.state is DeviceState.LOST]
             allowed = most_unavailable(self.plan.spec.budget, len(members))
             healed = sum(d.device_class is DeviceClass.FLIGHT and d.reason == "silent" for d in members)
@@ -211,8 +234,10 @@ class Walk:
 
     def _check_state(self) -> None:
         rollout: Rollout = self.rollout
-        assert tuple(rollout.devices) == self.plan.members
-        host = self.random.choice(self.plan.members)
+        assert tuple(rollout.devices) == (*self.plan.members, *rollout.joined)
+        counted = [d.host for index in range(len(rollout.waves)) for d in rollout.in_wave(index)]
+        assert sorted([*counted, *(d.host for d in rollout.catching_up)]) == sorted(rollout.devices)
+        host = self.random.choice(list(rollout.devices))
         explained = explain(rollout, host, self.now)
         assert explained.why
         assert explained.next

@@ -84,7 +84,7 @@ def _view(summary: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> di
             {"names": ", ".join(names), "before": before, "after": after} for names, before, after in versions(summary)
         ],
         "tiles": _tiles(summary, everyone),
-        "waves": [_wave(wave) for wave in summary["waves"]],
+        "waves": [*(_wave(wave) for wave in summary["waves"]), *_late(summary["catching_up"])],
         "hold": _hold(summary),
         "order": _order(summary),
         "wait": _wait(summary),
@@ -121,6 +121,12 @@ def _wave(wave: Mapping[str, Any]) -> dict[str, Any]:
         "duration": took(wave["opened_at"], wave["passed_at"]),
         "parts": [{"group": group, "label": GROUPS[group], "count": count} for group, count in counts.items() if count],
     }
+
+
+def _late(late: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Devices that catch up, told like a wave, if there are any."""
+    told = {"name": "catching up", "phase": "", "opened_at": None, "passed_at": None, **late}
+    return [_wave(told)] if late["devices"] else []
 
 
 def _hold(summary: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -165,7 +171,7 @@ def _device(device: Mapping[str, Any]) -> dict[str, Any]:
         "group": group,
         "state": STATES.get(state, spoken(state)),
         "severity": _SEVERITY.index(group),
-        "wave": device["wave"],
+        "wave": "catching up" if device["catching_up"] else device["wave"],
         "before": device["previous_version"] or short(device["previous_digest"]),
         "digest": device["booted_digest"] or "",
         "boot": "" if boot is None else boot,

@@ -21,6 +21,9 @@ def progress(rollout: Rollout, go: Sequence[str], wait: Wait | None) -> str:
     parts = []
     if index is not None:
         parts.append(f"{rollout.plan.waves[index].name}: {_tally(rollout.in_wave(index))}")
+    late = rollout.catching_up
+    if late and (index is None or any(device.host in go for device in late)):
+        parts.append(f"catching up: {_tally(late)}")
     if rollout.phase in STOPPED:
         parts.append(PHASES[rollout.phase.value])
     if go:

@@ -14,15 +14,18 @@ from .words import clean, parse_moment
 
 _ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
+CATCHING_UP = "catching up"
+"""What stands for the wave of devices that catch up. With its space it is the name of none."""
+
 
 def rollout_metrics(summary: Mapping[str, Any]) -> str:
     """The metrics of what ``summarize()`` returned, as lines. Every state and every phase has its value."""
     told = clean(summary)
     rollout = {"rollout": told["id"]}
-    counts = Counter((device["wave"], device["state"]) for device in told["devices"])
+    counts = Counter((CATCHING_UP if d["catching_up"] else d["wave"], d["state"]) for d in told["devices"])
     devices = [
-        ({**rollout, "wave": wave["name"], "state": state.value}, counts[wave["name"], state.value])
-        for wave in told["waves"]
+        ({**rollout, "wave": wave, "state": state.value}, counts[wave, state.value])
+        for wave in [*(wave["name"] for wave in told["waves"]), CATCHING_UP]
         for state in DeviceState
     ]
     phases = [({**rollout, "phase": phase.value}, int(told["phase"] == phase.value)) for phase in RolloutPhase]

@@ -134,6 +134,10 @@ def _waves(summary: Mapping[str, Any], paint: Paint, width: int) -> list[str]:
         counts = tally(wave)
         numbers = [str(wave["devices"]), *(str(counts[group]) for group in groups)]
         rows.append([wave["name"], PHASES.get(wave["phase"], wave["phase"]), *numbers])
+    late = summary["catching_up"]
+    if late["devices"]:
+        counts = tally(late)
+        rows.append(["catching up", "", str(late["devices"]), *(str(counts[group]) for group in groups)])
     total = ["total", "", str(summary["totals"]["devices"]), *(str(everyone[group]) for group in groups)]
     return _table(columns, rows, paint, width, total)
 
@@ -179,7 +183,7 @@ def _put_off(summary: Mapping[str, Any], width: int) -> list[str]:
 
 def _hold(summary: Mapping[str, Any], hold: Mapping[str, Any], paint: Paint, width: int) -> list[str]:
     rule = HOLD_RULES.get(hold["rule"], spoken(hold["rule"]))
-    what = "Aborted" if hold["wave"] is None else "Held"
+    what = "Aborted" if summary["phase"] == "aborted" else "Held"
     where = "" if hold["wave"] is None else f" in wave {hold['wave']}"
     lines = _wrap(f"{what}{where}: {rule} ({hold['numbers']}). Since {moment(hold['at'])}.", width)
     lines[0] = paint("bad", what) + lines[0].removeprefix(what)

@@ -31,6 +31,7 @@ _DEVICE_EVENTS = {
     "incompatible": "cannot be updated, left out",
     "removed": "removed from the rollout",
     "excluded": "left out by hand",
+    "joined": "joined after the plan was made",
     "retried": "to be tried again",
     "confirmed": "still healthy at the end of the soak",
     "unconfirmed": "did not answer at the end of the soak",
@@ -106,7 +107,7 @@ def _rollout_entry(summary: Mapping[str, Any], event: Mapping[str, Any]) -> Entr
     elif kind == "wave_passed":
         what = f"Wave {wave} passed"
     elif kind == "held":
-        what, group = f"Held in wave {wave}", "failed"
+        what, group = f"Held in wave {wave}" if wave else "Held", "failed"
         detail = f"{HOLD_RULES.get(data['rule'], spoken(data['rule']))} ({data['numbers']})"
     elif kind in _ORDERS:
         of = f": wave {wave}" if wave else ""

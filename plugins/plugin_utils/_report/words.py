@@ -83,6 +83,7 @@ HOLD_RULES = {
     "no_canary_success": "a variant has not succeeded on any device of the earlier waves",
     "coverage_timeout": "too few devices could be updated in time",
     "late_failures": "devices of a wave that had already passed failed later",
+    "catch_up_budget": "more of the devices that catch up failed than may",
     "abort": "too many devices of all waves failed",
 }
 

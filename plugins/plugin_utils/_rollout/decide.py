@@ -9,9 +9,27 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .events import Event
-from .gate import Pass, Stop, Wait, awaits_approval, evaluate, failing_altogether, late_failure
+from .gate import (
+    Pass,
+    Stop,
+    Wait,
+    awaits_approval,
+    catching_up_fails,
+    evaluate,
+    failing_altogether,
+    late_failure,
+)
 from .replay import apply_events
-from .states import STOPPED, Device, DeviceClass, DeviceState, Rollout, RolloutPhase, WavePhase
+from .states import (
+    STOPPED,
+    Device,
+    DeviceClass,
+    DeviceState,
+    Rollout,
+    RolloutPhase,
+    WavePhase,
+    catch_up_ends,
+)
 
 _CONTROL = "`ansible-playbook skorionos.bootc.rollout_control -e bootc_rollout_verb={verb}`"
 _NEW_RELEASE = (
@@ -26,6 +44,9 @@ _REMEDIES = {
     + ", or take the wave as it is with "
     + _CONTROL.format(verb="accept")
     + ". Or roll out under a new id with `supersedes: [{id}]`.",
+    "catch_up_budget": "Those of the waves are not affected. Read why these, which were late, failed. Mend them, have "
+    f"them tried again ({_CONTROL.format(verb='retry')}) and go on, or leave them and go on "
+    f"({_CONTROL.format(verb='resume')}). If the release is at fault, roll out a mended one under a new id.",
     "abort": "Nothing more is done by this rollout. Mend the release and roll out under a new id.",
 }
 
@@ -52,7 +73,7 @@ def decide(rollout: Rollout, now: float) -> Decisions:
         return Decisions()
     if rollout.phase in STOPPED:
         return Decisions(touch=_in_flight(rollout))
-    record = _aborts(rollout, now) or _late_failures(rollout, now)
+    record = _aborts(rollout, now) or _late_failures(rollout, now) or _catch_up_failures(rollout, now)
     if record:
         return Decisions(record)
     unfinished = next((index for index, wave in enumerate(rollout.waves) if wave.phase is not WavePhase.PASSED), None)
@@ -60,7 +81,8 @@ def decide(rollout: Rollout, now: float) -> Decisions:
         return _decide_wave(rollout, unfinished, now)
     if rollout.phase is RolloutPhase.RUNNING:
         return Decisions(record=(Event("completed", now),))
-    return Decisions(touch=_touchable(rollout, range(len(rollout.waves))))
+    late = is_too_late(rollout, now)
+    return Decisions(touch=_in_flight(rollout) if late else _touchable(rollout, range(len(rollout.waves))))
 
 
 def _decide_wave(rollout: Rollout, index: int, now: float) -> Decisions:
@@ -75,6 +97,17 @@ def _decide_wave(rollout: Rollout, index: int, now: float) -> Decisions:
     if isinstance(verdict, Stop):
         return Decisions(record=(_hold(rollout, index, verdict, now),))
     return Decisions(touch=_touchable(rollout, range(index + 1)), wait=verdict)
+
+
+def is_too_late(rollout: Rollout, now: float) -> bool:
+    """Whether the time in which devices may catch up is over."""
+    ends = catch_up_ends(rollout)
+    return ends is not None and now >= ends
+
+
+def is_to_come(rollout: Rollout, device: Device) -> bool:
+    """Whether a device that joined has to wait until all waves passed."""
+    return device.catching_up and rollout.waves[device.wave].phase is not WavePhase.PASSED
 
 
 def advance(rollout: Rollout, now: float) -> tuple[Rollout, tuple[Event, ...], Decisions]:
@@ -94,7 +127,8 @@ def advance(rollout: Rollout, now: float) -> tuple[Rollout, tuple[Event, ...], D
 def batches(rollout: Rollout, skip: Iterable[str]) -> tuple[tuple[str, ...], ...]:
     """Hosts a run may touch, in order, in batches of one wave and at most ``pace.parallel``.
 
-    Devices left over from passed waves come first. Each batch still has to pass the gate when its turn comes.
+    Devices left over from passed waves come first, those that joined and have to wait for all waves last. Each batch
+    still has to pass the gate when its turn comes.
     ``skip`` names hosts known to be out of reach. An empty result means that nobody is to be touched.
     """
     if rollout.phase is RolloutPhase.SUPERSEDED:
@@ -105,8 +139,9 @@ def batches(rollout: Rollout, skip: Iterable[str]) -> tuple[tuple[str, ...], ...
         draining = [host for host in _in_flight(rollout) if host not in out_of_reach]
         return tuple(tuple(draining[at : at + size]) for at in range(0, len(draining), size))
     passed = [i for i, wave in enumerate(rollout.waves) if wave.phase is WavePhase.PASSED]
-    groups = [[host for i in passed for host in rollout.plan.hosts[i]]]
-    groups += [list(hosts) for i, hosts in enumerate(rollout.plan.hosts) if i not in passed]
+    groups = [[d.host for i in passed for d in rollout.of_wave(i)]]
+    groups += [[d.host for d in rollout.in_wave(i)] for i in range(len(rollout.waves)) if i not in passed]
+    groups += [[d.host for d in rollout.catching_up if is_to_come(rollout, d)]]
     chosen = [
         sorted(
             (host for host in group if host not in out_of_reach and _is_open(rollout.devices[host])),
@@ -132,7 +167,7 @@ def _touchable(rollout: Rollout, waves: Sequence[int]) -> tuple[str, ...]:
     hosts: list[str] = []
     for index in waves:
         may_start = {variant: _may_start(rollout, variant, index) for variant in rollout.plan.targets}
-        devices = [device for device in rollout.in_wave(index) if _is_open(device)]
+        devices = [d for d in rollout.of_wave(index) if _is_open(d) and not is_to_come(rollout, d)]
         hosts += [
             d.host
             for d in devices
@@ -159,7 +194,7 @@ def _may_start(rollout: Rollout, variant: str, wave: int) -> bool | str:
     alone = [device for device in kin if device.wave == wave]
     if any(device.device_class is DeviceClass.FLIGHT for device in alone):
         return False
-    waiting = [device for device in alone if device.device_class is DeviceClass.UNTOUCHED]
+    waiting = [d for d in alone if d.device_class is DeviceClass.UNTOUCHED and not is_to_come(rollout, d)]
     waiting.sort(key=lambda device: (device.state is not DeviceState.PENDING, device.since))
     return waiting[0].host if waiting else False
 
@@ -182,7 +217,12 @@ def _late_failures(rollout: Rollout, now: float) -> tuple[Event, ...]:
     return ()
 
 
-def _hold(rollout: Rollout, index: int, stop: Stop, now: float) -> Event:
+def _catch_up_failures(rollout: Rollout, now: float) -> tuple[Event, ...]:
+    stop = catching_up_fails(rollout)
+    return () if stop is None else (_hold(rollout, None, stop, now),)
+
+
+def _hold(rollout: Rollout, index: int | None, stop: Stop, now: float) -> Event:
     remedy = _REMEDIES.get(stop.rule, _NEW_RELEASE).format(id=rollout.plan.spec.id)
     data = {"rule": stop.rule, "numbers": stop.numbers, "hosts": list(stop.hosts), "remedy": remedy}
     return Event("held", now, wave=index, data=data)

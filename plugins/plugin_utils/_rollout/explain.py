@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .decide import decide
+from .decide import decide, is_to_come, is_too_late
 from .pace import occupancy
 from .states import OVER, STOPPED, Device, DeviceClass, DeviceState, Rollout, RolloutPhase, WavePhase, answers_by
 
@@ -52,18 +52,34 @@ def _untouched(rollout: Rollout, device: Device, now: float) -> _Told:
         DeviceState.UNREACHABLE: "it did not answer, and nothing was done to it",
         DeviceState.DEFERRED: "it answered, but could not be updated then",
     }[device.state]
-    if rollout.phase is RolloutPhase.SUPERSEDED or rollout.phase in STOPPED:
-        return (*_stopped(rollout, why), None)
-    if rollout.waves[device.wave].phase is WavePhase.PLANNED:
-        return _before_its_wave(rollout, device, now)
-    if device.host not in decide(rollout, now).touch:
-        return why, f"another device of variant {device.variant} has to succeed first", None
+    kept = _kept_waiting(rollout, device, now, why)
+    if kept is not None:
+        return kept
+    if device.catching_up:
+        why = f"it catches up; {why}"
     obstacle = occupancy(rollout, [device.host]).obstacle(device.host)
     if obstacle:
         return why, f"its turn comes when there is room: {obstacle}", None
     if device.until is not None and device.until > now:
         return why, "a run of the rollout may update it then", device.until
     return why, "the next run of the rollout tries it", now
+
+
+def _kept_waiting(rollout: Rollout, device: Device, now: float, why: str) -> _Told | None:
+    """What keeps a device from its turn that lies in the rollout as a whole."""
+    told: _Told | None = None
+    if rollout.phase is RolloutPhase.SUPERSEDED or rollout.phase in STOPPED:
+        told = (*_stopped(rollout, why), None)
+    elif is_to_come(rollout, device):
+        wait = decide(rollout, now).wait
+        told = "it joined after the plan was made", "its turn comes when all waves passed", wait and wait.until
+    elif is_too_late(rollout, now):
+        told = f"the time to catch up is over (catch_up.for); {why}", "nothing: a later rollout takes it along", None
+    elif rollout.waves[device.wave].phase is WavePhase.PLANNED:
+        told = _before_its_wave(rollout, device, now)
+    elif device.host not in decide(rollout, now).touch:
+        told = why, f"another device of variant {device.variant} has to succeed first", None
+    return told
 
 
 def _stopped(rollout: Rollout, why: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from .states import (
     DeviceState,
     Rollout,
     WaveState,
+    catch_up_budget,
     count,
     coverage_needed,
     failure_budget,
@@ -103,6 +104,15 @@ def failing_altogether(rollout: Rollout) -> Stop | None:
 def late_failure(rollout: Rollout, index: int) -> Stop | None:
     """The rules that go on watching a wave after it passed."""
     return exceeds_budget(rollout, index) or _untrusted(rollout.in_wave(index))
+
+
+def catching_up_fails(rollout: Rollout) -> Stop | None:
+    """The rules for devices that no wave counts."""
+    devices = rollout.catching_up
+    charged, budget = count(devices).charged, catch_up_budget(rollout)
+    if charged > budget:
+        return Stop("catch_up_budget", f"{charged} of those catching up charged, {budget} allowed", _charged(devices))
+    return _untrusted(devices)
 
 
 def exceeds_budget(rollout: Rollout, index: int) -> Stop | None:

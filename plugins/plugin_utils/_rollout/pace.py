@@ -9,6 +9,8 @@ Three limits, and a device starts only when all of them leave room for it:
 - the exposure of its wave: ``max(0, B + 1 + overshoot - x - exposed)``, B being the failure budget, x the charged and
   ``exposed`` those in flight, so that no image, however bad, costs a wave more than ``B + 1 + overshoot`` devices;
 - the disruption budget of its group.
+
+Devices that catch up are in no wave: they have a ramp, an exposure and a failure budget of their own.
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ from .events import Event
 from .quantities import share
 from .replay import STATE_AFTER
 from .spec import Budget
-from .states import CLASS_OF, DeviceClass, DeviceState, Rollout, failure_budget
+from .states import CLASS_OF, Device, DeviceClass, DeviceState, Rollout, catch_up_budget, failure_budget
+
+CATCHING_UP = -1
+"""What stands for the wave of devices that catch up."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +70,11 @@ class Occupancy:
     def obstacle(self, host: str) -> str:
         """Which limit leaves no room for the device, in words; empty when all do."""
         wave = self.wave_of[host]
+        whose = "devices that catch up" if wave == CATCHING_UP else "devices of its wave"
         if self.exposure[wave].free == 0:
-            return "as many devices of its wave are at risk as the failure budget allows"
+            return f"as many {whose} are at risk as their failure budget allows"
         if self.ramp[wave].free == 0:
-            return "as many devices of its wave are worked on as its pace allows for now"
+            return f"as many {whose} are worked on as their pace allows for now"
         group = self.group_of.get(host)
         if group is not None and self.groups[group].free == 0:
             return f"as many devices of {group} are down as its disruption budget allows"
@@ -133,8 +139,10 @@ def _moved(room: Room, host: str, device_class: DeviceClass, *, spends: bool = T
 
 def occupancy(rollout: Rollout, hosts: Iterable[str]) -> Occupancy:
     """What the limits leave for ``hosts``, counting everybody in their waves and groups."""
-    wave_of = {host: rollout.devices[host].wave for host in hosts}
-    group_of = {host: rollout.plan.group_of[host] for host in wave_of if host in rollout.plan.group_of}
+    devices = [rollout.devices[host] for host in hosts]
+    wave_of = {device.host: CATCHING_UP if device.catching_up else device.wave for device in devices}
+    found = {host: rollout.group_of(host) for host in wave_of}
+    group_of = {host: group for host, group in found.items() if group is not None}
     waves, groups = set(wave_of.values()), set(group_of.values())
     return Occupancy(
         {wave: _exposure(rollout, wave) for wave in waves},
@@ -145,11 +153,23 @@ def occupancy(rollout: Rollout, hosts: Iterable[str]) -> Occupancy:
     )
 
 
+def _members(rollout: Rollout, wave: int) -> tuple[Device, ...]:
+    return rollout.catching_up if wave == CATCHING_UP else rollout.in_wave(wave)
+
+
+def exposure_limit(rollout: Rollout, wave: int) -> int:
+    """How many devices of a wave, or of those that catch up, may be charged or at risk when another one starts."""
+    overshoot = rollout.plan.spec.pace.overshoot
+    if wave == CATCHING_UP:
+        counted = sum(device.device_class is not DeviceClass.NEUTRAL for device in rollout.catching_up)
+        return catch_up_budget(rollout) + 1 + share(overshoot, counted)
+    return failure_budget(rollout, wave) + 1 + share(overshoot, rollout.waves[wave].size)
+
+
 def _exposure(rollout: Rollout, wave: int) -> Room:
-    devices = rollout.in_wave(wave)
-    overshoot = share(rollout.plan.spec.pace.overshoot, rollout.waves[wave].size)
+    devices = _members(rollout, wave)
     return Room(
-        failure_budget(rollout, wave) + 1 + overshoot,
+        exposure_limit(rollout, wave),
         frozenset(device.host for device in devices if device.device_class is DeviceClass.FLIGHT),
         frozenset(
             device.host for device in devices if device.device_class is DeviceClass.CHARGED and not device.acknowledged
@@ -158,12 +178,14 @@ def _exposure(rollout: Rollout, wave: int) -> Room:
 
 
 def _ramp(rollout: Rollout, wave: int) -> Room:
-    flying = frozenset(d.host for d in rollout.in_wave(wave) if d.device_class is DeviceClass.FLIGHT)
-    return Room(rollout.waves[wave].ramp.limit, flying)
+    flying = frozenset(d.host for d in _members(rollout, wave) if d.device_class is DeviceClass.FLIGHT)
+    ramp = rollout.catch_up_ramp if wave == CATCHING_UP else rollout.waves[wave].ramp
+    return Room(ramp.limit, flying)
 
 
 def _group(rollout: Rollout, group: str) -> Room:
     members = [rollout.devices[host] for host, name in rollout.plan.group_of.items() if name == group]
+    members += [rollout.devices[host] for host in rollout.joined if rollout.devices[host].group == group]
     budget = rollout.plan.spec.budget
     flying = frozenset(device.host for device in members if device.device_class is DeviceClass.FLIGHT)
     down = {device.host for device in members if device.state is DeviceState.LOST}

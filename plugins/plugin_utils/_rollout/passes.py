@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .decide import Decisions, advance
+from .decide import Decisions, advance, is_to_come
 from .events import Event
 from .gate import Wait
 from .pace import Occupancy, occupancy
@@ -90,13 +90,18 @@ def clear_batch(ledger: Store, epoch: int, batch: Sequence[str], clock: Clock, d
         recorded = recorded or news
         go = tuple(host for host in batch if host in decisions.touch)
         stopped = rollout.phase in STOPPED
-        early = any(rollout.waves[rollout.devices[host].wave].phase is WavePhase.PLANNED for host in batch)
+        early = any(_is_early(rollout, host) for host in batch)
         until = None if decisions.wait is None else decisions.wait.until
         if until is None or until > deadline or stopped or not (early or not batch):
             confirm = decisions.confirm if early or not batch else ()
             stop = not go and not confirm and (early or stopped or rollout.phase is RolloutPhase.SUPERSEDED)
             return Clearance(rollout, go, stopped, stop, decisions.wait, position, recorded, confirm)
         clock.sleep(min(max(until - clock.now(), 0.0), clock.nap))
+
+
+def _is_early(rollout: Rollout, host: str) -> bool:
+    device = rollout.devices[host]
+    return rollout.waves[device.wave].phase is WavePhase.PLANNED or is_to_come(rollout, device)
 
 
 def _settle(ledger: Store, epoch: int, clock: Clock) -> tuple[Rollout, Decisions, bool]:

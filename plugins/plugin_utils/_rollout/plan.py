@@ -59,6 +59,8 @@ class Plan:
     """Everything a rollout has decided before it touches anything. ``waves`` and ``hosts`` have the same length.
 
     ``group_of`` says which disruption budget a device falls under; it is empty where the spec limits nothing.
+    ``cuts`` has per stratum where each wave ends in the order of devices (None where it does nowhere); it is kept where
+    devices that join later find their wave by it.
     """
 
     spec: Spec
@@ -67,6 +69,7 @@ class Plan:
     hosts: tuple[tuple[str, ...], ...]
     warnings: tuple[str, ...]
     group_of: Mapping[str, str] = field(default_factory=dict)
+    cuts: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict)
 
     @property
     def waves(self) -> tuple[Wave, ...]:
@@ -91,6 +94,7 @@ class Plan:
             ],
             "warnings": list(self.warnings),
             **({"groups": dict(self.group_of)} if self.group_of else {}),
+            **({"cuts": {stratum: list(ends) for stratum, ends in self.cuts.items()}} if self.cuts else {}),
         }
 
     @property
@@ -150,9 +154,10 @@ def _takes(variant: Variant, candidate: Candidate) -> bool:
 def make_plan(spec: Spec, candidates: Sequence[Candidate], targets: Mapping[str, Target]) -> Plan:
     """Assign every candidate whose variant the spec knows to one wave. ``targets`` has an entry per variant."""
     strata = check_membership(spec, candidates)
-    groups = list(strata.values()) if spec.per_variant else [[c for group in strata.values() for c in group]]
+    groups = strata if spec.per_variant else {EVERYBODY: [c for group in strata.values() for c in group]}
     rank = _ranking(spec)
-    cuts = [_cut(spec, sorted(group, key=rank)) for group in groups]
+    split = {name: _cut(spec, sorted(group, key=rank), rank) for name, group in groups.items()}
+    cuts = [members for members, _unused in split.values()]
     waves = tuple(
         tuple(c.host for c in sorted((c for cut in cuts for c in cut[index]), key=rank))
         for index in range(len(spec.waves))
@@ -172,7 +177,21 @@ def make_plan(spec: Spec, candidates: Sequence[Candidate], targets: Mapping[str,
         warnings.append(f"No device of {', '.join(untried)} is in the first wave.")
     warnings += timing_warnings(spec)
     groups_of = {c.host: _group(spec, c) for members in strata.values() for c in members} if _limits(spec) else {}
-    return Plan(spec, dict(targets), variant_of, waves, tuple(warnings), groups_of)
+    ends = {name: ends for name, (_unused, ends) in split.items()} if spec.late_joiners == "own_wave" else {}
+    return Plan(spec, dict(targets), variant_of, waves, tuple(warnings), groups_of, ends)
+
+
+def natural_wave(plan: Plan, candidate: Candidate) -> int:
+    """The wave whose part of the order the device falls into, had it been there when the plan was made."""
+    key, _unused = _ranking(plan.spec)(candidate)
+    stratum = str(candidate.variant) if plan.spec.per_variant else EVERYBODY
+    ends = plan.cuts.get(stratum, ())
+    return next((index for index, end in enumerate(ends) if end is not None and key <= end), len(plan.waves) - 1)
+
+
+def budget_group(spec: Spec, candidate: Candidate) -> str | None:
+    """Which disruption budget the device falls under; None where the spec limits nothing."""
+    return _group(spec, candidate) if _limits(spec) else None
 
 
 def load_plan(document: Mapping[str, Any]) -> Plan:
@@ -181,7 +200,8 @@ def load_plan(document: Mapping[str, Any]) -> Plan:
     targets = {entry["variant"]: Target(**{**entry, "accept": tuple(entry["accept"])}) for entry in document["targets"]}
     hosts = tuple(tuple(entry["host"] for entry in wave["hosts"]) for wave in document["waves"])
     variant_of = {entry["host"]: entry["variant"] for wave in document["waves"] for entry in wave["hosts"]}
-    return Plan(spec, targets, variant_of, hosts, tuple(document["warnings"]), document.get("groups", {}))
+    cuts = {stratum: tuple(ends) for stratum, ends in document.get("cuts", {}).items()}
+    return Plan(spec, targets, variant_of, hosts, tuple(document["warnings"]), document.get("groups", {}), cuts)
 
 
 def target_of(variant: Variant, accept: Sequence[str], size: int | None, version: str | None) -> Target:
@@ -196,11 +216,22 @@ def target_of(variant: Variant, accept: Sequence[str], size: int | None, version
     )
 
 
-def _cut(spec: Spec, members: Sequence[Candidate]) -> list[list[Candidate]]:
-    """Split one variant's devices, given in their order, into the waves of the spec."""
+EVERYBODY = "*"
+"""The stratum of a fleet that is not cut by variants."""
+
+
+def _cut(
+    spec: Spec, members: Sequence[Candidate], rank: Ranking
+) -> tuple[list[list[Candidate]], tuple[int | None, ...]]:
+    """Split one stratum's devices, given in their order, into the waves of the spec.
+
+    Also where each wave but the last ends in their order. Devices that a wave prefers come out of their order, so that
+    it does not end with them.
+    """
     waiting = list(members)
     total = len(waiting)
     cuts: list[list[Candidate]] = []
+    ends: list[int | None] = []
     for wave in spec.waves:
         taken = total - len(waiting)
         if wave.count is not None:
@@ -212,9 +243,11 @@ def _cut(spec: Spec, members: Sequence[Candidate]) -> list[list[Candidate]]:
         preferred = sorted(waiting, key=lambda candidate: not _matches(candidate, wave.select))
         chosen = preferred[: until - taken]
         cuts.append(chosen)
+        in_order = [rank(each)[0] for each in chosen if not _matches(each, wave.select)]
+        ends.append(max(in_order, default=None))
         taken_now = {candidate.host for candidate in chosen}
         waiting = [candidate for candidate in waiting if candidate.host not in taken_now]
-    return cuts
+    return cuts, tuple(ends[:-1])
 
 
 def _limits(spec: Spec) -> bool:
@@ -235,14 +268,17 @@ _ORDINARY_TIER = 500
 _LAST_TIER = 1000
 
 
-def _ranking(spec: Spec) -> Callable[[Candidate], tuple[int, int, str]]:
-    """The sort key of candidates: who comes first in any case, then tier, then hash."""
+Ranking = Callable[[Candidate], tuple[int, str]]
+
+
+def _ranking(spec: Spec) -> Ranking:
+    """The sort key of candidates: ``tier * 2**64 + hash``, with a tier of -1 for those who come first in any case."""
     first = frozenset(host for variant in spec.variants for host in variant.first)
 
-    def rank(candidate: Candidate) -> tuple[int, int, str]:
+    def rank(candidate: Candidate) -> tuple[int, str]:
         digest = hashlib.sha256(f"{spec.salt}\0{candidate.host}".encode()).digest()
         tier = -1 if candidate.host in first else _tier(spec, candidate)
-        return tier, int.from_bytes(digest[:8], "big"), candidate.host
+        return (tier << 64) + int.from_bytes(digest[:8], "big"), candidate.host
 
     return rank
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from .events import Event
 from .plan import load_plan
+from .spec import Pace
 from .states import (
     CLASS_OF,
     Device,
@@ -82,6 +83,8 @@ class _Replay:
                 self._take(change(self.rollout, event))
         elif event.host in self._devices:
             self._tell(self._devices[event.host], event)
+        elif event.kind == "joined":
+            self._join(event.host, event)
 
     def _take(self, rollout: Rollout) -> None:
         self._rollout = rollout
@@ -91,12 +94,30 @@ class _Replay:
         for index in range(len(self._waves)):
             self._cover(index, rollout.changed_at)
 
+    def _join(self, host: str, event: Event) -> None:
+        """A host that the plan does not know. Whoever approved the wave it is in did not see it there."""
+        data, index = event.data, _wave_index(event)
+        late = bool(data["catching_up"])
+        self._devices[host] = Device(
+            host, data["variant"], index, since=event.at, catching_up=late, group=data.get("group")
+        )
+        self._rollout = replace(self._rollout, joined=(*self._rollout.joined, host))
+        if not late:
+            self._counts[index][DeviceClass.UNTOUCHED] += 1
+            self._waves[index] = replace(self._waves[index], approved_at=None)
+
     def _tell(self, before: Device, event: Event) -> None:
         after = _device_after(before, event)
         if after.device_class is DeviceClass.UNTOUCHED:
             after = self._left_out(after)
+            is_back = before.device_class not in (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT)
+            if is_back and not after.catching_up and self._waves[after.wave].phase is WavePhase.PASSED:
+                after = self._left_behind(before, after)
         self._devices[after.host] = after
         if after.device_class is before.device_class and after.acknowledged is before.acknowledged:
+            return
+        if after.catching_up:
+            self._ramp_up(before, after)
             return
         counts = self._counts[after.wave]
         counts[before.device_class] -= not before.acknowledged
@@ -107,6 +128,17 @@ class _Replay:
             self._waves[after.wave] = replace(wave, ramp=wave.ramp.after(succeeded, self._rollout.plan.spec.pace))
         if after.device_class not in (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT):
             self._cover(after.wave, event.at)
+
+    def _left_behind(self, before: Device, after: Device) -> Device:
+        """It starts anew, and its wave passed meanwhile."""
+        self._counts[before.wave][before.device_class] -= not before.acknowledged
+        return _changed(after, {"catching_up": True})
+
+    def _ramp_up(self, before: Device, after: Device) -> None:
+        if after.device_class in _VERDICTS and after.device_class is not before.device_class:
+            succeeded = after.device_class is DeviceClass.SUCCEEDED
+            ramp = self._rollout.catch_up_ramp.after(succeeded, self._rollout.plan.spec.pace)
+            self._rollout = replace(self._rollout, catch_up_ramp=ramp)
 
     def _left_out(self, device: Device) -> Device:
         """What was in flight when somebody wanted it left out is so as soon as nothing is done to it any more."""
@@ -147,7 +179,12 @@ def _begin(event: Event) -> Rollout:
         for host in wave
     }
     waves = tuple(WaveState() for _unused in plan.waves)
-    return Rollout(plan, RolloutPhase.RUNNING, event.at, devices, waves, changed_at=event.at)
+    ramp = _first_ramp(plan.spec.pace)
+    return Rollout(plan, RolloutPhase.RUNNING, event.at, devices, waves, changed_at=event.at, catch_up_ramp=ramp)
+
+
+def _first_ramp(pace: Pace) -> Ramp:
+    return Ramp(min(pace.start, pace.parallel))
 
 
 def _hosts_superseded(rollout: Rollout, event: Event) -> Rollout:
@@ -168,20 +205,25 @@ def _taken_over(device: Device, at: float) -> Device:
 def _wave_opened(rollout: Rollout, event: Event) -> Rollout:
     index = _wave_index(event)
     size = count(rollout.in_wave(index)).total
-    pace = rollout.plan.spec.pace
     opened = replace(
         rollout.waves[index],
         phase=WavePhase.OPEN,
         opened_at=event.at,
         patient_from=event.at,
         size=size,
-        ramp=Ramp(min(pace.start, pace.parallel)),
+        ramp=_first_ramp(rollout.plan.spec.pace),
     )
     return _with_wave(rollout, index, opened, event.at)
 
 
 def _wave_passed(rollout: Rollout, event: Event) -> Rollout:
+    """Who was not touched yet is not counted by the wave any more; who is in flight goes on in its name."""
     index = _wave_index(event)
+    devices = dict(rollout.devices)
+    for device in rollout.in_wave(index):
+        if device.device_class is DeviceClass.UNTOUCHED or device.state is DeviceState.REMOVED:
+            devices[device.host] = replace(device, catching_up=True)
+    rollout = replace(rollout, devices=devices)
     passed = replace(rollout.waves[index], phase=WavePhase.PASSED, passed_at=event.at)
     return _with_wave(rollout, index, passed, event.at)
 

@@ -103,6 +103,7 @@ SPEC = _section(
                 "order": _section(
                     {"salt": {"type": "string", "minLength": 1}, "tier_var": {"type": "string", "minLength": 1}}
                 ),
+                "late_joiners": {"enum": ["catch_up", "own_wave", "ignore"]},
             }
         ),
         "waves": {
@@ -144,6 +145,7 @@ SPEC = _section(
                 "count_offline": {"type": "boolean"},
             }
         ),
+        "catch_up": _section({"for": _DURATION, "max_failures": _LIMIT}),
         "stage": _section({"timeout": _DURATION, "attempts": {"type": "integer", "minimum": 1}}),
         "apply": _section(
             {

@@ -108,6 +108,14 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class CatchUp:
+    """For devices that no wave counts: ``time`` seconds after the rollout completed nobody is updated any more."""
+
+    time: int
+    max_failures: int | str
+
+
+@dataclass(frozen=True)
 class Stage:
     timeout: int
     attempts: int
@@ -190,6 +198,8 @@ class Spec:
     windows: Windows
     inhibit: Inhibit
     salt: str
+    late_joiners: Literal["catch_up", "own_wave", "ignore"]
+    catch_up: CatchUp
     wanted: Mapping[str, Any] = field(default_factory=dict)
     tier_var: str | None = None
     reverts: str | None = None
@@ -264,6 +274,7 @@ def load_spec(document: Mapping[str, Any], source: str) -> Spec:
     registry = document.get("registry", {})
     abort = {**_ABORT, **document.get("abort", {})}
     windows = document.get("windows", {})
+    catch_up = document.get("catch_up", {})
     spec = Spec(
         id=document["id"],
         variants=variants,
@@ -299,6 +310,10 @@ def load_spec(document: Mapping[str, Any], source: str) -> Spec:
         wanted=dict(selection.get("labels", {})),
         tier_var=order.get("tier_var"),
         reverts=reverts,
+        late_joiners=selection.get("late_joiners", "catch_up"),
+        catch_up=CatchUp(
+            parse_duration(catch_up.get("for", "90d"), "catch_up.for"), catch_up.get("max_failures", "5%")
+        ),
     )
     _check_room(spec, source)
     return spec

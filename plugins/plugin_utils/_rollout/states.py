@@ -119,6 +119,9 @@ class Device:
     ``deferred_since`` is when it was first put off for a window or an inhibitor, ``spared_since`` for a soft inhibitor;
     both are over when it reboots. ``until`` is when it may be its turn, ``inhibitors`` what it is spared for now.
     ``timezone`` is what it said itself.
+
+    ``catching_up`` says that no wave counts it: its wave passed without it, or it joined after the plan was made.
+    ``group`` is the disruption budget of one that joined; the plan has those of its members.
     """
 
     host: str
@@ -152,6 +155,8 @@ class Device:
     until: float | None = None
     inhibitors: tuple[str, ...] = ()
     timezone: str | None = None
+    catching_up: bool = False
+    group: str | None = None
 
     @property
     def device_class(self) -> DeviceClass:
@@ -237,7 +242,8 @@ class Rollout:
     """The whole state. Invariant: every member of the plan has a device here.
 
     ``order`` is the last thing an operator told it to do. ``resumes_as`` is the phase it was paused in.
-    ``changed_at`` is when something last happened to it as a whole.
+    ``changed_at`` is when something last happened to it as a whole. ``joined`` are hosts that came after the plan was
+    made, in order; ``catch_up_ramp`` is the pace of those that catch up.
     """
 
     plan: Plan
@@ -251,14 +257,26 @@ class Rollout:
     order: Order | None = None
     resumes_as: RolloutPhase = RolloutPhase.RUNNING
     changed_at: float = 0.0
+    joined: tuple[str, ...] = ()
+    catch_up_ramp: Ramp = Ramp(1)
 
     def in_wave(self, index: int) -> tuple[Device, ...]:
-        """The devices of a wave, in plan order."""
-        return tuple(self.devices[host] for host in self.members(index))
+        """The devices that a wave counts, in plan order, then those that joined it."""
+        return tuple(device for device in self.of_wave(index) if not device.catching_up)
 
-    def members(self, index: int) -> tuple[str, ...]:
-        """The hosts of a wave, in plan order."""
-        return self.plan.hosts[index]
+    def of_wave(self, index: int) -> list[Device]:
+        """The devices of a wave and those that it left to catch up, in plan order, then those that joined."""
+        devices = [self.devices[host] for host in self.plan.hosts[index]]
+        return devices + [self.devices[host] for host in self.joined if self.devices[host].wave == index]
+
+    @property
+    def catching_up(self) -> tuple[Device, ...]:
+        """The devices that no wave counts."""
+        return tuple(device for device in self.devices.values() if device.catching_up)
+
+    def group_of(self, host: str) -> str | None:
+        """Which disruption budget a device falls under; None where the spec limits nothing."""
+        return self.plan.group_of.get(host) or self.devices[host].group
 
 
 @dataclass(frozen=True)
@@ -297,6 +315,17 @@ def count(devices: Iterable[Device]) -> Counts:
 def failure_budget(rollout: Rollout, index: int) -> int:
     """How many charged devices the wave may have: a count, or percent of its size at opening, rounded down."""
     return share(rollout.plan.waves[index].rules.max_failures, rollout.waves[index].size)
+
+
+def catch_up_budget(rollout: Rollout) -> int:
+    """How many of those catching up may be charged: a count, or percent of those that are not neutral, rounded down."""
+    counted = sum(device.device_class is not DeviceClass.NEUTRAL for device in rollout.catching_up)
+    return share(rollout.plan.spec.catch_up.max_failures, counted)
+
+
+def catch_up_ends(rollout: Rollout) -> float | None:
+    """When nobody is updated any more who was not by then (seconds since the epoch); None while waves are left."""
+    return None if rollout.ended_at is None else rollout.ended_at + rollout.plan.spec.catch_up.time
 
 
 def answers_by(rollout: Rollout, device: Device) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 
 from .events import format_time
 from .gate import Wait
-from .states import Device, DeviceState, Rollout
+from .states import Device, DeviceState, Rollout, catch_up_budget, catch_up_ends
 from .timing import starving
 
 COLUMNS: dict[str, frozenset[DeviceState]] = {
@@ -45,10 +45,10 @@ COLUMNS: dict[str, frozenset[DeviceState]] = {
 
 
 def summarize(rollout: Rollout, wait: Wait | None = None, now: float | None = None) -> dict[str, Any]:
-    """A JSON document: id, phase, hold, order, wait, variants, waves, totals, devices, starving, warnings.
+    """A JSON document: id, phase, hold, order, wait, variants, waves, catching_up, totals, devices, starving, warnings.
 
     ``now`` (seconds since the epoch) tells who has been put off for too long; without it nobody has. Times are RFC 3339
-    in UTC, sizes in bytes, ``boot_seconds`` in seconds.
+    in UTC, sizes in bytes, ``boot_seconds`` in seconds. Devices that catch up are not among those of their wave.
     """
     plan = rollout.plan
     hungry = [] if now is None else [_starving(device) for device in starving(rollout, now)]
@@ -56,12 +56,12 @@ def summarize(rollout: Rollout, wait: Wait | None = None, now: float | None = No
         {
             "name": wave.name,
             "phase": state.phase.value,
-            "devices": len(hosts),
-            **_tally(rollout.devices[host] for host in hosts),
+            "devices": len(rollout.in_wave(index)),
+            **_tally(rollout.in_wave(index)),
             "opened_at": _time(state.opened_at),
             "passed_at": _time(state.passed_at),
         }
-        for wave, state, hosts in zip(plan.waves, rollout.waves, plan.hosts, strict=True)
+        for index, (wave, state) in enumerate(zip(plan.waves, rollout.waves, strict=True))
     ]
     return {
         "id": plan.spec.id,
@@ -78,6 +78,12 @@ def summarize(rollout: Rollout, wait: Wait | None = None, now: float | None = No
             for t in plan.targets.values()
         ],
         "waves": waves,
+        "catching_up": {
+            "devices": len(rollout.catching_up),
+            **_tally(rollout.catching_up),
+            "max_failures": catch_up_budget(rollout),
+            "until": _time(catch_up_ends(rollout)),
+        },
         "totals": {"devices": len(rollout.devices), **_tally(rollout.devices.values())},
         "devices": [_device(rollout, device) for device in rollout.devices.values()],
         "starving": hungry,
@@ -119,6 +125,7 @@ def _device(rollout: Rollout, device: Device) -> dict[str, Any]:
         "host": device.host,
         "variant": device.variant,
         "wave": rollout.plan.waves[device.wave].name,
+        "catching_up": device.catching_up,
         "state": device.state.value,
         "since": _time(device.since),
         "reason": device.reason,

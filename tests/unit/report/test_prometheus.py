@@ -28,7 +28,8 @@ def test_every_state_and_phase_has_its_value() -> None:
     assert 'bootc_rollout_phase{rollout="r1",phase="running"} 1' in lines
     assert 'bootc_rollout_phase{rollout="r1",phase="held"} 0' in lines
     assert f'bootc_rollout_started_timestamp_seconds{{rollout="r1"}} {BEGIN:.3f}' in lines
-    assert len([line for line in lines if line.startswith("bootc_rollout_devices{")]) == len(DeviceState)
+    assert len([line for line in lines if line.startswith("bootc_rollout_devices{")]) == 2 * len(DeviceState)
+    assert 'bootc_rollout_devices{rollout="r1",wave="catching up",state="pending"} 0' in lines
     assert len([line for line in lines if line.startswith("bootc_rollout_phase{")]) == len(RolloutPhase)
 
 

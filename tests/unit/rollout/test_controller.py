@@ -571,11 +571,59 @@ def test_a_part_of_the_inventory_does_not_pass_for_the_whole(tmp_path: Path, mis
     assert "bootc_rollout_accept_removed=true" in error.remedy
 
 
-def test_hosts_that_joined_the_inventory_later_change_nothing(tmp_path: Path) -> None:
+def test_hosts_that_joined_the_inventory_later_catch_up_beside_the_plan(tmp_path: Path) -> None:
     first = start(tmp_path, R1)
     again = start(tmp_path, R1, [*HOSTS, "late"])
     assert again.rollout.plan.hash == first.rollout.plan.hash
-    assert "late" not in again.rollout.devices
+    assert [event.kind for event in again.recorded] == ["joined"]
+    assert again.rollout.devices["late"].catching_up
+    assert start(tmp_path, R1, [*HOSTS, "late"]).recorded == ()
+    assert start(tmp_path, R1).rollout.devices["late"].state is DeviceState.REMOVED
+
+
+def test_nobody_joins_who_is_told_to_be_ignored(tmp_path: Path) -> None:
+    spec = whole(selection={"late_joiners": "ignore"})
+    start(tmp_path, spec)
+    assert start(tmp_path, spec, [*HOSTS, "late"]).recorded == ()
+
+
+def rolled_out(root: Path, spec: Spec, time: FakeTime, kind: str, *hosts: str) -> None:
+    """A rollout that completed just now and left these hosts in the state that ``kind`` leads to."""
+    start(root, spec, hosts)
+    now = time.now()
+    tell(root, spec, *told(kind, *hosts), Event("wave_passed", now, wave=0), Event("completed", now))
+    end(root, spec)
+    time.sleep(60)
+
+
+def test_a_host_in_the_hands_of_another_rollout_does_not_join(tmp_path: Path, time: FakeTime) -> None:
+    start(tmp_path, R2, ["late"])
+    end(tmp_path, R2)
+    time.sleep(60)
+    rolled_out(tmp_path, R1, time, "succeeded", *HOSTS)
+    assert start(tmp_path, R1, [*HOSTS, "late"]).recorded == ()
+    assert states(tmp_path, R2) == {"late": DeviceState.PENDING}
+
+
+def test_a_host_that_a_later_rollout_knows_is_not_taken_back(tmp_path: Path, time: FakeTime) -> None:
+    rolled_out(tmp_path, R1, time, "succeeded", *HOSTS)
+    rolled_out(tmp_path, R2, time, "succeeded", "late")
+    assert start(tmp_path, R1, [*HOSTS, "late"]).recorded == ()
+
+
+def test_a_host_that_an_earlier_rollout_left_behind_joins_the_next(tmp_path: Path, time: FakeTime) -> None:
+    rolled_out(tmp_path, R1, time, "unreachable", "late")
+    rolled_out(tmp_path, R2, time, "succeeded", *HOSTS)
+    opened = start(tmp_path, R2, [*HOSTS, "late"])
+    assert [event.kind for event in opened.recorded] == ["joined"]
+    assert states(tmp_path, R1) == {"late": DeviceState.SUPERSEDED}
+
+
+def test_a_host_that_came_back_from_the_same_image_joins_to_be_left_out(tmp_path: Path, time: FakeTime) -> None:
+    rolled_out(tmp_path, R1, time, "rolled_back", "late")
+    rolled_out(tmp_path, R2, time, "succeeded", *HOSTS)
+    device = start(tmp_path, R2, [*HOSTS, "late"]).rollout.devices["late"]
+    assert (device.state, device.reason) == (DeviceState.INCOMPATIBLE, "denylisted")
 
 
 # -- from task to task -------------------------------------------------------------------------------------------------

@@ -130,11 +130,11 @@ def test_a_held_rollout_ends_what_was_begun_and_begins_nothing(kind: str, draine
 
 def test_late_failures_of_a_passed_wave_hold_the_rollout() -> None:
     devices = plan(counts=[2, 2])
-    proven, asleep = devices.hosts[0]
-    events = [opened(), *told("succeeded", proven), *told("unreachable", asleep), passed(0), opened(1)]
-    rollout, news, _unused = advance(replay(devices, *events, *told("rolled_back", asleep)), BEGIN)
+    proven, slow = devices.hosts[0]
+    events = [opened(), *told("succeeded", proven), *told("staged", slow), passed(0), opened(1)]
+    rollout, news, _unused = advance(replay(devices, *events, *told("rolled_back", slow)), BEGIN)
     assert rollout.hold is not None
-    assert (rollout.hold.rule, rollout.hold.wave, rollout.hold.hosts) == ("late_failures", 0, (asleep,))
+    assert (rollout.hold.rule, rollout.hold.wave, rollout.hold.hosts) == ("late_failures", 0, (slow,))
     assert [event.kind for event in news] == ["held"]
 
 
@@ -148,11 +148,11 @@ def test_late_failures_after_the_end_hold_it_too() -> None:
 @pytest.mark.parametrize(("kind", "reason"), [("inconsistent", "rollback_failed"), ("failed", "digest_mismatch")])
 def test_untrusted_content_on_a_straggler_of_a_passed_wave_holds_the_rollout(kind: str, reason: str) -> None:
     devices = several_waves([2, 2], 7, wave_defaults={**RELAXED, "max_failures": 5})
-    proven, asleep = devices.hosts[0]
-    events = [opened(), *told("succeeded", proven), *told("unreachable", asleep), passed(0), opened(1)]
-    rollout, _unused, _unused = advance(replay(devices, *events, *told(kind, asleep, reason=reason)), BEGIN)
+    proven, slow = devices.hosts[0]
+    events = [opened(), *told("succeeded", proven), *told("staged", slow), passed(0), opened(1)]
+    rollout, _unused, _unused = advance(replay(devices, *events, *told(kind, slow, reason=reason)), BEGIN)
     assert rollout.hold is not None
-    assert (rollout.hold.rule, rollout.hold.hosts) == ("untrusted_content", (asleep,))
+    assert (rollout.hold.rule, rollout.hold.wave, rollout.hold.hosts) == ("untrusted_content", 0, (slow,))
 
 
 def test_time_alone_makes_nobody_lost() -> None:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.joining import newcomers
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import (
     Candidate,
     Plan,
@@ -112,6 +113,12 @@ def test_failed_devices_are_the_canaries_of_the_way_back() -> None:
     assert "stranger has nothing to go back from: r1 did not update it." in plan.warnings
     assert load_plan(plan.as_dict()).hash == plan.hash
     assert plan.line_of("kde") == "kde"
+
+
+def test_nobody_joins_the_way_back() -> None:
+    rollout = updated(*told("staging", *names(5), previous_digest=OLD), *told("succeeded", *names(5)))
+    plan = planned(with_variants(way_back(), rollout, ()), names(5))
+    assert newcomers(replay(plan), [Candidate("stranger", "kde")], 1_800_000_000.0) == ()
 
 
 def planned(spec: Spec, hosts: list[str]) -> Plan:

@@ -63,6 +63,7 @@ def test_what_is_said_of_a_device() -> None:
         "host": REST[0],
         "variant": "kde",
         "wave": "rest",
+        "catching_up": False,
         "state": "rolled_back",
         "since": "2027-01-15T08:00:09.000Z",
         "reason": "unhealthy",
