@@ -17,7 +17,7 @@ from .plan import Target
 from .port import DeviceError, Inhibited, Journal, Observation, Port, Reboot, Turn, Unreachable
 from .spec import Spec
 from .states import DISRUPTED, Device, DeviceClass, DeviceState
-from .timing import NotNow, inhibited, is_overdue, outside_windows
+from .timing import NotNow, as_put_off, inhibited, is_overdue, outside_windows
 from .windows import need_zone
 
 _TRANSIENT = frozenset({"network", "auth", "not_found", "busy", "fenced", "timeout", "no_space", "unexpected"})
@@ -111,7 +111,7 @@ class Update:
         """Take the device from where the ledger left it as far as it goes; all news is in the journal."""
         closed = self._closed_by_the_clock(device)
         if closed is not None:
-            self._put_off(device, closed)
+            self._put_off_or_wait(device, closed)
             return
         overdue = is_overdue(self.spec, device, self.now())
         try:
@@ -208,7 +208,12 @@ class Update:
         if refusal is None:
             self._start(device, seen)
         else:
-            self._put_off(device, refusal, seen)
+            self._put_off_or_wait(device, refusal, seen)
+
+    def _put_off_or_wait(self, device: Device, refusal: NotNow, seen: Observation | None = None) -> None:
+        """A run that lasts until its window opens waits for that; it looks at the device anew then."""
+        if self._put_off(device, refusal, seen) and refusal.until is not None and self.turn.wait_until(refusal.until):
+            self.run(as_put_off(device, refusal, self.now(), None if seen is None else seen.timezone))
 
     def _refusal(self, device: Device, seen: Observation, *, staging: bool) -> NotNow | None:
         zone = self.timezone or seen.timezone or device.timezone
@@ -219,8 +224,11 @@ class Update:
 
     def _put_off(
         self, device: Device, refusal: NotNow, seen: Observation | None = None, *, refused: bool = False
-    ) -> None:
-        """Leave it for another time; what was staged on it must not be applied by whoever reboots it meanwhile."""
+    ) -> bool:
+        """Leave it for another time; what was staged on it must not be applied by whoever reboots it meanwhile.
+
+        False when that cannot be prevented for now.
+        """
         data = {**refusal.as_data(), **({"refused": True} if refused else {})}
         if seen is not None and seen.timezone is not None:
             data["timezone"] = seen.timezone
@@ -228,14 +236,15 @@ class Update:
             try:
                 self._disarm(seen)
             except Unreachable:
-                return  # still in flight: the next run tries again
+                return False  # still in flight: the next run tries again
             except DeviceError as error:
                 message = f"{refusal.message}; what was staged cannot be dropped and may apply: {error.message}"
                 if device.message != message:
                     self.journal("staged", {**data, "message": message})
-                return
+                return False
         if device.state is not DeviceState.DEFERRED or not refusal.is_known(device):
             self.journal("deferred", data)
+        return True
 
     # -- forward -------------------------------------------------------------------------------------------------------
 

@@ -110,7 +110,8 @@ def _settle(ledger: Store, epoch: int, clock: Clock) -> tuple[Rollout, Decisions
 class Ticket:
     """A cleared device: ``room`` and the clearance were true when the ledger reached ``position``.
 
-    ``peers`` are the devices that were cleared with it. When it is ``draining`` nothing new may begin.
+    ``peers`` are the devices that were cleared with it. When it is ``draining`` nothing new may begin. A ``patient``
+    one waits for a moment that was announced to it, where others are left to the next run.
     """
 
     host: str
@@ -118,6 +119,11 @@ class Ticket:
     position: int
     peers: frozenset[str] = frozenset()
     draining: bool = False
+    patient: bool = False
+
+
+_LONG_NAP = 5.0
+"""How many seconds a device that waits for its window sleeps between two looks at the ledger."""
 
 
 class Turn:
@@ -139,6 +145,7 @@ class Turn:
         self._clock = clock
         self._deadline = deadline
         self._allowed = not ticket.draining
+        self._patient = ticket.patient
 
     def is_open(self) -> bool:
         """Whether the device may begin something, if there is room for it."""
@@ -156,6 +163,19 @@ class Turn:
             if self._clock.now() >= self._deadline or not self._room.occupants(self._host) & self._peers:
                 return False
             self._clock.sleep(self._clock.nap)
+
+    def wait_until(self, moment: float) -> bool:
+        """Sleep until ``moment`` (seconds since the epoch), and say whether the device may begin something then.
+
+        False at once when it comes after the deadline or the device is not patient, and soon when the rollout is held,
+        paused or over.
+        """
+        while self._patient and moment <= self._deadline and self.is_open():
+            remaining = moment - self._clock.now()
+            if remaining <= 0:
+                return True
+            self._clock.sleep(min(remaining, _LONG_NAP))
+        return False
 
     def begin(self, kind: str, data: Mapping[str, Any]) -> bool:
         """Record the intent ``kind`` if there is room for the device, which nobody else takes meanwhile."""

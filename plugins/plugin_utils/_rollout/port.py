@@ -126,5 +126,8 @@ class Turn(Protocol):
     def wait(self) -> bool:
         """Wait for room; False when there is none in time, or nothing may begin any more."""
 
+    def wait_until(self, moment: float) -> bool:
+        """Wait for a moment (seconds since the epoch); False when this run does not, or nothing may begin any more."""
+
     def begin(self, kind: str, data: Mapping[str, Any]) -> bool:
         """Record an intent, if it may begin now; False, and no record, when it may not."""

@@ -195,9 +195,9 @@ _PULL_MODE = (
     "devices and asks them. Remove the key."
 )
 _NOT_YET = {
-    "mode": "Devices that fetch their releases by themselves are not there yet: a rollout goes to its devices, which the "
-    "controller has to reach. Leave `mode` out or write `push`; for devices that are rarely awake run the rollout often, "
-    "from a timer.",
+    "mode": "Devices that fetch their releases by themselves are not there yet: a rollout goes to its devices, which "
+    "the controller has to reach. Leave `mode` out or write `push`; for devices that are rarely awake run the rollout "
+    "often, from a timer.",
     "on_failure": "A rollout that fails is held, and takes nobody back but the devices that failed: whether healthy "
     "devices shall go back as well is for a person to say. Leave `on_failure` out or write `hold`; devices are brought "
     "back by the rollback playbook, or by a rollout of the release before.",
@@ -208,8 +208,8 @@ _NOT_YET = {
     "writes nothing to a registry. Remove the key.",
     "apply.method": "Waiting for the user's own reboot is not there yet: a rollout reboots a device itself, in its "
     "windows, and spares whoever uses it (`inhibit`). Remove the key.",
-    "stage.policy": "Downloading ahead of the reboot is not there yet: what bootc stages by digest is applied by the next "
-    "reboot, whoever asks for it, so that a device is staged only when it may be rebooted as well.",
+    "stage.policy": "Downloading ahead of the reboot is not there yet: what bootc stages by digest is applied by the "
+    "next reboot, whoever asks for it, so that a device is staged only when it may be rebooted as well.",
     "stage.rate": "A download cannot be slowed down yet: bootc has no limit of its own. `pace.parallel` says how many "
     "devices download at a time.",
 }

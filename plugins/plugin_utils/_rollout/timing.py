@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
 from .spec import Spec
-from .states import Device, DeviceClass, Rollout
+from .states import Device, DeviceClass, DeviceState, Rollout
 from .windows import UnknownZone, both, hours, need_zone, spans, stagger
 
 WINDOW = "window"
@@ -47,6 +47,22 @@ class NotNow:
         if self.reason != device.reason or self.inhibitors != device.inhibitors:
             return False
         return bool(self.inhibitors) or self.message == device.message
+
+
+def as_put_off(device: Device, refusal: NotNow, now: float, zone: str | None) -> Device:
+    """The device as its journal has it once it was put off at ``now``, in the zone that it told."""
+    return replace(
+        device,
+        state=DeviceState.DEFERRED,
+        phase=DeviceState.PENDING,
+        since=now,
+        reason=refusal.reason,
+        message=refusal.message,
+        until=refusal.until,
+        inhibitors=refusal.inhibitors,
+        deferred_since=now if device.deferred_since is None else device.deferred_since,
+        timezone=zone or device.timezone,
+    )
 
 
 def outside_windows(spec: Spec, host: str, zone: str | None, now: float, *, staging: bool) -> NotNow | None:

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.windows import stagger
 
 from tests.simulated_fleet import SimulatedFleet
 
@@ -33,6 +35,18 @@ def window(opens_in: timedelta, zone: str = "device") -> dict[str, Any]:
     """A window of an hour, in the time of UTC."""
     begin = datetime.now(timezone.utc) + opens_in
     return {"start": f"{begin:%H:%M}", "length": "1h", "tz": zone}
+
+
+def moments(rollout: str, later: str, sooner: str, estimate: int) -> dict[str, Any]:
+    """A window that is open, in which ``later`` has its moment in about half a minute and ``sooner`` before that."""
+    now = datetime.now(timezone.utc)
+    begin = now.replace(second=0, microsecond=0) - timedelta(minutes=30)
+    passed = int((now - begin).total_seconds())
+    for length in range(estimate + passed + 60, 86400):
+        late, soon = (stagger(rollout, host, length, estimate) for host in (later, sooner))
+        if passed + 15 <= late <= passed + 35 and soon < late:
+            return {"start": f"{begin:%H:%M}", "length": f"{length}s", "tz": "UTC"}
+    raise AssertionError("no length gives them these moments")
 
 
 def device(fleet: SimulatedFleet, rollout: str, host: str) -> dict[str, Any]:
@@ -101,6 +115,26 @@ def test_a_closed_window_keeps_everybody_and_the_summary_says_until_when(fleet: 
     assert "1 device outside their windows; the next may go at" in run.sentence()
     assert (fleet.boots("here"), fleet.boots("east")) == (1, 2)
     assert "staged" not in json.dumps([event for event in fleet.events("to-v1.1.0") if event.get("host") == "here"])
+
+
+def test_a_patient_run_waits_until_the_window_opens_and_goes_on_to_the_end(fleet: SimulatedFleet) -> None:
+    """The canary's moment comes in a few seconds; the wave behind it follows it."""
+    for host in ("one", "two"):
+        fleet.add(host, "kde")
+    rank = {host: hashlib.sha256(f"to-v1.1.0\0{host}".encode()).digest() for host in fleet.hosts}
+    canary, other = sorted(fleet.hosts, key=lambda host: rank[host])
+    window = moments("to-v1.1.0", canary, other, estimate=40)
+    apply = {"reboot_timeout": "20s", "contact_grace": "1s", "stagger": True}
+    spec = fleet.spec("v1.1.0", windows={"apply": [window]}, apply=apply)
+
+    run = fleet.roll_out(spec, bootc_rollout_patience="2m")
+
+    assert run.rc == 0, run.output
+    assert "this run waits for the next" in run.sentence()
+    assert fleet.summary("to-v1.1.0")["phase"] == "completed"
+    assert set(fleet.states("to-v1.1.0").values()) == {"succeeded"}
+    canary_kinds = [event["kind"] for event in fleet.events("to-v1.1.0") if event.get("host") == canary]
+    assert canary_kinds == ["deferred", "staging", "staged", "applying", "booted", "succeeded"]
 
 
 def test_what_the_inventory_says_of_the_zone_is_enough_to_leave_a_device_alone(fleet: SimulatedFleet) -> None:

@@ -261,6 +261,23 @@ def test_nothing_begins_in_a_rollout_that_drains(tmp_path: Path) -> None:
     assert (mine.is_open(), mine.wait(), mine.begin("staging", {})) == (False, False, False)
 
 
+@pytest.mark.parametrize(
+    ("patient", "moment", "waits"), [(True, 60, True), (True, 101, False), (False, 60, False), (True, -1, True)]
+)
+def test_only_a_patient_device_waits_for_a_moment_of_this_run(
+    tmp_path: Path, patient: bool, moment: float, waits: bool
+) -> None:
+    mine, ledger = turn(tmp_path, one_wave(1), [], patient=patient)
+    before = ledger.position()
+    assert mine.wait_until(BEGIN + moment) is waits
+    assert ledger.position() == before
+
+
+def test_nobody_waits_for_a_moment_in_a_rollout_that_was_paused_meanwhile(tmp_path: Path) -> None:
+    mine, _ledger = turn(tmp_path, one_wave(1), [], Event("paused", BEGIN, data={"by": "a", "why": "b"}), patient=True)
+    assert not mine.wait_until(BEGIN + 60)
+
+
 def test_two_that_see_the_same_room_do_not_both_take_it(tmp_path: Path) -> None:
     plan = one_wave(2, {"max_failures": 0})
     first, second = plan.members

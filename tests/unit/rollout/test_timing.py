@@ -68,6 +68,22 @@ def test_outside_its_window_nothing_is_done_to_it_and_it_is_told_once_until_when
     assert tale.state.deferred_since is None
 
 
+@pytest.mark.parametrize("zone", ["UTC", None])
+def test_a_run_that_lasts_waits_for_the_window_and_looks_at_the_device_anew(zone: str | None) -> None:
+    tale = story(windows={"apply": [LATER]}, timezone=zone)
+    tale.waits = True
+    assert tale.run().state is DeviceState.SUCCEEDED
+    assert tale.kinds == ["deferred", *UPDATED]
+    assert tale.told[1].at >= BEGIN + 2 * HOUR
+
+
+def test_whoever_plays_when_the_window_opens_is_spared_and_not_waited_for() -> None:
+    tale = story(windows={"apply": [LATER]}, device=FakeDevice(busy_with=[GAME]))
+    tale.waits = True
+    assert tale.run().reason == "inhibited"
+    assert [event.data["reason"] for event in tale.told] == ["window", "inhibited"]
+
+
 def test_a_window_of_a_known_zone_is_closed_without_asking_the_device() -> None:
     for tale in (
         story(windows={"apply": [{**LATER, "tz": "UTC"}]}),
