@@ -119,7 +119,7 @@ def batches(rollout: Rollout, skip: Iterable[str]) -> tuple[tuple[str, ...], ...
 
 def _haste(device: Device) -> tuple[bool, float]:
     """Finish what was begun first; who was put off until later comes later, so that nobody open waits for him."""
-    return device.device_class is DeviceClass.UNTOUCHED, device.until or 0.0
+    return not device.at_risk, device.until or 0.0
 
 
 def later_batches(rollout: Rollout, among: Iterable[str], now: float, deadline: float) -> tuple[tuple[str, ...], ...]:
@@ -138,7 +138,8 @@ def later_batches(rollout: Rollout, among: Iterable[str], now: float, deadline: 
 
 def is_due_by(device: Device, deadline: float) -> bool:
     """Whether it was put off until a moment that comes by ``deadline`` (seconds since the epoch)."""
-    return device.state is DeviceState.DEFERRED and device.until is not None and device.until <= deadline
+    waits = device.state is DeviceState.DEFERRED or (device.parked and device.state is DeviceState.STAGED)
+    return waits and device.until is not None and device.until <= deadline
 
 
 def _in_flight(rollout: Rollout) -> tuple[str, ...]:

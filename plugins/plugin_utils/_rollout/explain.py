@@ -85,6 +85,8 @@ def _before_its_wave(rollout: Rollout, device: Device, now: float) -> _Told:
 
 
 def _in_flight(rollout: Rollout, device: Device, now: float) -> _Told:
+    if device.parked:
+        return _parked(rollout, device, now)
     why = {
         DeviceState.STAGING: "its image is being downloaded and staged",
         DeviceState.STAGED: "its image is staged; it boots it next",
@@ -96,6 +98,15 @@ def _in_flight(rollout: Rollout, device: Device, now: float) -> _Told:
     if device.state is DeviceState.SILENT:
         return why, "it counts as lost if it has not answered by then", answers_by(rollout, device)
     return why, "the run that works on it, or the next one, finishes it", now
+
+
+def _parked(rollout: Rollout, device: Device, now: float) -> _Told:
+    why = "its image is downloaded and parked, so that no reboot applies it"
+    if rollout.phase is RolloutPhase.SUPERSEDED or rollout.phase in STOPPED:
+        return why, "the next run of the rollout drops it", now
+    if device.until is not None and device.until > now:
+        return why, "a run of the rollout may apply it then", device.until
+    return why, "the next run of the rollout may apply it", now
 
 
 def _succeeded(rollout: Rollout, device: Device, now: float) -> _Told:

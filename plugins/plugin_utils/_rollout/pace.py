@@ -19,7 +19,7 @@ from typing import Any
 
 from .events import Event
 from .quantities import share
-from .replay import STATE_AFTER
+from .replay import STATE_AFTER, is_parking
 from .spec import Budget
 from .states import CLASS_OF, DeviceClass, DeviceState, Rollout, failure_budget
 
@@ -98,11 +98,13 @@ class Occupancy:
             if event.host is None or state is None:
                 continue
             wave, group = self.wave_of.get(event.host), self.group_of.get(event.host)
+            # What is parked is at no risk, as if it had not begun.
+            becomes = DeviceClass.UNTOUCHED if is_parking(event) else CLASS_OF[state]
             if wave is not None:
-                exposure[wave] = _moved(exposure[wave], event.host, CLASS_OF[state])
-                ramp[wave] = _moved(ramp[wave], event.host, CLASS_OF[state], spends=False)
+                exposure[wave] = _moved(exposure[wave], event.host, becomes)
+                ramp[wave] = _moved(ramp[wave], event.host, becomes, spends=False)
             if group is not None:
-                groups[group] = _moved(groups[group], event.host, CLASS_OF[state], spends=state is DeviceState.LOST)
+                groups[group] = _moved(groups[group], event.host, becomes, spends=state is DeviceState.LOST)
         return replace(self, exposure=exposure, ramp=ramp, groups=groups)
 
 
@@ -150,7 +152,7 @@ def _exposure(rollout: Rollout, wave: int) -> Room:
     overshoot = share(rollout.plan.spec.pace.overshoot, rollout.waves[wave].size)
     return Room(
         failure_budget(rollout, wave) + 1 + overshoot,
-        frozenset(device.host for device in devices if device.device_class is DeviceClass.FLIGHT),
+        frozenset(device.host for device in devices if device.at_risk),
         frozenset(
             device.host for device in devices if device.device_class is DeviceClass.CHARGED and not device.acknowledged
         ),
@@ -158,14 +160,14 @@ def _exposure(rollout: Rollout, wave: int) -> Room:
 
 
 def _ramp(rollout: Rollout, wave: int) -> Room:
-    flying = frozenset(d.host for d in rollout.in_wave(wave) if d.device_class is DeviceClass.FLIGHT)
+    flying = frozenset(d.host for d in rollout.in_wave(wave) if d.at_risk)
     return Room(rollout.waves[wave].ramp.limit, flying)
 
 
 def _group(rollout: Rollout, group: str) -> Room:
     members = [rollout.devices[host] for host, name in rollout.plan.group_of.items() if name == group]
     budget = rollout.plan.spec.budget
-    flying = frozenset(device.host for device in members if device.device_class is DeviceClass.FLIGHT)
+    flying = frozenset(device.host for device in members if device.at_risk)
     down = {device.host for device in members if device.state is DeviceState.LOST}
     if budget.count_offline:
         down |= {device.host for device in members if device.state is DeviceState.UNREACHABLE}

@@ -55,6 +55,8 @@ class Observation:
     timezone: str | None = None
     inhibited_by: tuple[tuple[str, str], ...] = ()
     """Names of inhibitors that were asked for, and what was seen."""
+    parks: bool = False
+    """Whether it can keep an image staged that no reboot applies."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,12 @@ class Port(Protocol):
 
     def stage(self, reference: str, accept: Sequence[str]) -> Observation:
         """Have the image boot next; returns what is true then."""
+
+    def park(self, reference: str, accept: Sequence[str]) -> Observation:
+        """Have the image staged, but so that no reboot applies it; returns what is true then."""
+
+    def drop(self) -> Observation:
+        """Have nothing staged, armed or parked."""
 
     def stay(self, reference: str, digest: str, came_back_from: str | None) -> Observation:
         """Have what it runs boot next too; it remembers that it came back from that digest, if one is given."""

@@ -356,6 +356,7 @@ def _device_after(before: Device, event: Event) -> Device:
         changes["reboots_asked"] = before.reboots_asked * on_the_way + tried
         changes["going_back"] = (str(data.get("reason")), str(data.get("message")))
     changes["vanished"] = _vanished(before, state)
+    changes["parked"] = is_parking(event)
     if event.kind == "deferred" and data.get("attempt"):
         changes["stage_attempts"] = before.stage_attempts + 1
     changes.update(_waiting(before, state, event))
@@ -398,6 +399,7 @@ def _retried(device: Device, event: Event) -> dict[str, Any]:
         "armed": False,
         "acknowledged": False,
         "excluded": False,
+        "parked": False,
     }
 
 
@@ -411,6 +413,11 @@ _DEVICE_ORDERS: dict[str, Callable[[Device, Event], dict[str, Any]]] = {
     "confirmed": _confirmed,
     "unconfirmed": _confirmed,
 }
+
+
+def is_parking(event: Event) -> bool:
+    """Whether the event says that what is staged is parked."""
+    return event.kind == "staged" and event.data.get("parked") is True
 
 
 def _is_put_off(event: Event) -> bool:

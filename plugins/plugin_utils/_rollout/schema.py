@@ -137,7 +137,13 @@ SPEC = _section(
                 "count_offline": {"type": "boolean"},
             }
         ),
-        "stage": _section({"timeout": _DURATION, "attempts": {"type": "integer", "minimum": 1}}),
+        "stage": _section(
+            {
+                "policy": {"enum": ["with_reboot", "parked"]},
+                "timeout": _DURATION,
+                "attempts": {"type": "integer", "minimum": 1},
+            }
+        ),
         "apply": _section(
             {
                 "reboot_timeout": _DURATION,
@@ -208,8 +214,6 @@ _NOT_YET = {
     "writes nothing to a registry. Remove the key.",
     "apply.method": "Waiting for the user's own reboot is not there yet: a rollout reboots a device itself, in its "
     "windows, and spares whoever uses it (`inhibit`). Remove the key.",
-    "stage.policy": "Downloading ahead of the reboot is not there yet: what bootc stages by digest is applied by the "
-    "next reboot, whoever asks for it, so that a device is staged only when it may be rebooted as well.",
     "stage.rate": "A download cannot be slowed down yet: bootc has no limit of its own. `pace.parallel` says how many "
     "devices download at a time.",
 }

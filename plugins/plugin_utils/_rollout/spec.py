@@ -97,8 +97,11 @@ class Budget:
 
 @dataclass(frozen=True)
 class Stage:
+    """With ``ahead`` a device downloads before it may be rebooted, where it can park what it downloaded."""
+
     timeout: int
     attempts: int
+    ahead: bool = False
 
 
 @dataclass(frozen=True)
@@ -250,7 +253,11 @@ def load_spec(document: Mapping[str, Any], source: str) -> Spec:
         pace=Pace(**{**_PACE, **document.get("pace", {})}),
         abort=Abort(**abort) if abort["percent"] else None,
         budget=_budget(document.get("budget", {}), source),
-        stage=Stage(parse_duration(stage.get("timeout", "2h"), "stage.timeout"), stage.get("attempts", 3)),
+        stage=Stage(
+            parse_duration(stage.get("timeout", "2h"), "stage.timeout"),
+            stage.get("attempts", 3),
+            stage.get("policy") == "parked",
+        ),
         apply=Apply(
             parse_duration(apply.get("reboot_timeout", "20m"), "apply.reboot_timeout"),
             parse_duration(apply.get("contact_grace", "24h"), "apply.contact_grace"),

@@ -118,7 +118,7 @@ class Device:
 
     ``deferred_since`` is when it was first put off for a window or an inhibitor, ``spared_since`` for a soft inhibitor;
     both are over when it reboots. ``until`` is when it may be its turn, ``inhibitors`` what it is spared for now.
-    ``timezone`` is what it said itself.
+    ``timezone`` is what it said itself. ``parked`` says that what is staged on it is applied by no reboot.
     """
 
     host: str
@@ -152,10 +152,16 @@ class Device:
     until: float | None = None
     inhibitors: tuple[str, ...] = ()
     timezone: str | None = None
+    parked: bool = False
 
     @property
     def device_class(self) -> DeviceClass:
         return CLASS_OF[self.state]
+
+    @property
+    def at_risk(self) -> bool:
+        """Whether it may be on the new image, or get there by any reboot, without having been proven."""
+        return self.device_class is DeviceClass.FLIGHT and not self.parked
 
     @property
     def proves_its_variant(self) -> bool:

@@ -179,3 +179,49 @@ def test_a_game_that_never_ends_is_told_and_interrupted_after_the_deadline(fleet
     assert fleet.roll_out(spec).rc == 0
     assert fleet.states("to-v1.1.0") == {"plays": "succeeded"}
     assert fleet.summary("to-v1.1.0")["starving"] == []
+
+
+def test_a_device_downloads_ahead_of_its_window_and_no_reboot_by_its_user_applies_that(fleet: SimulatedFleet) -> None:
+    """The windows open when the inventory says that the devices moved east. One that cannot park waits for them."""
+    fleet.add("ready", "kde", "--backend", "ostree")
+    fleet.add("restarted", "kde", "--backend", "ostree")
+    fleet.add("other", "kde", "--backend", "composefs")
+    windows = {"apply": [window(timedelta(hours=5, minutes=30))]}
+    quick = {"apply": {"reboot_timeout": "40s", "contact_grace": "1s"}, "verify": {"settle": "0s", "timeout": "20s"}}
+    spec = fleet.spec("v1.1.0", windows=windows, stage={"policy": "parked"}, **EVERYBODY_AT_ONCE, **quick)
+
+    ahead = fleet.roll_out(spec, bootc_timezone="UTC")
+
+    assert ahead.rc == 0, ahead.output
+    assert fleet.states("to-v1.1.0") == {"ready": "staged", "restarted": "staged", "other": "deferred"}
+    assert "2 devices with their image downloaded and parked for later" in ahead.sentence()
+    assert "it cannot park an image" in device(fleet, "to-v1.1.0", "other")["message"]
+    assert fleet.device("ready")["staged_locked"] is True
+    old = fleet.booted("restarted")
+    fleet.simulate("restarted", "reboot")
+    fleet.wait_for_boot("restarted")
+    assert fleet.booted("restarted") == old
+
+    fleet.simulate("ready", "fault", "registry-unreachable")  # it needs nothing of it any more
+    last = fleet.roll_out(spec, bootc_timezone="Asia/Kathmandu")  # 5 hours 45 minutes ahead
+
+    assert last.rc == 0, last.output
+    assert set(fleet.states("to-v1.1.0").values()) == {"succeeded"}
+    assert [fleet.boots(host) for host in ("ready", "restarted", "other")] == [2, 3, 2]
+
+
+def test_what_is_parked_is_dropped_when_the_rollout_is_paused(fleet: SimulatedFleet) -> None:
+    fleet.add("ready", "kde", "--backend", "ostree")
+    windows = {"apply": [window(timedelta(hours=2))]}
+    spec = fleet.spec("v1.1.0", windows=windows, stage={"policy": "parked"}, **EVERYBODY_AT_ONCE)
+    assert fleet.roll_out(spec).rc == 0
+    assert fleet.states("to-v1.1.0") == {"ready": "staged"}
+    order = {"bootc_rollout_verb": "pause", "bootc_rollout_why": "found a fault"}
+    assert fleet.run("rollout_control", bootc_rollout_spec=str(spec), **order).rc == 0
+
+    run = fleet.roll_out(spec)
+
+    assert run.rc == 0, run.output
+    assert fleet.states("to-v1.1.0") == {"ready": "pending"}
+    assert "staged: null" in fleet.simulate("ready", "bootc", "status", "--format=yaml")
+    assert fleet.boots("ready") == 1

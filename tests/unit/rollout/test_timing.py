@@ -11,14 +11,21 @@ from typing import Any
 import pytest
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.gate import Wait, evaluate
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port import DeviceError, Observation, Unreachable
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.operate import Command, operate
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.pace import occupancy
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port import (
+    DeviceError,
+    Inhibited,
+    Observation,
+    Unreachable,
+)
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import apply_event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import DeviceClass, DeviceState
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.timing import starving
 
-from tests.fleet_model import OLD, FakeDevice, FakeTime, digest, small_spec
-from tests.unit.rollout.builders import BEGIN, opened
+from tests.fleet_model import OLD, FakeDevice, FakeTime, digest, plan_for, small_spec
+from tests.unit.rollout.builders import BEGIN, opened, replay
 from tests.unit.rollout.test_device import HOST, STAGED, Story
 
 NEW = digest("a")
@@ -334,3 +341,130 @@ def test_a_wave_waits_for_those_who_are_put_off_and_charges_nobody() -> None:
     verdict = evaluate(apply_event(tale.rollout, opened()), 0, BEGIN + 60)
     assert isinstance(verdict, Wait)
     assert verdict.rule == "coverage"
+
+
+# -- downloading ahead -------------------------------------------------------------------------------------------------
+
+PARKED = {"policy": "parked"}
+
+
+def parking(told: Sequence[tuple[str, Mapping[str, Any]]] = (), **changes: Any) -> Story:
+    device = changes.pop("device", None) or FakeDevice(backend="ostree", parks=True)
+    return story(told, **{"windows": {"apply": [LATER]}, "stage": PARKED, "device": device, **changes})
+
+
+def test_outside_its_apply_window_a_device_downloads_and_is_parked() -> None:
+    tale = parking()
+    state = tale.run()
+    assert (state.state, state.parked, state.reason) == (DeviceState.STAGED, True, "window")
+    assert state.until == BEGIN + 2 * HOUR
+    assert (tale.device.staged, tale.device.next_boot) == (NEW, "booted")
+    tale.run()
+    assert tale.kinds == ["staging", "staged"]
+    tale.time.seconds = BEGIN + 2 * HOUR
+    assert tale.run().state is DeviceState.SUCCEEDED
+    assert tale.kinds[2:] == UPDATED
+    assert tale.state.parked is False
+
+
+def test_a_run_that_lasts_applies_what_it_parked() -> None:
+    tale = parking()
+    tale.waits = True
+    assert tale.run().state is DeviceState.SUCCEEDED
+    assert tale.kinds == ["staging", "staged", *UPDATED]
+
+
+def test_what_is_parked_is_no_risk_and_no_work() -> None:
+    tale = parking()
+    tale.run()
+    room = occupancy(tale.rollout, [HOST])
+    assert (room.exposure[0].inside, room.ramp[0].inside) == (frozenset(), frozenset())
+    before = occupancy(replay(plan_for(tale.spec, [(HOST, "kde")]), opened()), [HOST])
+    assert before.after(tale.told).exposure[0].inside == frozenset()
+    assert before.after(tale.told[:1]).exposure[0].inside == {HOST}  # until it is locked a reboot would apply it
+
+
+@pytest.mark.parametrize("draining", [True, False])
+def test_what_is_parked_is_dropped_when_nothing_may_begin_any_more(draining: bool) -> None:
+    tale = parking()
+    tale.run()
+    state = tale.run(draining=draining)
+    assert (tale.device.staged is None) is draining
+    assert state.state is (DeviceState.PENDING if draining else DeviceState.STAGED)
+
+
+def test_a_reboot_by_its_user_drops_what_is_parked_and_it_is_parked_again() -> None:
+    tale = parking()
+    tale.run()
+    tale.device.power_cycle(orderly=True)
+    assert tale.device.booted == OLD
+    state = tale.run()
+    assert (state.state, state.parked, state.boot_id) == (DeviceState.STAGED, True, "1")
+    assert tale.device.staged == NEW
+
+
+@pytest.mark.parametrize("cut", ["before", "after"])
+def test_a_controller_that_dies_while_it_parks_leaves_nothing_armed_for_the_next(cut: str) -> None:
+    tale = parking()
+    if cut == "before":
+        tale.cut_before = "staged"
+    else:
+        tale.cut_after = "staging"
+    tale.run_until_cut()
+    if cut == "after":  # it staged, and did not come to lock it
+        tale.device.staged, tale.device.next_boot = NEW, "staged"
+    state = tale.run()
+    assert (state.state, state.parked) == (DeviceState.STAGED, True)
+    assert tale.device.next_boot == "booted"
+
+
+def test_a_device_that_cannot_park_waits_for_its_window_and_says_so() -> None:
+    tale = parking(device=FakeDevice())
+    state = tale.run()
+    assert (state.state, tale.device.staged) == (DeviceState.DEFERRED, None)
+    assert "cannot park" in str(state.message)
+    tale.time.seconds = BEGIN + 2 * HOUR
+    assert tale.run().state is DeviceState.SUCCEEDED
+
+
+def test_it_downloads_ahead_only_in_its_download_window_and_while_nobody_is_disturbed() -> None:
+    tale = parking(windows={"apply": [LATER], "download": [{"start": "09:00", "length": "30m"}]})
+    state = tale.run()
+    assert (state.state, state.until) == (DeviceState.DEFERRED, BEGIN + HOUR)
+    tale.time.seconds = BEGIN + HOUR
+    assert tale.run().parked is True
+    busy = FakeDevice(backend="ostree", parks=True, busy_with=[GAME])
+    assert parking(device=busy).run().reason == "inhibited"
+
+
+def test_whoever_plays_at_the_reboot_keeps_what_was_downloaded() -> None:
+    tale = parking()
+    tale.run()
+    tale.device.busy_with.append(GAME)
+    tale.time.seconds = BEGIN + 2 * HOUR
+    state = tale.run()
+    assert (state.state, state.parked, state.reason) == (DeviceState.STAGED, True, "inhibited")
+    tale.device.busy_with.clear()
+    assert tale.run().state is DeviceState.SUCCEEDED
+
+
+def test_a_game_that_begins_right_before_the_reboot_has_it_parked_again() -> None:
+    tale = parking(windows={"apply": [NOW]})
+    tale.device.faults["reboot"] = [Inhibited([GAME])]
+    state = tale.run()
+    assert (state.state, state.parked, state.reboots_asked) == (DeviceState.STAGED, True, 0)
+    assert tale.device.next_boot == "booted"
+
+
+def test_other_content_than_wanted_is_not_left_parked() -> None:
+    tale = parking(device=FakeDevice("wrong_content", backend="ostree", parks=True))
+    assert tale.run().state is DeviceState.DEFERRED
+    assert tale.device.boots == 0
+
+
+def test_a_wave_may_be_accepted_although_devices_are_parked() -> None:
+    tale = parking()
+    tale.run()
+    command = Command("accept", "anna", "good enough")
+    (event,) = operate(apply_event(tale.rollout, opened()), command, tale.time.now())
+    assert event.kind == "accepted"
