@@ -241,7 +241,7 @@ def small_spec(**changes: Any) -> Spec:
 
 
 def plan_for(spec: Spec, hosts: Iterable[tuple[str, str]]) -> Plan:
-    targets = {v.name: Target(v.name, v.image, v.digest, (v.digest,)) for v in spec.variants}
+    targets = {v.name: Target(v.name, v.image, v.digest, (v.digest,), size=v.size) for v in spec.variants}
     return make_plan(spec, [Candidate(host, variant) for host, variant in hosts], targets)
 
 

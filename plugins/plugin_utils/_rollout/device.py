@@ -260,8 +260,8 @@ class Update:
             self._park(device, self._refusal(device, seen, staging=False) or refusal, seen)
 
     def _park(self, device: Device, refusal: NotNow, seen: Observation) -> None:
-        if not self.turn.begin("staging", {**_intent(seen), "parked": True}):
-            if self.turn.wait():
+        if not self.turn.begin("staging", {**_intent(seen), **self._download(seen), "parked": True}):
+            if self.turn.wait(downloads=bool(self._download(seen))):
                 self.run(device)  # what was seen before the wait may not be true any more
             return
         try:
@@ -328,8 +328,9 @@ class Update:
         before = Before(
             seen.boot_id, seen.booted, seen.booted_deployment, seen.rollback, seen.failed_units, device.reboots_asked
         )
-        if not self.turn.begin("staging", _intent(seen)):
-            if self.turn.wait():
+        download = self._download(seen)
+        if not self.turn.begin("staging", {**_intent(seen), **download}):
+            if self.turn.wait(downloads=bool(download)):
                 self.run(device)  # what was seen before the wait may not be true any more
             return
         try:
@@ -342,6 +343,12 @@ class Update:
             return
         self.journal("staged", {"boot_id": before.boot_id})
         self._apply(device, before, staged)
+
+    def _download(self, seen: Observation) -> dict[str, object]:
+        """The bytes that it may have to download, where these are spread over time: the whole image, compressed."""
+        has_it = any(self._is_target(digest) for digest in (seen.staged, seen.rollback))
+        limited = self.spec.pace.download_rate is not None and self.target.size is not None
+        return {"bytes": self.target.size} if limited and not has_it else {}
 
     def _stage(self, seen: Observation) -> Observation:
         if self._is_target(seen.staged) and seen.next_boot == "staged":

@@ -61,9 +61,16 @@ def _untouched(rollout: Rollout, device: Device, now: float) -> _Told:
     obstacle = occupancy(rollout, [device.host]).obstacle(device.host)
     if obstacle:
         return why, f"its turn comes when there is room: {obstacle}", None
+    return (why, *_next_run(rollout, device, now))
+
+
+def _next_run(rollout: Rollout, device: Device, now: float) -> tuple[str, float]:
     if device.until is not None and device.until > now:
-        return why, "a run of the rollout may update it then", device.until
-    return why, "the next run of the rollout tries it", now
+        return "a run of the rollout may update it then", device.until
+    if rollout.downloads_until > now:
+        then = "its download may begin when those that began before would be done at pace.download_rate"
+        return then, rollout.downloads_until
+    return "the next run of the rollout tries it", now
 
 
 def _stopped(rollout: Rollout, why: str) -> tuple[str, str]:

@@ -9,6 +9,9 @@ Three limits, and a device starts only when all of them leave room for it:
 - the exposure of its wave: ``max(0, B + 1 + overshoot - x - exposed)``, B being the failure budget, x the charged and
   ``exposed`` those in flight, so that no image, however bad, costs a wave more than ``B + 1 + overshoot`` devices;
 - the disruption budget of its group.
+
+One that has to download starts only when what others began to download would be done at ``pace.download_rate``. So the
+downloads that begin within any T seconds come to ``rate * T`` bytes and one image at most.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from typing import Any
 
 from .events import Event
 from .quantities import share
-from .replay import STATE_AFTER, is_parking
+from .replay import STATE_AFTER, downloads_until, is_parking
 from .spec import Budget
 from .states import CLASS_OF, DeviceClass, DeviceState, Rollout, failure_budget
 
@@ -45,7 +48,8 @@ class Room:
 class Occupancy:
     """Who takes up room in the waves and the groups of some devices, which ``wave_of`` names.
 
-    ``after`` keeps it up to date with what happens to those.
+    ``after`` keeps it up to date with what happens to those. At ``rate`` (bytes per second) all downloads that were
+    begun would be done at ``downloads_until`` (seconds since the epoch).
     """
 
     exposure: Mapping[int, Room]
@@ -53,6 +57,8 @@ class Occupancy:
     groups: Mapping[str, Room]
     wave_of: Mapping[str, int]
     group_of: Mapping[str, str] = field(default_factory=dict)
+    rate: int | None = None
+    downloads_until: float = 0.0
 
     def admits(self, host: str) -> bool:
         """Whether the device may start now."""
@@ -88,13 +94,17 @@ class Occupancy:
             "groups": {group: room.as_dict() for group, room in self.groups.items()},
             "wave_of": dict(self.wave_of),
             "group_of": dict(self.group_of),
+            "rate": self.rate,
+            "downloads_until": self.downloads_until,
         }
 
     def after(self, events: Iterable[Event]) -> Occupancy:
         """With what was recorded since."""
         exposure, ramp, groups = dict(self.exposure), dict(self.ramp), dict(self.groups)
+        until = self.downloads_until
         for event in events:
             state = STATE_AFTER.get(event.kind)
+            until = downloads_until(until, event, self.rate)
             if event.host is None or state is None:
                 continue
             wave, group = self.wave_of.get(event.host), self.group_of.get(event.host)
@@ -105,7 +115,7 @@ class Occupancy:
                 ramp[wave] = _moved(ramp[wave], event.host, becomes, spends=False)
             if group is not None:
                 groups[group] = _moved(groups[group], event.host, becomes, spends=state is DeviceState.LOST)
-        return replace(self, exposure=exposure, ramp=ramp, groups=groups)
+        return replace(self, exposure=exposure, ramp=ramp, groups=groups, downloads_until=until)
 
 
 def load_occupancy(document: Mapping[str, Any]) -> Occupancy:
@@ -116,6 +126,8 @@ def load_occupancy(document: Mapping[str, Any]) -> Occupancy:
         {group: _load_room(room) for group, room in document["groups"].items()},
         document["wave_of"],
         document["group_of"],
+        document["rate"],
+        document["downloads_until"],
     )
 
 
@@ -144,6 +156,8 @@ def occupancy(rollout: Rollout, hosts: Iterable[str]) -> Occupancy:
         {group: _group(rollout, group) for group in groups},
         wave_of,
         group_of,
+        rollout.plan.spec.pace.download_rate,
+        rollout.downloads_until,
     )
 
 

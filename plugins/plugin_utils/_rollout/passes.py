@@ -152,14 +152,21 @@ class Turn:
         self._catch_up()
         return self._allowed
 
-    def wait(self) -> bool:
-        """Wait for room; False when there is none in time, or nothing may begin any more."""
+    def wait(self, *, downloads: bool = False) -> bool:
+        """Wait for room, and with ``downloads`` until that may begin; False when there is none in time, or nothing may
+        begin any more."""
         while True:
             self._catch_up()
             if not self._allowed:
                 return False
             if self._room.admits(self._host):
-                return True
+                remaining = self._room.downloads_until - self._clock.now() if downloads else 0.0
+                if remaining <= 0:
+                    return True
+                if self._room.downloads_until > self._deadline:
+                    return False
+                self._clock.sleep(min(remaining, _LONG_NAP))
+                continue
             if self._clock.now() >= self._deadline or not self._room.occupants(self._host) & self._peers:
                 return False
             self._clock.sleep(self._clock.nap)
@@ -178,12 +185,17 @@ class Turn:
         return False
 
     def begin(self, kind: str, data: Mapping[str, Any]) -> bool:
-        """Record the intent ``kind`` if there is room for the device, which nobody else takes meanwhile."""
+        """Record the intent ``kind`` if there is room for the device, which nobody else takes meanwhile.
+
+        One with ``bytes`` in its data downloads that many.
+        """
         while True:
             self._catch_up()
             if not self._allowed or not self._room.admits(self._host):
                 return False
             event = Event(kind, self._clock.now(), self._host, data=data)
+            if "bytes" in data and event.at < self._room.downloads_until:
+                return False
             if self._append(event, self._position):
                 return True
 

@@ -121,6 +121,7 @@ def check_membership(spec: Spec, candidates: Iterable[Candidate]) -> dict[str, l
 def make_plan(spec: Spec, candidates: Sequence[Candidate], targets: Mapping[str, Target]) -> Plan:
     """Assign every candidate whose variant the spec knows to one wave. ``targets`` has an entry per variant."""
     strata = check_membership(spec, candidates)
+    _check_sizes(spec, targets)
     groups = list(strata.values()) if spec.per_variant else [[c for group in strata.values() for c in group]]
     cuts = [_cut(spec, group) for group in groups]
     waves = tuple(
@@ -141,6 +142,17 @@ def make_plan(spec: Spec, candidates: Sequence[Candidate], targets: Mapping[str,
     warnings += timing_warnings(spec)
     groups_of = {c.host: _group(spec, c) for members in strata.values() for c in members} if _limits(spec) else {}
     return Plan(spec, dict(targets), variant_of, waves, tuple(warnings), groups_of)
+
+
+def _check_sizes(spec: Spec, targets: Mapping[str, Target]) -> None:
+    """To spread downloads over time it takes to know how large they are."""
+    unknown = sorted(name for name, target in targets.items() if target.size is None)
+    if spec.pace.download_rate is not None and unknown:
+        raise RolloutError(
+            f"The compressed size of {', '.join(unknown)} is not known, which pace.download_rate goes by.",
+            "Give variants[].size in bytes (the release file has it), or remove pace.download_rate.",
+            "invalid_spec",
+        )
 
 
 def load_plan(document: Mapping[str, Any]) -> Plan:

@@ -131,8 +131,8 @@ class Turn(Protocol):
     def is_open(self) -> bool:
         """Whether anything may begin, as soon as there is room for it."""
 
-    def wait(self) -> bool:
-        """Wait for room; False when there is none in time, or nothing may begin any more."""
+    def wait(self, *, downloads: bool = False) -> bool:
+        """Wait for room, also for its download; False when there is none in time, or nothing may begin any more."""
 
     def wait_until(self, moment: float) -> bool:
         """Wait for a moment (seconds since the epoch); False when this run does not, or nothing may begin any more."""

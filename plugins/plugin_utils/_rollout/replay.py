@@ -93,6 +93,9 @@ class _Replay:
 
     def _tell(self, before: Device, event: Event) -> None:
         after = _device_after(before, event)
+        if "bytes" in event.data:
+            until = downloads_until(self._rollout.downloads_until, event, self._rollout.plan.spec.pace.download_rate)
+            self._rollout = replace(self._rollout, downloads_until=until)
         if after.device_class is DeviceClass.UNTOUCHED:
             after = self._left_out(after)
         self._devices[after.host] = after
@@ -413,6 +416,12 @@ _DEVICE_ORDERS: dict[str, Callable[[Device, Event], dict[str, Any]]] = {
     "confirmed": _confirmed,
     "unconfirmed": _confirmed,
 }
+
+
+def downloads_until(until: float, event: Event, rate: int | None) -> float:
+    """When what was begun to download is done at ``rate`` (bytes per second), once ``event`` is counted in."""
+    size = event.data.get("bytes")
+    return until if rate is None or not isinstance(size, int) else max(until, event.at) + size / rate
 
 
 def is_parking(event: Event) -> bool:

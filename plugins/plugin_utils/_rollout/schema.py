@@ -124,6 +124,7 @@ SPEC = _section(
                 "factor": _AT_LEAST_ONE,
                 "on_failure": {"enum": ["halve", "keep"]},
                 "overshoot": _LIMIT,
+                "download_rate": {"type": "string", "minLength": 1},
             }
         ),
         "abort": _section(
@@ -190,6 +191,7 @@ REMEDIES = {
     "schema": "Write `schema: 1`.",
     "stratify_by": "Write [variant], which cuts every variant into waves of its own, or [] for the fleet as a whole.",
     "abort.percent": "Choose 1 to 100: the share of failures among the verdicts. With 0 no rollout is ever given up.",
+    "download_rate": 'Write bytes per second in quotes: "50M", "800k" or "6250000"; "6.25M" are 50 Mbit/s.',
     "start": 'Write a time of day in quotes, hours and minutes: "03:00".',
     "length": "Say how long the window stays open: 90m or 2h.",
     "disk_min": "Write a whole number of bytes: 5368709120 are 5 GiB.",
@@ -214,8 +216,8 @@ _NOT_YET = {
     "writes nothing to a registry. Remove the key.",
     "apply.method": "Waiting for the user's own reboot is not there yet: a rollout reboots a device itself, in its "
     "windows, and spares whoever uses it (`inhibit`). Remove the key.",
-    "stage.rate": "A download cannot be slowed down yet: bootc has no limit of its own. `pace.parallel` says how many "
-    "devices download at a time.",
+    "stage.rate": "The download of one device cannot be slowed down: bootc has no limit of its own. "
+    "`pace.download_rate` spreads the downloads of all devices over time, `pace.parallel` says how many go at once.",
 }
 """Paths of keys that somebody may well look for, and why there is nothing, or only one thing, behind them."""
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from . import schema
 from .errors import RolloutError
-from .quantities import parse_duration
+from .quantities import parse_duration, parse_rate
 from .windows import Window, longest_wait, parse_windows
 
 LAST_WAVE = "rest"
@@ -64,6 +64,7 @@ class Pace:
 
     After as many successes in a row as that it grows by ``factor``; after a failure it is halved, unless ``on_failure``
     is ``keep``. ``overshoot`` is how many devices, or which share of the wave, may fail beyond the failure budget.
+    Downloads of the whole fleet begin at ``download_rate`` bytes per second at most, if that is given.
     """
 
     parallel: int
@@ -71,6 +72,7 @@ class Pace:
     factor: int
     on_failure: Literal["halve", "keep"]
     overshoot: int | str
+    download_rate: int | None = None
 
 
 @dataclass(frozen=True)
@@ -250,7 +252,7 @@ def load_spec(document: Mapping[str, Any], source: str) -> Spec:
         hosts=selection.get("hosts", "all"),
         per_variant=bool(selection.get("stratify_by", ["variant"])),
         waves=waves,
-        pace=Pace(**{**_PACE, **document.get("pace", {})}),
+        pace=_pace(document.get("pace", {}), source),
         abort=Abort(**abort) if abort["percent"] else None,
         budget=_budget(document.get("budget", {}), source),
         stage=Stage(
@@ -282,6 +284,12 @@ def load_spec(document: Mapping[str, Any], source: str) -> Spec:
     )
     _check_room(spec, source)
     return spec
+
+
+def _pace(section: Mapping[str, Any], source: str) -> Pace:
+    rate = section.get("download_rate")
+    parsed = None if rate is None else parse_rate(rate, f"{source}: pace.download_rate", "invalid_spec")
+    return Pace(**{**_PACE, **section, "download_rate": parsed})
 
 
 def _notice(text: str, source: str) -> int:

@@ -243,7 +243,8 @@ class Rollout:
     """The whole state. Invariant: every member of the plan has a device here.
 
     ``order`` is the last thing an operator told it to do. ``resumes_as`` is the phase it was paused in.
-    ``changed_at`` is when something last happened to it as a whole.
+    ``changed_at`` is when something last happened to it as a whole. ``downloads_until`` is when what was begun to
+    download would be done at ``pace.download_rate``, if the spec has one.
     """
 
     plan: Plan
@@ -257,6 +258,7 @@ class Rollout:
     order: Order | None = None
     resumes_as: RolloutPhase = RolloutPhase.RUNNING
     changed_at: float = 0.0
+    downloads_until: float = 0.0
 
     def in_wave(self, index: int) -> tuple[Device, ...]:
         """The devices of a wave, in plan order."""

@@ -225,3 +225,21 @@ def test_what_is_parked_is_dropped_when_the_rollout_is_paused(fleet: SimulatedFl
     assert fleet.states("to-v1.1.0") == {"ready": "pending"}
     assert "staged: null" in fleet.simulate("ready", "bootc", "status", "--format=yaml")
     assert fleet.boots("ready") == 1
+
+
+def test_downloads_of_a_fleet_are_spread_over_time(fleet: SimulatedFleet) -> None:
+    """Two that could go together begin to download ten megabytes each, at a megabyte per second."""
+    for host in ("one", "two"):
+        fleet.add(host, "kde")
+    image = {"name": "kde", "image": f"{fleet.registry}/skorionos/kde", "digest": fleet.digest("kde", "v1.1.0")}
+    rules = {"soak": "0s", "min_coverage": 100, "max_failures": 1}
+    pace = {"start": 2, "download_rate": "1M"}
+    spec = fleet.spec("v1.1.0", variants=[{**image, "size": 10_000_000}], waves=[], wave_defaults=rules, pace=pace)
+
+    run = fleet.roll_out(spec)
+
+    assert run.rc == 0, run.output
+    assert set(fleet.states("to-v1.1.0").values()) == {"succeeded"}
+    begun = [datetime.fromisoformat(e["at"][:-1]) for e in fleet.events("to-v1.1.0") if e["kind"] == "staging"]
+    assert len(begun) == 2
+    assert begun[1] - begun[0] >= timedelta(seconds=10)

@@ -48,7 +48,7 @@ class FakeTurn:
     def is_open(self) -> bool:
         return self.may_start()
 
-    def wait(self) -> bool:
+    def wait(self, *, downloads: bool = False) -> bool:
         return False
 
     def wait_until(self, moment: float) -> bool:

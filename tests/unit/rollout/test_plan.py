@@ -261,3 +261,10 @@ def test_waves_that_give_up_before_the_next_window_are_told() -> None:
     assert "canary, half." in warning
     nightly = {"apply": [{"start": "03:00", "length": "2h"}]}
     assert plan_for(small_spec(windows=nightly, apply=quick), [("d0", "kde")]).warnings == ()
+
+
+def test_to_spread_downloads_every_size_has_to_be_known() -> None:
+    spec = small_spec(pace={"download_rate": "1M"})
+    with pytest.raises(RolloutError, match="size of kde is not known") as caught:
+        plan_for(spec, [("d000", "kde")])
+    assert "variants[].size" in caught.value.remedy

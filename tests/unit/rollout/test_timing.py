@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.explain import explain
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.gate import Wait, evaluate
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.operate import Command, operate
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.pace import occupancy
@@ -468,3 +469,35 @@ def test_a_wave_may_be_accepted_although_devices_are_parked() -> None:
     command = Command("accept", "anna", "good enough")
     (event,) = operate(apply_event(tale.rollout, opened()), command, tale.time.now())
     assert event.kind == "accepted"
+
+
+# -- downloads spread over time ----------------------------------------------------------------------------------------
+
+SIZED = [{"name": "kde", "image": "registry.example/os", "digest": NEW, "size": 1000}]
+SLOW = {"download_rate": "10"}
+
+
+def bytes_of(tale: Story) -> list[Any]:
+    return [event.data.get("bytes") for event in tale.told if event.kind == "staging"]
+
+
+def test_a_download_is_on_record_with_its_bytes_and_counted_once() -> None:
+    tale = parking(pace=SLOW, variants=SIZED)
+    tale.waits = True
+    assert tale.run().state is DeviceState.SUCCEEDED
+    assert bytes_of(tale) == [1000, None]  # what is parked is not downloaded again
+    assert tale.rollout.downloads_until == tale.told[0].at + 100
+    tale = story(variants=SIZED)
+    tale.run()
+    assert bytes_of(tale) == [None]  # without a rate nothing is reckoned
+
+
+def test_whoever_waits_for_the_downloads_of_others_is_told_until_when() -> None:
+    plan = plan_for(spec(pace=SLOW, variants=SIZED, waves=[]), [("d000", "kde"), ("d001", "kde")])
+    first, second = plan.members
+    begun = Event("staging", BEGIN, first, data={"bytes": 1000})
+    rollout = replay(plan, opened(), begun, Event("succeeded", BEGIN + 1, first))
+    found = explain(rollout, second, BEGIN + 2)
+    assert "pace.download_rate" in found.next
+    assert found.until == BEGIN + 100
+    assert "download_rate" not in explain(rollout, second, BEGIN + 100).next
