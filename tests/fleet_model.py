@@ -98,6 +98,7 @@ class FakeDevice:
     timezone: str | None = "UTC"
     busy_with: list[tuple[str, str]] = field(default_factory=list)
     told: list[int] = field(default_factory=list)
+    parks: bool = False
 
     def __post_init__(self) -> None:
         if self.habit in ("current", "sick_current"):
@@ -128,6 +129,7 @@ class FakeDevice:
             rollback=self.rollback,
             next_boot=self.next_boot,
             failed_units=("old.service",) if self.habit == "degraded" else (),
+            parks=self.parks,
         )
 
     def stage(self, reference: str, accept: Sequence[str]) -> Observation:
@@ -140,6 +142,18 @@ class FakeDevice:
             self.staged, self.next_boot = None, "booted"
         else:
             self.staged, self.next_boot = digest("f") if self.habit == "wrong_content" else wanted, "staged"
+        return self._seen()
+
+    def park(self, reference: str, accept: Sequence[str]) -> Observation:
+        if not self.parks:
+            raise DeviceError("unsupported_version", "it cannot park an image")
+        staged = self.stage(reference, accept)
+        self.next_boot = "booted"
+        return replace(staged, next_boot="booted")
+
+    def drop(self) -> Observation:
+        self._answer("drop")
+        self.staged, self.next_boot = None, "booted"
         return self._seen()
 
     def stay(self, reference: str, digest: str, came_back_from: str | None) -> Observation:
@@ -227,7 +241,7 @@ def small_spec(**changes: Any) -> Spec:
 
 
 def plan_for(spec: Spec, hosts: Iterable[tuple[str, str]]) -> Plan:
-    targets = {v.name: Target(v.name, v.image, v.digest, (v.digest,)) for v in spec.variants}
+    targets = {v.name: Target(v.name, v.image, v.digest, (v.digest,), size=v.size) for v in spec.variants}
     return make_plan(spec, [Candidate(host, variant) for host, variant in hosts], targets)
 
 

@@ -48,6 +48,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "deadline": {"type": "float", "required": True},
                 "confirm": {"type": "bool", "default": False},
                 "draining": {"type": "bool", "default": False},
+                "patient": {"type": "bool", "default": False},
                 "position": {"type": "int", "required": True},
                 "room": {"type": "dict", "required": True},
                 "peers": {"type": "list", "elements": "str", "default": []},
@@ -87,9 +88,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         insist_on_lease(ledger, options["epoch"])
         controller = os.getppid()
 
-        def append(event: Event, expected: int | None = None) -> bool:
+        def insist_on_controller() -> None:
             if os.getppid() != controller:
                 raise RolloutError("The ansible-playbook process is gone.", "Run the playbook again.", "orphaned")
+
+        def sleep(seconds: float) -> None:
+            CLOCK.sleep(seconds)
+            insist_on_controller()
+
+        def append(event: Event, expected: int | None = None) -> bool:
+            insist_on_controller()
             recorded = ledger.append([event], options["epoch"], expected)
             if recorded:
                 told.append((event.kind, event.data))
@@ -107,8 +115,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             options["position"],
             frozenset(options["peers"]),
             options["draining"],
+            options["patient"],
         )
-        turn = Turn(ledger, append, ticket, replace(CLOCK, nap=_NAP_SECONDS), options["deadline"])
+        clock = replace(CLOCK, sleep=sleep, nap=_NAP_SECONDS)
+        turn = Turn(ledger, append, ticket, clock, options["deadline"])
         target = load_target(options["target"])
         zone = options["timezone"] or None
         update = Update(port, journal, target, spec, CLOCK.now, options["deadline"], turn, zone, CLOCK.sleep)

@@ -28,12 +28,12 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.forecast 
     Tempo,
     WaveInput,
     forecast,
-    parse_rate,
     plan_document,
+    spread_of,
 )
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.need import Answer, judge
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Plan, load_plan
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.quantities import share
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.quantities import parse_rate, share
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec, Wave
 
 
@@ -74,6 +74,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 _tempo(spec, wave, len(hosts)),
                 [needs[host] for host in hosts],
                 wave.rules.approve,
+                spread_of(plan, [needs[host] for host in hosts]),
             )
             for wave, hosts in zip(plan.waves, plan.hosts, strict=True)
         ]

@@ -10,11 +10,13 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK, as_document, insist_on_lease
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import progress
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import patience, progress
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide import later_batches
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.pace import occupancy
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import clear_batch
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import open_stores
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import replay
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import Store, open_stores
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -32,6 +34,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "deadline": {"type": "float", "required": True},
                 "batch": {"type": "list", "elements": "str", "required": True},
                 "known": {"type": "dict", "default": {}},
+                "round": {"type": "list", "elements": "str"},
             }
         )
         known = options["known"]
@@ -40,6 +43,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         ledger = open_stores(options["ledger"]).rollout(str(options["id"]))
         try:
             insist_on_lease(ledger, options["epoch"])
+            if options["round"] is not None:
+                return {**result, **self._another_round(ledger, options["round"], options["deadline"])}
             cleared = clear_batch(ledger, options["epoch"], options["batch"], CLOCK, options["deadline"])
         except RolloutError as error:
             return {**result, "failed": True, "msg": str(error), "reason": error.reason}
@@ -64,6 +69,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 }
                 for host in (*cleared.go, *cleared.confirm)
             },
+        }
+
+    def _another_round(self, ledger: Store, hosts: Sequence[str], deadline: float) -> dict[str, Any]:
+        rollout = replay(ledger.read())
+        again = later_batches(rollout, hosts, CLOCK.now(), deadline)
+        if again:
+            self._display.display(patience(rollout, deadline))
+        return {
+            "changed": False,
+            "hosts": [host for batch in again for host in batch],
+            "batches": [len(batch) for batch in again],
         }
 
 

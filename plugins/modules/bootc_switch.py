@@ -83,6 +83,15 @@ options:
         remembers that, so that M(skorionos.bootc.bootc_rollback) and M(skorionos.bootc.bootc_update) do not take it
         there again unasked.
     type: str
+  parked:
+    description:
+      - Download and stage the image, and lock it, so that no reboot applies it, whoever asks for that. A reboot drops
+        what is parked; its layers stay on the device. The same task without this arms it, and downloads nothing.
+      - What is armed already is locked as well. Between the staging and the lock there is a moment in which a reboot
+        would apply it.
+      - Only on the ostree backend, with bootc 1.12 or newer (RV(reason=unsupported_version)).
+    type: bool
+    default: false
   timeout:
     description: Seconds the whole change may take, download included.
     type: int
@@ -114,6 +123,12 @@ EXAMPLES = r"""
   skorionos.bootc.bootc_apply:
   become: true
   when: switched.bootc.reboot_required
+
+- name: Have an image ready for the night, whoever reboots the device before that
+  skorionos.bootc.bootc_switch:
+    image: ghcr.io/acme/deck@sha256:da5766cba2a05392192d88be7bfedf34255254460a17382d95851ee9cb522162
+    parked: true
+  become: true
 """
 
 RETURN = r"""
@@ -219,6 +234,7 @@ def main() -> None:
             "retain": {"type": "bool", "default": False},
             "accept_digests": {"type": "list", "elements": "str", "default": []},
             "came_back_from": {"type": "str"},
+            "parked": {"type": "bool", "default": False},
             "fence": FENCE_OPTION,
             "timeout": timeout_option(1800),
         },
@@ -235,6 +251,7 @@ def main() -> None:
             enforce_signature=options["enforce_signature"],
             retain=options["retain"],
             accept_digests=tuple(options["accept_digests"]),
+            park=options["parked"],
             check_mode=module.check_mode,
         )
         left = options["came_back_from"]

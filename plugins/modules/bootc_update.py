@@ -17,6 +17,7 @@ description:
 extends_documentation_fragment:
   - skorionos.bootc._attributes
   - skorionos.bootc._attributes.device
+  - skorionos.bootc._fence
 attributes:
   check_mode:
     support: full
@@ -206,6 +207,7 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_modu
 )
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.flow import carry_out
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.wishes import wish_for_update_state
+from ansible_collections.skorionos.bootc.plugins.module_utils._device.fence import FENCE_OPTION, parse_fence
 
 
 def main() -> None:
@@ -219,6 +221,7 @@ def main() -> None:
             "tag": {"type": "str"},
             "from_downloaded": {"type": "bool", "default": False},
             "repeat": {"type": "bool", "default": False},
+            "fence": FENCE_OPTION,
             "timeout": timeout_option(1800),
         },
         supports_check_mode=True,
@@ -238,7 +241,14 @@ def main() -> None:
         if wish is None:
             return look_for_update(client, options["timeout"], options["tag"])
         return change_result(
-            carry_out(client, wish, options["timeout"], check_mode=module.check_mode, warn=module.warn)
+            carry_out(
+                client,
+                wish,
+                options["timeout"],
+                check_mode=module.check_mode,
+                warn=module.warn,
+                fence=parse_fence(options["fence"]),
+            )
         )
 
     run_device_module(module, work)

@@ -51,6 +51,10 @@ options:
     description: Finish what the device began, but begin nothing.
     type: bool
     default: false
+  patient:
+    description: Wait for a window of the device that opens before O(deadline), instead of leaving it to the next run.
+    type: bool
+    default: false
   position:
     description:
       - How far the ledger reached when the device was cleared, as RV(skorionos.bootc.rollout_gate#module:position) gave

@@ -47,6 +47,12 @@ options:
         (RV(confirm)); then the gate is asked anew.
     type: dict
     default: {}
+  round:
+    description:
+      - Hosts of this run, once all of them had their turn. No gate is asked then; the answer is RV(hosts) and
+        RV(batches) of another round, in which devices wait for windows that open before O(deadline).
+    type: list
+    elements: str
 seealso:
   - module: skorionos.bootc.rollout_open
 """
@@ -89,6 +95,16 @@ room:
     - What the pace of the waves and the disruption budgets have room for, for M(skorionos.bootc.rollout_device).
   returned: success
   type: dict
+hosts:
+  description: Hosts of another round. None when no window opens in time.
+  returned: success, with O(round)
+  type: list
+  elements: str
+batches:
+  description: How many of RV(hosts) go together, batch after batch.
+  returned: success, with O(round)
+  type: list
+  elements: int
 draining:
   description: The rollout is held, paused or over; these hosts may only finish what they began.
   returned: success

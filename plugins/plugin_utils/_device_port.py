@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,8 @@ _KINDS = {
 }
 """The inhibitors of a spec, as bootc_apply calls them."""
 _NAMES = {kind: name for name, kind in _KINDS.items()}
+_PARKS = (1, 12)
+"""The first release of bootc that tells, and arms again, what is parked; on ostree only."""
 _IMAGES = "/sysroot"
 _NOTICE = "This device restarts in {minutes} to install an update. Please save your work."
 
@@ -53,8 +56,15 @@ class ModulePort:
 
     def stage(self, reference: str, accept: Sequence[str]) -> Observation:
         """Have ``reference`` boot next."""
+        return self._stage(reference, accept, {})
+
+    def park(self, reference: str, accept: Sequence[str]) -> Observation:
+        """Have ``reference`` staged, and no reboot apply it."""
+        return self._stage(reference, accept, {"parked": True})
+
+    def _stage(self, reference: str, accept: Sequence[str], how: Mapping[str, Any]) -> Observation:
         options = {"image": reference, "accept_digests": list(accept), "timeout": self._spec.stage.timeout}
-        result = self._run("bootc_switch", {**options, **self._fenced()})
+        result = self._run("bootc_switch", {**options, **how, **self._fenced()})
         if result.get("same_content") == "booted":
             raise DeviceError("same_content", "It runs this very content already, under another digest.")
         if result.get("same_content") is not None:
@@ -62,6 +72,11 @@ class ModulePort:
                 "unexpected", "It has staged this very content under another digest, which proves nothing."
             )
         return observation(result)
+
+    def drop(self) -> Observation:
+        """Have nothing staged any more."""
+        options = {"state": "absent", "timeout": self._spec.stage.timeout}
+        return observation(self._run("bootc_update", {**options, **self._fenced(ends=True)}))
 
     def stay(self, reference: str, digest: str, came_back_from: str | None) -> Observation:
         """Have what it runs, ``reference`` with ``digest``, boot next too, and remember what it came back from."""
@@ -178,7 +193,13 @@ def observation(result: Mapping[str, Any]) -> Observation:
         obstacle=_obstacle(status, booted),
         timezone=_text(result.get("timezone")),
         inhibited_by=_inhibitions(result),
+        parks=_parks(status),
     )
+
+
+def _parks(status: Mapping[str, Any]) -> bool:
+    version = re.match(r"([0-9]+)\.([0-9]+)", _text(status.get("bootc_version")) or "")
+    return status.get("backend") == "ostree" and version is not None and (int(version[1]), int(version[2])) >= _PARKS
 
 
 def _inhibitions(result: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

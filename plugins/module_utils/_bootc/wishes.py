@@ -25,6 +25,7 @@ def wish_to_switch(
     enforce_signature: bool = False,
     retain: bool = False,
     accept_digests: tuple[str, ...] = (),
+    park: bool = False,
     check_mode: bool = False,
 ) -> Callable[[Status], tuple[Switch, str]]:
     """Check the wish now; find out, once the state is known, which content it stands for."""
@@ -33,9 +34,8 @@ def wish_to_switch(
     given = frozenset(check_digest(digest) for digest in accept_digests)
     pinned_digest = reference.digest if reference is not None else None
     accept = given | {pinned_digest} if pinned_digest else given
-    wish = Switch(
-        target, transport, enforce_signature, retain, accept, next(iter(accept)) if len(accept) == 1 else None
-    )
+    digest = next(iter(accept)) if len(accept) == 1 else None
+    wish = Switch(target, transport, enforce_signature, retain, accept, digest, park=park)
 
     def make(status: Status) -> tuple[Switch, str]:
         would_fetch = check_mode and _would_fetch(status, wish)

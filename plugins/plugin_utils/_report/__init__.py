@@ -6,9 +6,18 @@
 from __future__ import annotations
 
 from .html import rollout_html
-from .progress import progress
+from .progress import patience, progress
 from .prometheus import rollout_metrics
 from .text import explanation_text, fleet_text, rollout_text
 from .words import plain
 
-__all__ = ["explanation_text", "fleet_text", "plain", "progress", "rollout_html", "rollout_metrics", "rollout_text"]
+__all__ = [
+    "explanation_text",
+    "fleet_text",
+    "patience",
+    "plain",
+    "progress",
+    "rollout_html",
+    "rollout_metrics",
+    "rollout_text",
+]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from .._rollout.decide import is_due_by
 from .._rollout.events import format_time
 from .._rollout.gate import Wait
 from .._rollout.states import STOPPED, Device, DeviceClass, DeviceState, Rollout, WavePhase
@@ -33,6 +34,15 @@ def progress(rollout: Rollout, go: Sequence[str], wait: Wait | None) -> str:
         parts.append(f"waits for {WAIT_RULES.get(wait.rule, spoken(wait.rule))}{until}")
     parts.append(f"all waves: {_tally(rollout.devices.values())}")
     return plain("; ".join(parts))
+
+
+def patience(rollout: Rollout, deadline: float) -> str:
+    """``2 devices outside their windows; waits for those that open until 06:00 UTC, the next at 03:12 UTC``."""
+    due = [device.until for device in rollout.devices.values() if is_due_by(device, deadline)]
+    count = "1 device" if len(due) == 1 else f"{len(due)} devices"
+    first = min(moment(format_time(until)) for until in due if until is not None)
+    last = moment(format_time(deadline))
+    return plain(f"{count} outside their windows; this run waits for the next, at {first}, and ends after {last}")
 
 
 def _tally(devices: Iterable[Device]) -> str:

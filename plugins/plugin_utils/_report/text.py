@@ -169,7 +169,10 @@ def _put_off(summary: Mapping[str, Any], width: int) -> list[str]:
     deferred = [device for device in summary["devices"] if device["state"] == "deferred"]
     closed = [device for device in deferred if device["reason"] == "window"]
     spared = [device for device in deferred if device["reason"] == "inhibited"]
+    parked = [device for device in summary["devices"] if device.get("parked") and device["state"] == "staged"]
     lines = []
+    if parked:
+        lines += _wrap(f"{many(len(parked), 'device')} with their image downloaded and parked for later.", width)
     if closed:
         turns = sorted(device["until"] for device in closed if device["until"])
         when = f"; the next may go at {moment(turns[0])}" if turns else ""

@@ -145,11 +145,36 @@ def batches(rollout: Rollout, skip: Iterable[str]) -> tuple[tuple[str, ...], ...
     chosen = [
         sorted(
             (host for host in group if host not in out_of_reach and _is_open(rollout.devices[host])),
-            key=lambda host: rollout.devices[host].device_class is DeviceClass.UNTOUCHED,  # finish what was begun first
+            key=lambda host: _haste(rollout.devices[host]),
         )
         for group in groups
     ]
     return tuple(tuple(group[at : at + size]) for group in chosen for at in range(0, len(group), size))
+
+
+def _haste(device: Device) -> tuple[bool, float]:
+    """Finish what was begun first; who was put off until later comes later, so that nobody open waits for him."""
+    return not device.at_risk, device.until or 0.0
+
+
+def later_batches(rollout: Rollout, among: Iterable[str], now: float, deadline: float) -> tuple[tuple[str, ...], ...]:
+    """Another round of a run over ``among``, if that can get further: somebody's window opens by ``deadline``.
+
+    Everybody who answers and is not through takes part, because the waves behind such a device waited for it.
+    """
+    if rollout.phase is RolloutPhase.SUPERSEDED or rollout.phase in STOPPED:
+        return ()
+    devices = [rollout.devices[host] for host in decide(rollout, now).touch]
+    if not any(is_due_by(device, deadline) for device in devices):
+        return ()
+    awake = {host for host in among if rollout.devices[host].state is not DeviceState.UNREACHABLE}
+    return batches(rollout, skip=set(rollout.devices) - awake)
+
+
+def is_due_by(device: Device, deadline: float) -> bool:
+    """Whether it was put off until a moment that comes by ``deadline`` (seconds since the epoch)."""
+    waits = device.state is DeviceState.DEFERRED or (device.parked and device.state is DeviceState.STAGED)
+    return waits and device.until is not None and device.until <= deadline
 
 
 def _in_flight(rollout: Rollout) -> tuple[str, ...]:

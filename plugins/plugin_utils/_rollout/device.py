@@ -17,7 +17,7 @@ from .plan import Target
 from .port import DeviceError, Inhibited, Journal, Observation, Port, Reboot, Turn, Unreachable
 from .spec import Spec
 from .states import DISRUPTED, Device, DeviceClass, DeviceState
-from .timing import NotNow, inhibited, is_overdue, outside_windows
+from .timing import WINDOW, NotNow, as_parked, as_put_off, inhibited, is_overdue, outside_windows
 from .windows import need_zone
 
 _TRANSIENT = frozenset({"network", "auth", "not_found", "busy", "fenced", "timeout", "no_space", "unexpected"})
@@ -88,6 +88,19 @@ class Complaint:
         return {"reason": self.reason, "message": self.message}
 
 
+def _intent(seen: Observation) -> dict[str, object]:
+    """What is true of a device before it stages, for its journal."""
+    return {
+        "boot_id": seen.boot_id,
+        "previous_digest": seen.booted,
+        "previous_version": seen.booted_version,
+        "previous_deployment": seen.booted_deployment,
+        "previous_rollback": seen.rollback,
+        "failed_units": list(seen.failed_units),
+        "timezone": seen.timezone,
+    }
+
+
 @dataclass(frozen=True)
 class Update:
     """The flow for one device.
@@ -111,7 +124,7 @@ class Update:
         """Take the device from where the ledger left it as far as it goes; all news is in the journal."""
         closed = self._closed_by_the_clock(device)
         if closed is not None:
-            self._put_off(device, closed)
+            self._put_off_or_wait(device, closed)
             return
         overdue = is_overdue(self.spec, device, self.now())
         try:
@@ -201,14 +214,26 @@ class Update:
             return None
         if (self.timezone is None and need_zone((*windows.download, *windows.apply))) or not self.turn.is_open():
             return None
-        return outside_windows(self.spec, device.host, self.timezone, self.now(), staging=True)
+        # Only the device itself can tell whether it can download ahead of its reboot.
+        applying = not self.spec.stage.ahead
+        return outside_windows(self.spec, device.host, self.timezone, self.now(), staging=True, applying=applying)
 
     def _begin(self, device: Device, seen: Observation) -> None:
-        refusal = self._refusal(device, seen, staging=not self._boots_target_next(seen))
+        ready = self._boots_target_next(seen) or self._is_parked(seen)
+        refusal = self._refusal(device, seen, staging=not ready)
         if refusal is None:
             self._start(device, seen)
+        elif self._is_parked(seen):
+            self._leave_parked(device, refusal, seen)
+        elif self.spec.stage.ahead and refusal.reason == WINDOW:
+            self._ahead(device, refusal, seen)
         else:
-            self._put_off(device, refusal, seen)
+            self._put_off_or_wait(device, refusal, seen)
+
+    def _put_off_or_wait(self, device: Device, refusal: NotNow, seen: Observation | None = None) -> None:
+        """A run that lasts until its window opens waits for that; it looks at the device anew then."""
+        if self._put_off(device, refusal, seen) and refusal.until is not None and self.turn.wait_until(refusal.until):
+            self.run(as_put_off(device, refusal, self.now(), None if seen is None else seen.timezone))
 
     def _refusal(self, device: Device, seen: Observation, *, staging: bool) -> NotNow | None:
         zone = self.timezone or seen.timezone or device.timezone
@@ -217,10 +242,69 @@ class Update:
             return inhibited(self.spec, seen.inhibited_by)
         return refusal
 
+    def _ahead(self, device: Device, refusal: NotNow, seen: Observation) -> None:
+        """It may not be rebooted now; perhaps it may download, if nothing can apply that before its time."""
+        if not seen.parks:
+            told = f"{refusal.message}; it downloads then as well, because it cannot park an image"
+            self._put_off_or_wait(device, replace(refusal, message=told), seen)
+            return
+        zone = self.timezone or seen.timezone or device.timezone
+        closed = outside_windows(self.spec, device.host, zone, self.now(), staging=True, applying=False)
+        if self._boots_target_next(seen):
+            self._hold_back(device, refusal, seen)
+        elif closed is not None:
+            self._put_off_or_wait(device, closed, seen)
+        elif seen.inhibited_by:
+            self._put_off_or_wait(device, inhibited(self.spec, seen.inhibited_by), seen)
+        else:
+            self._park(device, self._refusal(device, seen, staging=False) or refusal, seen)
+
+    def _park(self, device: Device, refusal: NotNow, seen: Observation) -> None:
+        if not self.turn.begin("staging", {**_intent(seen), **self._download(seen), "parked": True}):
+            if self.turn.wait(downloads=bool(self._download(seen))):
+                self.run(device)  # what was seen before the wait may not be true any more
+            return
+        try:
+            staged = self.port.park(self.target.pinned, self.target.accept)
+            if not self._is_parked(staged):
+                raise DeviceError("unexpected", "what was staged is not parked, or is not the wanted content")
+        except Unreachable:
+            return  # in flight with its intent on record: the next run finds out
+        except DeviceError as error:
+            self._stage_failed(device, error, seen)
+            return
+        self._leave_parked(replace(device, parked=False), refusal, seen)
+
+    def _leave_parked(self, device: Device, refusal: NotNow, seen: Observation) -> None:
+        """Its image waits on it for its time; a run that lasts until then takes it up again."""
+        if not (device.parked and refusal.is_known(device)):
+            self.journal("staged", {**refusal.as_data(), "parked": True})
+        if refusal.until is not None and self.turn.wait_until(refusal.until):
+            self.run(as_parked(device, seen, refusal, self.now()))
+
+    def _hold_back(self, device: Device, refusal: NotNow, staged: Observation, *, refused: bool = False) -> None:
+        """What boots next may not be applied now after all: it is parked where it can be, else dropped."""
+        if not (self.spec.stage.ahead and staged.parks):
+            self._put_off(device, refusal, staged, refused=refused)
+            return
+        try:
+            parked = self._is_parked(self.port.park(self.target.pinned, self.target.accept))
+        except Unreachable:
+            return  # still in flight: the next run tries again
+        except DeviceError:
+            parked = False
+        if parked:
+            self.journal("staged", {**refusal.as_data(), "parked": True, **({"refused": True} if refused else {})})
+        else:
+            self._put_off(device, refusal, staged, refused=refused)
+
     def _put_off(
         self, device: Device, refusal: NotNow, seen: Observation | None = None, *, refused: bool = False
-    ) -> None:
-        """Leave it for another time; what was staged on it must not be applied by whoever reboots it meanwhile."""
+    ) -> bool:
+        """Leave it for another time; what was staged on it must not be applied by whoever reboots it meanwhile.
+
+        False when that cannot be prevented for now.
+        """
         data = {**refusal.as_data(), **({"refused": True} if refused else {})}
         if seen is not None and seen.timezone is not None:
             data["timezone"] = seen.timezone
@@ -228,14 +312,15 @@ class Update:
             try:
                 self._disarm(seen)
             except Unreachable:
-                return  # still in flight: the next run tries again
+                return False  # still in flight: the next run tries again
             except DeviceError as error:
                 message = f"{refusal.message}; what was staged cannot be dropped and may apply: {error.message}"
                 if device.message != message:
                     self.journal("staged", {**data, "message": message})
-                return
+                return False
         if device.state is not DeviceState.DEFERRED or not refusal.is_known(device):
             self.journal("deferred", data)
+        return True
 
     # -- forward -------------------------------------------------------------------------------------------------------
 
@@ -243,17 +328,9 @@ class Update:
         before = Before(
             seen.boot_id, seen.booted, seen.booted_deployment, seen.rollback, seen.failed_units, device.reboots_asked
         )
-        intent = {
-            "boot_id": before.boot_id,
-            "previous_digest": before.digest,
-            "previous_version": seen.booted_version,
-            "previous_deployment": before.deployment,
-            "previous_rollback": before.rollback,
-            "failed_units": list(before.failed_units),
-            "timezone": seen.timezone,
-        }
-        if not self.turn.begin("staging", intent):
-            if self.turn.wait():
+        download = self._download(seen)
+        if not self.turn.begin("staging", {**_intent(seen), **download}):
+            if self.turn.wait(downloads=bool(download)):
                 self.run(device)  # what was seen before the wait may not be true any more
             return
         try:
@@ -266,6 +343,12 @@ class Update:
             return
         self.journal("staged", {"boot_id": before.boot_id})
         self._apply(device, before, staged)
+
+    def _download(self, seen: Observation) -> dict[str, object]:
+        """The bytes that it may have to download, where these are spread over time: the whole image, compressed."""
+        has_it = any(self._is_target(digest) for digest in (seen.staged, seen.rollback))
+        limited = self.spec.pace.download_rate is not None and self.target.size is not None
+        return {"bytes": self.target.size} if limited and not has_it else {}
 
     def _stage(self, seen: Observation) -> Observation:
         if self._is_target(seen.staged) and seen.next_boot == "staged":
@@ -301,7 +384,7 @@ class Update:
     def _apply(self, device: Device, before: Before, staged: Observation) -> None:
         refusal = self._refusal(device, staged, staging=False)
         if refusal is not None:
-            self._put_off(replace(device, state=DeviceState.STAGED), refusal, staged)
+            self._hold_back(replace(device, state=DeviceState.STAGED), refusal, staged)
             return
         before = replace(before, boot_id=staged.boot_id, reboots_asked=before.reboots_asked + 1)
         if not self.turn.begin("applying", {"boot_id": before.boot_id, "previous_digest": before.digest}):
@@ -313,7 +396,7 @@ class Update:
             self._await(before)
         except Inhibited as error:
             spared = replace(device, state=DeviceState.APPLYING)
-            self._put_off(spared, inhibited(self.spec, error.found), staged, refused=True)
+            self._hold_back(spared, inhibited(self.spec, error.found), staged, refused=True)
         except DeviceError as error:
             self._refused(before, error)
         else:
@@ -668,9 +751,15 @@ class Update:
     def _disarm(self, seen: Observation, unless: Observation | None = None) -> None:
         """Have it boot again what it runs, ``unless`` what boots next is what it was before anything was done to it."""
         came_back_from = seen.rollback if self._is_target(seen.rollback) else None
-        if seen.next_boot not in ("staged", "rollback") and came_back_from is None:
+        parked = self._is_parked(seen)
+        stays = seen.next_boot not in ("staged", "rollback") and came_back_from is None
+        if stays and not parked:
             return
         if unless is not None and (seen.next_boot, seen.staged) == (unless.next_boot, unless.staged):
+            return
+        if parked:
+            self.port.drop()  # its own updater might arm it
+        if stays:
             return
         if seen.booted is None:
             raise DeviceError("unexpected", "what it runs has no digest by which it could be told to stay there")
@@ -679,6 +768,10 @@ class Update:
 
     def _is_target(self, digest: str | None) -> bool:
         return digest is not None and digest in self.target.accept
+
+    def _is_parked(self, seen: Observation) -> bool:
+        """Whether the target waits on it, and no reboot applies it."""
+        return self.spec.stage.ahead and self._is_target(seen.staged) and seen.next_boot not in ("staged", "rollback")
 
     def _boots_target_next(self, seen: Observation) -> bool:
         return seen.next_boot in ("staged", "rollback") and self._is_target(self._next_digest(seen))

@@ -60,9 +60,16 @@ def _untouched(rollout: Rollout, device: Device, now: float) -> _Told:
     obstacle = occupancy(rollout, [device.host]).obstacle(device.host)
     if obstacle:
         return why, f"its turn comes when there is room: {obstacle}", None
+    return (why, *_next_run(rollout, device, now))
+
+
+def _next_run(rollout: Rollout, device: Device, now: float) -> tuple[str, float]:
     if device.until is not None and device.until > now:
-        return why, "a run of the rollout may update it then", device.until
-    return why, "the next run of the rollout tries it", now
+        return "a run of the rollout may update it then", device.until
+    if rollout.downloads_until > now:
+        then = "its download may begin when those that began before would be done at pace.download_rate"
+        return then, rollout.downloads_until
+    return "the next run of the rollout tries it", now
 
 
 def _kept_waiting(rollout: Rollout, device: Device, now: float, why: str) -> _Told | None:
@@ -101,6 +108,8 @@ def _before_its_wave(rollout: Rollout, device: Device, now: float) -> _Told:
 
 
 def _in_flight(rollout: Rollout, device: Device, now: float) -> _Told:
+    if device.parked:
+        return _parked(rollout, device, now)
     why = {
         DeviceState.STAGING: "its image is being downloaded and staged",
         DeviceState.STAGED: "its image is staged; it boots it next",
@@ -112,6 +121,15 @@ def _in_flight(rollout: Rollout, device: Device, now: float) -> _Told:
     if device.state is DeviceState.SILENT:
         return why, "it counts as lost if it has not answered by then", answers_by(rollout, device)
     return why, "the run that works on it, or the next one, finishes it", now
+
+
+def _parked(rollout: Rollout, device: Device, now: float) -> _Told:
+    why = "its image is downloaded and parked, so that no reboot applies it"
+    if rollout.phase is RolloutPhase.SUPERSEDED or rollout.phase in STOPPED:
+        return why, "the next run of the rollout drops it", now
+    if device.until is not None and device.until > now:
+        return why, "a run of the rollout may apply it then", device.until
+    return why, "the next run of the rollout may apply it", now
 
 
 def _succeeded(rollout: Rollout, device: Device, now: float) -> _Told:

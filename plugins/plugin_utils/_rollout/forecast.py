@@ -8,22 +8,17 @@ Bytes are compressed and count whole layers, as bootc fetches them with both bac
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from .errors import RolloutError
 from .plan import Plan
 
 DEFAULT_RATE = "6.25M"
 """50 Mbit/s, what a usual connection at home gives one device."""
 REBOOT_SECONDS = 120
 """What a reboot and the checks after it are taken to last, apart from the settle time of the spec."""
-
-_RATE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([kMG]?)")
-_FACTORS = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3}
 
 UNREACHABLE = "unreachable"
 """Why nothing is known of a device that did not answer."""
@@ -93,13 +88,17 @@ class Tempo:
 
 @dataclass(frozen=True)
 class WaveInput:
-    """One wave that is to be reckoned, its devices in their order. ``soak`` in seconds."""
+    """One wave that is to be reckoned, its devices in their order.
+
+    ``soak`` in seconds; ``spread`` are those over which ``pace.download_rate`` spreads its downloads.
+    """
 
     name: str
     soak: int
     tempo: Tempo
     needs: Sequence[Need]
     approve: str = "never"
+    spread: int = 0
 
 
 @dataclass(frozen=True)
@@ -192,8 +191,9 @@ class Forecast:
 def forecast(waves: Iterable[WaveInput], assumptions: Assumptions) -> Forecast:
     """What the waves cost.
 
-    A wave is worked off in batches, and a batch lasts as long as the slowest of its devices. With
-    nobody to be updated it passes without a soak. A cache keeps what an earlier wave fetched.
+    A wave is worked off in batches, and a batch lasts as long as the slowest of its devices; all of it lasts as long as
+    its downloads are spread at least. With nobody to be updated it passes without a soak. A cache keeps what an earlier
+    wave fetched.
     """
     cached: dict[str, dict[str, int]] = {}
     found = []
@@ -205,13 +205,20 @@ def forecast(waves: Iterable[WaveInput], assumptions: Assumptions) -> Forecast:
                 tuple(wave.needs),
                 sum(need.bytes for need in wave.needs),
                 sum(_fetch(cached, need) for need in wave.needs),
-                sum(map(max, wave.tempo.batches(busy))),
+                max(sum(map(max, wave.tempo.batches(busy))), wave.spread),
                 wave.soak if busy else 0,
                 wave.tempo,
                 wave.approve,
             )
         )
     return Forecast(tuple(found), assumptions)
+
+
+def spread_of(plan: Plan, needs: Sequence[Need]) -> int:
+    """Seconds over which the spec spreads the downloads of a wave, as the rollout reckons: whole images, rounded up."""
+    rate = plan.spec.pace.download_rate
+    sizes = [plan.targets[need.variant].size or 0 for need in needs if need.action is Action.UPDATE]
+    return 0 if rate is None else -(-sum(sizes) // rate)
 
 
 def plan_document(plan: Plan, told: Forecast, phase: str | None, warnings: Sequence[str] = ()) -> dict[str, Any]:
@@ -228,19 +235,6 @@ def plan_document(plan: Plan, told: Forecast, phase: str | None, warnings: Seque
         **told.as_dict(),
         "warnings": [*plan.warnings, *warnings],
     }
-
-
-def parse_rate(text: str) -> int:
-    """Bytes per second of ``6250000``, ``6.25M`` or ``800k``; raises RolloutError."""
-    match = _RATE.fullmatch(text)
-    rate = int(float(match.group(1)) * _FACTORS[match.group(2)]) if match else 0
-    if rate < 1:
-        raise RolloutError(
-            f"The rate {text!r} is not a number of bytes per second.",
-            "Write it like 6.25M, 800k or 6250000; 6.25M are 50 Mbit/s.",
-            "invalid_rate",
-        )
-    return rate
 
 
 def _fetch(cached: dict[str, dict[str, int]], need: Need) -> int:

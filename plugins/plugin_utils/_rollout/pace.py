@@ -10,6 +10,9 @@ Three limits, and a device starts only when all of them leave room for it:
   ``exposed`` those in flight, so that no image, however bad, costs a wave more than ``B + 1 + overshoot`` devices;
 - the disruption budget of its group.
 
+One that has to download starts only when what others began to download would be done at ``pace.download_rate``. So the
+downloads that begin within any T seconds come to ``rate * T`` bytes and one image at most.
+
 Devices that catch up are in no wave: they have a ramp, an exposure and a failure budget of their own.
 """
 
@@ -21,7 +24,7 @@ from typing import Any
 
 from .events import Event
 from .quantities import share
-from .replay import STATE_AFTER
+from .replay import STATE_AFTER, downloads_until, is_parking
 from .spec import Budget
 from .states import CLASS_OF, Device, DeviceClass, DeviceState, Rollout, catch_up_budget, failure_budget
 
@@ -50,7 +53,8 @@ class Room:
 class Occupancy:
     """Who takes up room in the waves and the groups of some devices, which ``wave_of`` names.
 
-    ``after`` keeps it up to date with what happens to those.
+    ``after`` keeps it up to date with what happens to those. At ``rate`` (bytes per second) all downloads that were
+    begun would be done at ``downloads_until`` (seconds since the epoch).
     """
 
     exposure: Mapping[int, Room]
@@ -58,6 +62,8 @@ class Occupancy:
     groups: Mapping[str, Room]
     wave_of: Mapping[str, int]
     group_of: Mapping[str, str] = field(default_factory=dict)
+    rate: int | None = None
+    downloads_until: float = 0.0
 
     def admits(self, host: str) -> bool:
         """Whether the device may start now."""
@@ -94,22 +100,28 @@ class Occupancy:
             "groups": {group: room.as_dict() for group, room in self.groups.items()},
             "wave_of": dict(self.wave_of),
             "group_of": dict(self.group_of),
+            "rate": self.rate,
+            "downloads_until": self.downloads_until,
         }
 
     def after(self, events: Iterable[Event]) -> Occupancy:
         """With what was recorded since."""
         exposure, ramp, groups = dict(self.exposure), dict(self.ramp), dict(self.groups)
+        until = self.downloads_until
         for event in events:
             state = STATE_AFTER.get(event.kind)
+            until = downloads_until(until, event, self.rate)
             if event.host is None or state is None:
                 continue
             wave, group = self.wave_of.get(event.host), self.group_of.get(event.host)
+            # What is parked is at no risk, as if it had not begun.
+            becomes = DeviceClass.UNTOUCHED if is_parking(event) else CLASS_OF[state]
             if wave is not None:
-                exposure[wave] = _moved(exposure[wave], event.host, CLASS_OF[state])
-                ramp[wave] = _moved(ramp[wave], event.host, CLASS_OF[state], spends=False)
+                exposure[wave] = _moved(exposure[wave], event.host, becomes)
+                ramp[wave] = _moved(ramp[wave], event.host, becomes, spends=False)
             if group is not None:
-                groups[group] = _moved(groups[group], event.host, CLASS_OF[state], spends=state is DeviceState.LOST)
-        return replace(self, exposure=exposure, ramp=ramp, groups=groups)
+                groups[group] = _moved(groups[group], event.host, becomes, spends=state is DeviceState.LOST)
+        return replace(self, exposure=exposure, ramp=ramp, groups=groups, downloads_until=until)
 
 
 def load_occupancy(document: Mapping[str, Any]) -> Occupancy:
@@ -120,6 +132,8 @@ def load_occupancy(document: Mapping[str, Any]) -> Occupancy:
         {group: _load_room(room) for group, room in document["groups"].items()},
         document["wave_of"],
         document["group_of"],
+        document["rate"],
+        document["downloads_until"],
     )
 
 
@@ -150,6 +164,8 @@ def occupancy(rollout: Rollout, hosts: Iterable[str]) -> Occupancy:
         {group: _group(rollout, group) for group in groups},
         wave_of,
         group_of,
+        rollout.plan.spec.pace.download_rate,
+        rollout.downloads_until,
     )
 
 
@@ -170,7 +186,7 @@ def _exposure(rollout: Rollout, wave: int) -> Room:
     devices = _members(rollout, wave)
     return Room(
         exposure_limit(rollout, wave),
-        frozenset(device.host for device in devices if device.device_class is DeviceClass.FLIGHT),
+        frozenset(device.host for device in devices if device.at_risk),
         frozenset(
             device.host for device in devices if device.device_class is DeviceClass.CHARGED and not device.acknowledged
         ),
@@ -178,7 +194,7 @@ def _exposure(rollout: Rollout, wave: int) -> Room:
 
 
 def _ramp(rollout: Rollout, wave: int) -> Room:
-    flying = frozenset(d.host for d in _members(rollout, wave) if d.device_class is DeviceClass.FLIGHT)
+    flying = frozenset(d.host for d in _members(rollout, wave) if d.at_risk)
     ramp = rollout.catch_up_ramp if wave == CATCHING_UP else rollout.waves[wave].ramp
     return Room(ramp.limit, flying)
 
@@ -187,7 +203,7 @@ def _group(rollout: Rollout, group: str) -> Room:
     members = [rollout.devices[host] for host, name in rollout.plan.group_of.items() if name == group]
     members += [rollout.devices[host] for host in rollout.joined if rollout.devices[host].group == group]
     budget = rollout.plan.spec.budget
-    flying = frozenset(device.host for device in members if device.device_class is DeviceClass.FLIGHT)
+    flying = frozenset(device.host for device in members if device.at_risk)
     down = {device.host for device in members if device.state is DeviceState.LOST}
     if budget.count_offline:
         down |= {device.host for device in members if device.state is DeviceState.UNREACHABLE}

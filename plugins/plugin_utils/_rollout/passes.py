@@ -116,7 +116,8 @@ def _settle(ledger: Store, epoch: int, clock: Clock) -> tuple[Rollout, Decisions
 class Ticket:
     """A cleared device: ``room`` and the clearance were true when the ledger reached ``position``.
 
-    ``peers`` are the devices that were cleared with it. When it is ``draining`` nothing new may begin.
+    ``peers`` are the devices that were cleared with it. When it is ``draining`` nothing new may begin. A ``patient``
+    one waits for a moment that was announced to it, where others are left to the next run.
     """
 
     host: str
@@ -124,6 +125,11 @@ class Ticket:
     position: int
     peers: frozenset[str] = frozenset()
     draining: bool = False
+    patient: bool = False
+
+
+_LONG_NAP = 5.0
+"""How many seconds a device that waits for its window sleeps between two looks at the ledger."""
 
 
 class Turn:
@@ -145,31 +151,57 @@ class Turn:
         self._clock = clock
         self._deadline = deadline
         self._allowed = not ticket.draining
+        self._patient = ticket.patient
 
     def is_open(self) -> bool:
         """Whether the device may begin something, if there is room for it."""
         self._catch_up()
         return self._allowed
 
-    def wait(self) -> bool:
-        """Wait for room; False when there is none in time, or nothing may begin any more."""
+    def wait(self, *, downloads: bool = False) -> bool:
+        """Wait for room, and with ``downloads`` until that may begin; False when there is none in time, or nothing may
+        begin any more."""
         while True:
             self._catch_up()
             if not self._allowed:
                 return False
             if self._room.admits(self._host):
-                return True
+                remaining = self._room.downloads_until - self._clock.now() if downloads else 0.0
+                if remaining <= 0:
+                    return True
+                if self._room.downloads_until > self._deadline:
+                    return False
+                self._clock.sleep(min(remaining, _LONG_NAP))
+                continue
             if self._clock.now() >= self._deadline or not self._room.occupants(self._host) & self._peers:
                 return False
             self._clock.sleep(self._clock.nap)
 
+    def wait_until(self, moment: float) -> bool:
+        """Sleep until ``moment`` (seconds since the epoch), and say whether the device may begin something then.
+
+        False at once when it comes after the deadline or the device is not patient, and soon when the rollout is held,
+        paused or over.
+        """
+        while self._patient and moment <= self._deadline and self.is_open():
+            remaining = moment - self._clock.now()
+            if remaining <= 0:
+                return True
+            self._clock.sleep(min(remaining, _LONG_NAP))
+        return False
+
     def begin(self, kind: str, data: Mapping[str, Any]) -> bool:
-        """Record the intent ``kind`` if there is room for the device, which nobody else takes meanwhile."""
+        """Record the intent ``kind`` if there is room for the device, which nobody else takes meanwhile.
+
+        One with ``bytes`` in its data downloads that many.
+        """
         while True:
             self._catch_up()
             if not self._allowed or not self._room.admits(self._host):
                 return False
             event = Event(kind, self._clock.now(), self._host, data=data)
+            if "bytes" in data and event.at < self._room.downloads_until:
+                return False
             if self._append(event, self._position):
                 return True
 

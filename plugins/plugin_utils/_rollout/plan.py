@@ -154,6 +154,7 @@ def _takes(variant: Variant, candidate: Candidate) -> bool:
 def make_plan(spec: Spec, candidates: Sequence[Candidate], targets: Mapping[str, Target]) -> Plan:
     """Assign every candidate whose variant the spec knows to one wave. ``targets`` has an entry per variant."""
     strata = check_membership(spec, candidates)
+    _check_sizes(spec, targets)
     groups = strata if spec.per_variant else {EVERYBODY: [c for group in strata.values() for c in group]}
     rank = _ranking(spec)
     split = {name: _cut(spec, sorted(group, key=rank), rank) for name, group in groups.items()}
@@ -192,6 +193,17 @@ def natural_wave(plan: Plan, candidate: Candidate) -> int:
 def budget_group(spec: Spec, candidate: Candidate) -> str | None:
     """Which disruption budget the device falls under; None where the spec limits nothing."""
     return _group(spec, candidate) if _limits(spec) else None
+
+
+def _check_sizes(spec: Spec, targets: Mapping[str, Target]) -> None:
+    """To spread downloads over time it takes to know how large they are."""
+    unknown = sorted(name for name, target in targets.items() if target.size is None)
+    if spec.pace.download_rate is not None and unknown:
+        raise RolloutError(
+            f"The compressed size of {', '.join(unknown)} is not known, which pace.download_rate goes by.",
+            "Give variants[].size in bytes (the release file has it), or remove pace.download_rate.",
+            "invalid_spec",
+        )
 
 
 def load_plan(document: Mapping[str, Any]) -> Plan:

@@ -55,6 +55,8 @@ class Observation:
     timezone: str | None = None
     inhibited_by: tuple[tuple[str, str], ...] = ()
     """Names of inhibitors that were asked for, and what was seen."""
+    parks: bool = False
+    """Whether it can keep an image staged that no reboot applies."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,12 @@ class Port(Protocol):
     def stage(self, reference: str, accept: Sequence[str]) -> Observation:
         """Have the image boot next; returns what is true then."""
 
+    def park(self, reference: str, accept: Sequence[str]) -> Observation:
+        """Have the image staged, but so that no reboot applies it; returns what is true then."""
+
+    def drop(self) -> Observation:
+        """Have nothing staged, armed or parked."""
+
     def stay(self, reference: str, digest: str, came_back_from: str | None) -> Observation:
         """Have what it runs boot next too; it remembers that it came back from that digest, if one is given."""
 
@@ -123,8 +131,11 @@ class Turn(Protocol):
     def is_open(self) -> bool:
         """Whether anything may begin, as soon as there is room for it."""
 
-    def wait(self) -> bool:
-        """Wait for room; False when there is none in time, or nothing may begin any more."""
+    def wait(self, *, downloads: bool = False) -> bool:
+        """Wait for room, also for its download; False when there is none in time, or nothing may begin any more."""
+
+    def wait_until(self, moment: float) -> bool:
+        """Wait for a moment (seconds since the epoch); False when this run does not, or nothing may begin any more."""
 
     def begin(self, kind: str, data: Mapping[str, Any]) -> bool:
         """Record an intent, if it may begin now; False, and no record, when it may not."""

@@ -12,6 +12,8 @@ from .errors import RolloutError
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]+)([smhd])")
 _LONGEST_DAYS = 3650
+_RATE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([kMG]?)")
+_FACTORS = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3}
 
 
 def parse_duration(text: str, where: str) -> int:
@@ -25,6 +27,21 @@ def parse_duration(text: str, where: str) -> int:
         # Points in time beyond the year 9999 cannot be written down.
         raise RolloutError(f"{where}: {text!r} is longer than {_LONGEST_DAYS} days.", remedy, "invalid_spec")
     return seconds
+
+
+def parse_rate(text: str, where: str = "", reason: str = "invalid_rate") -> int:
+    """Bytes per second of ``6250000``, ``6.25M`` or ``800k``; ``where`` is the key in errors, ``reason`` their kind."""
+    match = _RATE.fullmatch(text)
+    rate = int(float(match.group(1)) * _FACTORS[match.group(2)]) if match else 0
+    if rate < 1:
+        raise RolloutError(
+            f"{where}: {text!r} is no number of bytes per second."
+            if where
+            else f"The rate {text!r} is not a number of bytes per second.",
+            "Write it like 6.25M, 800k or 6250000; 6.25M are 50 Mbit/s.",
+            reason,
+        )
+    return rate
 
 
 def share(limit: int | str, of: int) -> int:

@@ -108,6 +108,9 @@ class _Replay:
 
     def _tell(self, before: Device, event: Event) -> None:
         after = _device_after(before, event)
+        if "bytes" in event.data:
+            until = downloads_until(self._rollout.downloads_until, event, self._rollout.plan.spec.pace.download_rate)
+            self._rollout = replace(self._rollout, downloads_until=until)
         if after.device_class is DeviceClass.UNTOUCHED:
             after = self._left_out(after)
             is_back = before.device_class not in (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT)
@@ -406,6 +409,7 @@ def _device_after(before: Device, event: Event) -> Device:
         changes["reboots_asked"] = before.reboots_asked * on_the_way + tried
         changes["going_back"] = (str(data.get("reason")), str(data.get("message")))
     changes["vanished"] = _vanished(before, state)
+    changes["parked"] = is_parking(event)
     if event.kind == "deferred" and data.get("attempt"):
         changes["stage_attempts"] = before.stage_attempts + 1
     changes.update(_waiting(before, state, event))
@@ -448,6 +452,7 @@ def _retried(device: Device, event: Event) -> dict[str, Any]:
         "armed": False,
         "acknowledged": False,
         "excluded": False,
+        "parked": False,
     }
 
 
@@ -461,6 +466,17 @@ _DEVICE_ORDERS: dict[str, Callable[[Device, Event], dict[str, Any]]] = {
     "confirmed": _confirmed,
     "unconfirmed": _confirmed,
 }
+
+
+def downloads_until(until: float, event: Event, rate: int | None) -> float:
+    """When what was begun to download is done at ``rate`` (bytes per second), once ``event`` is counted in."""
+    size = event.data.get("bytes")
+    return until if rate is None or not isinstance(size, int) else max(until, event.at) + size / rate
+
+
+def is_parking(event: Event) -> bool:
+    """Whether the event says that what is staged is parked."""
+    return event.kind == "staged" and event.data.get("parked") is True
 
 
 def _is_put_off(event: Event) -> bool:

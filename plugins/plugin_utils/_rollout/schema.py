@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +89,8 @@ SPEC = _section(
     {
         "schema": {"const": 1},
         "id": _NAME,
+        "mode": {"const": "push"},
+        "on_failure": {"const": "hold"},
         "variants": {"type": "array", "minItems": 1, "items": VARIANT},
         "release": {"type": "string", "minLength": 1},
         "selection": _section(
@@ -132,6 +135,7 @@ SPEC = _section(
                 "factor": _AT_LEAST_ONE,
                 "on_failure": {"enum": ["halve", "keep"]},
                 "overshoot": _LIMIT,
+                "download_rate": {"type": "string", "minLength": 1},
             }
         ),
         "abort": _section(
@@ -146,7 +150,13 @@ SPEC = _section(
             }
         ),
         "catch_up": _section({"for": _DURATION, "max_failures": _LIMIT}),
-        "stage": _section({"timeout": _DURATION, "attempts": {"type": "integer", "minimum": 1}}),
+        "stage": _section(
+            {
+                "policy": {"enum": ["with_reboot", "parked"]},
+                "timeout": _DURATION,
+                "attempts": {"type": "integer", "minimum": 1},
+            }
+        ),
         "apply": _section(
             {
                 "reboot_timeout": _DURATION,
@@ -194,19 +204,35 @@ REMEDIES = {
     "schema": "Write `schema: 1`.",
     "stratify_by": "Write [variant], which cuts every variant into waves of its own, or [] for the fleet as a whole.",
     "abort.percent": "Choose 1 to 100: the share of failures among the verdicts. With 0 no rollout is ever given up.",
+    "download_rate": 'Write bytes per second in quotes: "50M", "800k" or "6250000"; "6.25M" are 50 Mbit/s.',
     "start": 'Write a time of day in quotes, hours and minutes: "03:00".',
     "length": "Say how long the window stays open: 90m or 2h.",
     "disk_min": "Write a whole number of bytes: 5368709120 are 5 GiB.",
     "percent": "Percents are whole numbers from 1 to 100 and cumulative: 10 then 50 means 40 more.",
 }
 
+_PULL_MODE = (
+    "That belongs to devices that fetch their releases by themselves, which is not there yet: a rollout goes to its "
+    "devices and asks them. Remove the key."
+)
 _NOT_YET = {
-    "policy": "Downloading ahead of the reboot is not there yet: what bootc stages by digest is applied by the next "
-    "reboot, whoever asks for it, so that a device is staged only when it may be rebooted as well.",
-    "rate": "A download cannot be slowed down yet: bootc has no limit of its own. `pace.parallel` says how many "
-    "devices download at a time.",
+    "mode": "Devices that fetch their releases by themselves are not there yet: a rollout goes to its devices, which "
+    "the controller has to reach. Leave `mode` out or write `push`; for devices that are rarely awake run the rollout "
+    "often, from a timer.",
+    "on_failure": "A rollout that fails is held, and takes nobody back but the devices that failed: whether healthy "
+    "devices shall go back as well is for a person to say. Leave `on_failure` out or write `hold`; devices are brought "
+    "back by the rollback playbook, or by a rollout of the release before.",
+    **dict.fromkeys(
+        ("gate", "policy", "revoked", "not_after", "retry_after", "registry.ring_tags", "selection.reach"), _PULL_MODE
+    ),
+    "registry.keep_tag": "The digests of a release are kept by the tags that the publish playbook gave them: a rollout "
+    "writes nothing to a registry. Remove the key.",
+    "apply.method": "Waiting for the user's own reboot is not there yet: a rollout reboots a device itself, in its "
+    "windows, and spares whoever uses it (`inhibit`). Remove the key.",
+    "stage.rate": "The download of one device cannot be slowed down: bootc has no limit of its own. "
+    "`pace.download_rate` spreads the downloads of all devices over time, `pace.parallel` says how many go at once.",
 }
-"""Keys that somebody may well look for, and why there is nothing behind them."""
+"""Paths of keys that somebody may well look for, and why there is nothing, or only one thing, behind them."""
 
 _DURATION_REMEDY = "Write a whole number and a unit: 90s, 30m, 2h or 14d."
 _TYPE_REMEDIES = {
@@ -268,7 +294,9 @@ def _explain(error: ValidationError) -> tuple[str, str]:
     if rule == "additionalProperties":
         return _unknown_keys(error, where)
     what, remedy = f"{error.message}.", REMEDIES.get(where) or REMEDIES.get(key) or _general_remedy(error)
-    if rule in ("minimum", "maximum"):
+    if rule == "const" and where in _NOT_YET:
+        what, remedy = f"{content!r} is not there yet, only {bound!r}.", _NOT_YET[where]
+    elif rule in ("minimum", "maximum"):
         what = f"{content} is {_side(rule)} {bound}."
     elif rule == "pattern" and bound == _DURATION["pattern"]:
         what = f"{content!r} is not a duration."
@@ -306,7 +334,9 @@ def _unknown_keys(error: ValidationError, where: str) -> tuple[str, str]:
     unknown = sorted(str(name) for name in content if name not in known)
     near = [match for name in unknown for match in difflib.get_close_matches(name, known, n=1)]
     names = ", ".join(repr(name) for name in unknown)
-    told = [_NOT_YET[name] for name in unknown if name in _NOT_YET]
+    place = re.sub(r"\[[0-9]+\]", "", _path(error.absolute_path))
+    paths = [f"{place}.{name}" if place else name for name in unknown]
+    told = list(dict.fromkeys(_NOT_YET[path] for path in paths if path in _NOT_YET))
     hint = f" Did you mean {', '.join(map(repr, near))}?" if near else ""
     return f"{where}: unknown key {names}.{hint}", " ".join([*told, f"Known keys there: {', '.join(known)}."])
 

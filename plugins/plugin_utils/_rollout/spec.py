@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from . import schema
 from .errors import RolloutError
-from .quantities import parse_duration
+from .quantities import parse_duration, parse_rate
 from .windows import Window, longest_wait, parse_windows
 
 LAST_WAVE = "rest"
@@ -76,6 +76,7 @@ class Pace:
 
     After as many successes in a row as that it grows by ``factor``; after a failure it is halved, unless ``on_failure``
     is ``keep``. ``overshoot`` is how many devices, or which share of the wave, may fail beyond the failure budget.
+    Downloads of the whole fleet begin at ``download_rate`` bytes per second at most, if that is given.
     """
 
     parallel: int
@@ -83,6 +84,7 @@ class Pace:
     factor: int
     on_failure: Literal["halve", "keep"]
     overshoot: int | str
+    download_rate: int | None = None
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,11 @@ class CatchUp:
 
 @dataclass(frozen=True)
 class Stage:
+    """With ``ahead`` a device downloads before it may be rebooted, where it can park what it downloaded."""
+
     timeout: int
     attempts: int
+    ahead: bool = False
 
 
 @dataclass(frozen=True)
@@ -281,10 +286,14 @@ def load_spec(document: Mapping[str, Any], source: str) -> Spec:
         hosts=selection.get("hosts", "all"),
         per_variant=bool(selection.get("stratify_by", ["variant"])),
         waves=waves,
-        pace=Pace(**{**_PACE, **document.get("pace", {})}),
+        pace=_pace(document.get("pace", {}), source),
         abort=Abort(**abort) if abort["percent"] else None,
         budget=_budget(document.get("budget", {}), source),
-        stage=Stage(parse_duration(stage.get("timeout", "2h"), "stage.timeout"), stage.get("attempts", 3)),
+        stage=Stage(
+            parse_duration(stage.get("timeout", "2h"), "stage.timeout"),
+            stage.get("attempts", 3),
+            stage.get("policy") == "parked",
+        ),
         apply=Apply(
             parse_duration(apply.get("reboot_timeout", "20m"), "apply.reboot_timeout"),
             parse_duration(apply.get("contact_grace", "24h"), "apply.contact_grace"),
@@ -328,6 +337,12 @@ def _fingerprint(document: Mapping[str, Any]) -> str:
     """Of what a person wrote: the variants of a rollout that takes others back are found when it is planned."""
     given = {key: value for key, value in document.items() if key != "variants" or "reverts" not in document}
     return hashlib.sha256(canonical(given)).hexdigest()
+
+
+def _pace(section: Mapping[str, Any], source: str) -> Pace:
+    rate = section.get("download_rate")
+    parsed = None if rate is None else parse_rate(rate, f"{source}: pace.download_rate", "invalid_spec")
+    return Pace(**{**_PACE, **section, "download_rate": parsed})
 
 
 def _notice(text: str, source: str) -> int:

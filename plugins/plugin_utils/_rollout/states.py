@@ -118,7 +118,7 @@ class Device:
 
     ``deferred_since`` is when it was first put off for a window or an inhibitor, ``spared_since`` for a soft inhibitor;
     both are over when it reboots. ``until`` is when it may be its turn, ``inhibitors`` what it is spared for now.
-    ``timezone`` is what it said itself.
+    ``timezone`` is what it said itself. ``parked`` says that what is staged on it is applied by no reboot.
 
     ``catching_up`` says that no wave counts it: its wave passed without it, or it joined after the plan was made.
     ``group`` is the disruption budget of one that joined; the plan has those of its members.
@@ -157,10 +157,16 @@ class Device:
     timezone: str | None = None
     catching_up: bool = False
     group: str | None = None
+    parked: bool = False
 
     @property
     def device_class(self) -> DeviceClass:
         return CLASS_OF[self.state]
+
+    @property
+    def at_risk(self) -> bool:
+        """Whether it may be on the new image, or get there by any reboot, without having been proven."""
+        return self.device_class is DeviceClass.FLIGHT and not self.parked
 
     @property
     def proves_its_variant(self) -> bool:
@@ -243,7 +249,8 @@ class Rollout:
 
     ``order`` is the last thing an operator told it to do. ``resumes_as`` is the phase it was paused in.
     ``changed_at`` is when something last happened to it as a whole. ``joined`` are hosts that came after the plan was
-    made, in order; ``catch_up_ramp`` is the pace of those that catch up.
+    made, in order; ``catch_up_ramp`` is the pace of those that catch up. ``downloads_until`` is when what was begun to
+    download would be done at ``pace.download_rate``, if the spec has one.
     """
 
     plan: Plan
@@ -259,6 +266,7 @@ class Rollout:
     changed_at: float = 0.0
     joined: tuple[str, ...] = ()
     catch_up_ramp: Ramp = Ramp(1)
+    downloads_until: float = 0.0
 
     def in_wave(self, index: int) -> tuple[Device, ...]:
         """The devices that a wave counts, in plan order, then those that joined it."""

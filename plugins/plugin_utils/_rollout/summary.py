@@ -137,6 +137,7 @@ def _device(rollout: Rollout, device: Device) -> dict[str, Any]:
         "acknowledged": device.acknowledged,
         "until": _time(device.until),
         "inhibitors": list(device.inhibitors),
+        "parked": device.parked,
     }
 
 

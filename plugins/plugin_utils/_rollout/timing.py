@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
+from .port import Observation
 from .spec import Spec
-from .states import Device, DeviceClass, Rollout
+from .states import Device, DeviceClass, DeviceState, Rollout
 from .windows import UnknownZone, both, hours, need_zone, spans, stagger
 
 WINDOW = "window"
@@ -49,14 +50,51 @@ class NotNow:
         return bool(self.inhibitors) or self.message == device.message
 
 
-def outside_windows(spec: Spec, host: str, zone: str | None, now: float, *, staging: bool) -> NotNow | None:
-    """Why a device in this zone may not be rebooted now or, with ``staging``, may not begin to; None when it may."""
-    windows = (*spec.windows.apply, *(spec.windows.download if staging else ()))
+def as_parked(device: Device, seen: Observation, refusal: NotNow, now: float) -> Device:
+    """The device as its journal has it once it was parked at ``now``, with what was seen of it before."""
+    return replace(
+        as_put_off(device, refusal, now, seen.timezone),
+        state=DeviceState.STAGED,
+        phase=DeviceState.STAGED,
+        parked=True,
+        boot_id=seen.boot_id,
+        previous_digest=seen.booted,
+        previous_version=seen.booted_version,
+        previous_deployment=seen.booted_deployment,
+        previous_rollback=seen.rollback,
+        failed_units=seen.failed_units,
+    )
+
+
+def as_put_off(device: Device, refusal: NotNow, now: float, zone: str | None) -> Device:
+    """The device as its journal has it once it was put off at ``now``, in the zone that it told."""
+    return replace(
+        device,
+        state=DeviceState.DEFERRED,
+        phase=DeviceState.PENDING,
+        since=now,
+        reason=refusal.reason,
+        message=refusal.message,
+        until=refusal.until,
+        inhibitors=refusal.inhibitors,
+        deferred_since=now if device.deferred_since is None else device.deferred_since,
+        timezone=zone or device.timezone,
+    )
+
+
+def outside_windows(
+    spec: Spec, host: str, zone: str | None, now: float, *, staging: bool, applying: bool = True
+) -> NotNow | None:
+    """Why a device in this zone may not be rebooted now or, with ``staging``, may not begin to; None when it may.
+
+    Without ``applying`` it is to download only.
+    """
+    windows = (*(spec.windows.apply if applying else ()), *(spec.windows.download if staging else ()))
     if need_zone(windows) and not zone:
         return NotNow(WINDOW, f"its windows are in its own time, and it does not say in which zone it is; {_SET_ZONE}")
     delay = {w.length: stagger(spec.id, host, w.length, spec.apply_estimate) for w in spec.windows.apply}
     try:
-        times = spans(spec.windows.apply, zone, now, delay if spec.apply.stagger else None)
+        times = spans(spec.windows.apply if applying else (), zone, now, delay if spec.apply.stagger else None)
         if staging:
             times = both(times, spans(spec.windows.download, zone, now))
     except UnknownZone as error:

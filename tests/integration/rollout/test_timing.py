@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.windows import stagger
 
 from tests.simulated_fleet import SimulatedFleet
 
@@ -33,6 +35,18 @@ def window(opens_in: timedelta, zone: str = "device") -> dict[str, Any]:
     """A window of an hour, in the time of UTC."""
     begin = datetime.now(timezone.utc) + opens_in
     return {"start": f"{begin:%H:%M}", "length": "1h", "tz": zone}
+
+
+def moments(rollout: str, later: str, sooner: str, estimate: int) -> dict[str, Any]:
+    """A window that is open, in which ``later`` has its moment in about half a minute and ``sooner`` before that."""
+    now = datetime.now(timezone.utc)
+    begin = now.replace(second=0, microsecond=0) - timedelta(minutes=30)
+    passed = int((now - begin).total_seconds())
+    for length in range(estimate + passed + 60, 86400):
+        late, soon = (stagger(rollout, host, length, estimate) for host in (later, sooner))
+        if passed + 15 <= late <= passed + 35 and soon < late:
+            return {"start": f"{begin:%H:%M}", "length": f"{length}s", "tz": "UTC"}
+    raise AssertionError("no length gives them these moments")
 
 
 def device(fleet: SimulatedFleet, rollout: str, host: str) -> dict[str, Any]:
@@ -103,6 +117,26 @@ def test_a_closed_window_keeps_everybody_and_the_summary_says_until_when(fleet: 
     assert "staged" not in json.dumps([event for event in fleet.events("to-v1.1.0") if event.get("host") == "here"])
 
 
+def test_a_patient_run_waits_until_the_window_opens_and_goes_on_to_the_end(fleet: SimulatedFleet) -> None:
+    """The canary's moment comes in a few seconds; the wave behind it follows it."""
+    for host in ("one", "two"):
+        fleet.add(host, "kde")
+    rank = {host: hashlib.sha256(f"to-v1.1.0\0{host}".encode()).digest() for host in fleet.hosts}
+    canary, other = sorted(fleet.hosts, key=lambda host: rank[host])
+    window = moments("to-v1.1.0", canary, other, estimate=40)
+    apply = {"reboot_timeout": "20s", "contact_grace": "1s", "stagger": True}
+    spec = fleet.spec("v1.1.0", windows={"apply": [window]}, apply=apply)
+
+    run = fleet.roll_out(spec, bootc_rollout_patience="2m")
+
+    assert run.rc == 0, run.output
+    assert "this run waits for the next" in run.sentence()
+    assert fleet.summary("to-v1.1.0")["phase"] == "completed"
+    assert set(fleet.states("to-v1.1.0").values()) == {"succeeded"}
+    canary_kinds = [event["kind"] for event in fleet.events("to-v1.1.0") if event.get("host") == canary]
+    assert canary_kinds == ["deferred", "staging", "staged", "applying", "booted", "succeeded"]
+
+
 def test_what_the_inventory_says_of_the_zone_is_enough_to_leave_a_device_alone(fleet: SimulatedFleet) -> None:
     fleet.add("asleep", "kde")
     later = window(timedelta(hours=2), "device")
@@ -145,3 +179,67 @@ def test_a_game_that_never_ends_is_told_and_interrupted_after_the_deadline(fleet
     assert fleet.roll_out(spec).rc == 0
     assert fleet.states("to-v1.1.0") == {"plays": "succeeded"}
     assert fleet.summary("to-v1.1.0")["starving"] == []
+
+
+def test_a_device_downloads_ahead_of_its_window_and_no_reboot_by_its_user_applies_that(fleet: SimulatedFleet) -> None:
+    """The windows open when the inventory says that the devices moved east. One that cannot park waits for them."""
+    fleet.add("ready", "kde", "--backend", "ostree")
+    fleet.add("restarted", "kde", "--backend", "ostree")
+    fleet.add("other", "kde", "--backend", "composefs")
+    windows = {"apply": [window(timedelta(hours=5, minutes=30))]}
+    quick = {"apply": {"reboot_timeout": "40s", "contact_grace": "1s"}, "verify": {"settle": "0s", "timeout": "20s"}}
+    spec = fleet.spec("v1.1.0", windows=windows, stage={"policy": "parked"}, **EVERYBODY_AT_ONCE, **quick)
+
+    ahead = fleet.roll_out(spec, bootc_timezone="UTC")
+
+    assert ahead.rc == 0, ahead.output
+    assert fleet.states("to-v1.1.0") == {"ready": "staged", "restarted": "staged", "other": "deferred"}
+    assert "2 devices with their image downloaded and parked for later" in ahead.sentence()
+    assert "it cannot park an image" in device(fleet, "to-v1.1.0", "other")["message"]
+    assert fleet.device("ready")["staged_locked"] is True
+    old = fleet.booted("restarted")
+    fleet.simulate("restarted", "reboot")
+    fleet.wait_for_boot("restarted")
+    assert fleet.booted("restarted") == old
+
+    fleet.simulate("ready", "fault", "registry-unreachable")  # it needs nothing of it any more
+    last = fleet.roll_out(spec, bootc_timezone="Asia/Kathmandu")  # 5 hours 45 minutes ahead
+
+    assert last.rc == 0, last.output
+    assert set(fleet.states("to-v1.1.0").values()) == {"succeeded"}
+    assert [fleet.boots(host) for host in ("ready", "restarted", "other")] == [2, 3, 2]
+
+
+def test_what_is_parked_is_dropped_when_the_rollout_is_paused(fleet: SimulatedFleet) -> None:
+    fleet.add("ready", "kde", "--backend", "ostree")
+    windows = {"apply": [window(timedelta(hours=2))]}
+    spec = fleet.spec("v1.1.0", windows=windows, stage={"policy": "parked"}, **EVERYBODY_AT_ONCE)
+    assert fleet.roll_out(spec).rc == 0
+    assert fleet.states("to-v1.1.0") == {"ready": "staged"}
+    order = {"bootc_rollout_verb": "pause", "bootc_rollout_why": "found a fault"}
+    assert fleet.run("rollout_control", bootc_rollout_spec=str(spec), **order).rc == 0
+
+    run = fleet.roll_out(spec)
+
+    assert run.rc == 0, run.output
+    assert fleet.states("to-v1.1.0") == {"ready": "pending"}
+    assert "staged: null" in fleet.simulate("ready", "bootc", "status", "--format=yaml")
+    assert fleet.boots("ready") == 1
+
+
+def test_downloads_of_a_fleet_are_spread_over_time(fleet: SimulatedFleet) -> None:
+    """Two that could go together begin to download ten megabytes each, at a megabyte per second."""
+    for host in ("one", "two"):
+        fleet.add(host, "kde")
+    image = {"name": "kde", "image": f"{fleet.registry}/skorionos/kde", "digest": fleet.digest("kde", "v1.1.0")}
+    rules = {"soak": "0s", "min_coverage": 100, "max_failures": 1}
+    pace = {"start": 2, "download_rate": "1M"}
+    spec = fleet.spec("v1.1.0", variants=[{**image, "size": 10_000_000}], waves=[], wave_defaults=rules, pace=pace)
+
+    run = fleet.roll_out(spec)
+
+    assert run.rc == 0, run.output
+    assert set(fleet.states("to-v1.1.0").values()) == {"succeeded"}
+    begun = [datetime.fromisoformat(e["at"][:-1]) for e in fleet.events("to-v1.1.0") if e["kind"] == "staging"]
+    assert len(begun) == 2
+    assert begun[1] - begun[0] >= timedelta(seconds=10)

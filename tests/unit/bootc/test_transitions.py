@@ -84,6 +84,35 @@ def test_switch_by_digest(*, backend, staged, parked, queued, wanted, expected, 
     check(before, pin(wanted), [DROP[backend] if word == "D" else word for word in expected], next_boot)
 
 
+LOCK = "ostree admin lock-finalization"
+
+
+@pytest.mark.parametrize(
+    ("staged", "parked", "wanted", "expected"),
+    [
+        (None, False, "n", [SWITCH_PIN + digest("n"), LOCK]),
+        ("s", False, "n", [SWITCH_PIN + digest("n"), LOCK]),
+        ("s", True, "n", [SWITCH_PIN + digest("n"), LOCK]),
+        ("s", False, "s", [LOCK]),
+        ("s", True, "s", []),
+        (None, False, "b", []),
+    ],
+)
+def test_what_is_parked_does_not_boot_next(*, staged, parked, wanted, expected):
+    check(state("b", staged, "r", parked=parked), pin(wanted, park=True), expected, "booted")
+
+
+def test_the_name_that_is_tracked_is_parked_by_bootc_itself():
+    before = state("b", None, "r", images={"booted": TAG})
+    wish = Switch(TAG, accept=frozenset([digest("n")]), digest=digest("n"), park=True)
+    check(before, wish, ["bootc upgrade --quiet --download-only"], "booted")
+
+
+def test_only_ostree_hosts_that_can_arm_it_again_park_what_is_named():
+    assert refused(state("b", backend="composefs"), pin("n", park=True)) == "unsupported_version"
+    assert refused(state("b", version="1.11.0"), pin("n", park=True)) == "unsupported_version"
+
+
 def test_switch_to_the_rollback_content():
     check(state("b", None, "r"), pin("r"), [SWITCH_PIN + digest("r")], "staged")
     assert refused(state("b", None, "r", backend="composefs"), pin("r")) == "already_deployed"

@@ -14,6 +14,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide im
     advance,
     batches,
     decide,
+    later_batches,
 )
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.gate import Wait
@@ -26,7 +27,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states im
     WavePhase,
 )
 
-from tests.unit.rollout.builders import BEGIN, opened, passed, replay, several_waves, told
+from tests.unit.rollout.builders import BEGIN, one_wave, opened, passed, replay, several_waves, told
 
 RELAXED: dict[str, Any] = {"soak": "0s", "max_failures": 0, "coverage_timeout": "1d", "min_coverage": 0}
 HELD = Event("held", BEGIN, wave=0, data={"rule": "failure_budget", "numbers": "1", "hosts": [], "remedy": "r"})
@@ -342,3 +343,34 @@ def test_deciding_for_a_large_wave_does_not_look_at_everybody_for_everybody(monk
     monkeypatch.setattr(Device, "__getattribute__", counted)
     decide(rollout, BEGIN)
     assert looks < 20 * 400
+
+
+# -- another round -----------------------------------------------------------------------------------------------------
+
+
+def put_off(host: str, until: float | None) -> Event:
+    data: dict[str, Any] = {"reason": "window", "message": "outside its windows", "attempt": False}
+    return Event("deferred", BEGIN, host, data={**data, **({} if until is None else {"until": until})})
+
+
+def test_another_round_begins_with_those_whose_window_opens_first() -> None:
+    plan = one_wave(3, pace={"parallel": 2})
+    first, second, third = plan.members
+    events = [put_off(first, BEGIN + 300), put_off(second, BEGIN + 100), *told("unreachable", third)]
+    rollout = replay(plan, opened(), *events)
+    assert later_batches(rollout, plan.members, BEGIN, BEGIN + 100) == ((second, first),)
+    assert later_batches(rollout, [first], BEGIN, BEGIN + 100) == ((first,),)
+    assert later_batches(rollout, plan.members, BEGIN, BEGIN + 99) == ()
+
+
+@pytest.mark.parametrize("kind", ["paused", "canceled", "superseded"])
+def test_a_rollout_that_stopped_has_no_other_round(kind: str) -> None:
+    plan = one_wave(1)
+    events = [put_off(plan.members[0], BEGIN), Event(kind, BEGIN, data={"by": "anna", "why": "x"})]
+    assert later_batches(replay(plan, opened(), *events), plan.members, BEGIN, BEGIN + 9) == ()
+
+
+def test_devices_put_off_without_a_moment_make_no_other_round() -> None:
+    plan = one_wave(1)
+    rollout = replay(plan, opened(), put_off(plan.members[0], None))
+    assert later_batches(rollout, plan.members, BEGIN, BEGIN + 9) == ()

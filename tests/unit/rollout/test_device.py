@@ -43,12 +43,16 @@ class FakeTurn:
 
     may_start: Callable[[], bool]
     journal: Callable[[str, Mapping[str, Any]], None]
+    until: Callable[[float], bool] = lambda _moment: False
 
     def is_open(self) -> bool:
         return self.may_start()
 
-    def wait(self) -> bool:
+    def wait(self, *, downloads: bool = False) -> bool:
         return False
+
+    def wait_until(self, moment: float) -> bool:
+        return self.until(moment)
 
     def begin(self, kind: str, data: Mapping[str, Any]) -> bool:
         allowed = self.may_start()
@@ -68,6 +72,7 @@ class Story:
     cut_before: str | None = None
     cut_after: str | None = None
     timezone: str | None = None
+    waits: bool = False
 
     @property
     def rollout(self) -> Rollout:
@@ -95,7 +100,7 @@ class Story:
 
     def _update(self, target: Target, patience: float, may_start: Callable[[], bool]) -> Update:
         deadline = self.time.now() + patience
-        turn = FakeTurn(may_start, self._journal)
+        turn = FakeTurn(may_start, self._journal, self._wait_until)
         return Update(
             self.device,
             self._journal,
@@ -107,6 +112,10 @@ class Story:
             self.timezone,
             self.time.sleep,
         )
+
+    def _wait_until(self, moment: float) -> bool:
+        self.time.seconds = max(self.time.seconds, moment) if self.waits else self.time.seconds
+        return self.waits
 
     def run_until_cut(self) -> None:
         with pytest.raises(Cut):

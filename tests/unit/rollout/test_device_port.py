@@ -123,6 +123,27 @@ def test_staging_asks_for_the_digest_and_says_what_counts_as_it() -> None:
     assert calls.asked == [("skorionos.bootc.bootc_switch", asked)]
 
 
+def test_parking_is_staging_that_no_reboot_applies() -> None:
+    device, calls = port({"bootc": status(backend="ostree", bootc_version="1.16.9", staged={"digest": NEW})})
+    assert device.park(f"registry.example/os@{NEW}", [NEW]).parks
+    ((module, options),) = calls.asked
+    assert (module, options["parked"], options["accept_digests"]) == ("skorionos.bootc.bootc_switch", True, [NEW])
+
+
+@pytest.mark.parametrize(
+    ("told", "parks"),
+    [
+        ({"backend": "ostree", "bootc_version": "1.12.0"}, True),
+        ({"backend": "ostree", "bootc_version": "1.11.9"}, False),
+        ({"backend": "composefs", "bootc_version": "1.16.9"}, False),
+        ({"backend": "ostree", "bootc_version": ["1.16"]}, False),
+        ({"backend": "ostree"}, False),
+    ],
+)
+def test_who_can_park(told: dict[str, Any], parks: bool) -> None:
+    assert observation({"bootc": status(**told)}).parks is parks
+
+
 def test_going_back_overrides_the_memory_of_the_device() -> None:
     device, calls = port({"bootc": status(next_boot="rollback")})
     assert device.queue_rollback().next_boot == "rollback"
@@ -295,6 +316,8 @@ WELL = {"bootc": status(), "healthy": True}
         (lambda device: device.observe(), "bootc_status", None),
         (lambda device: device.stage("r/i@" + NEW, [NEW]), "bootc_switch", False),
         (lambda device: device.stay("r/i@" + NEW, NEW, None), "bootc_switch", True),
+        (lambda device: device.park("r/i@" + NEW, [NEW]), "bootc_switch", False),
+        (lambda device: device.drop(), "bootc_update", True),
         (lambda device: device.queue_rollback(), "bootc_rollback", False),
         (lambda device: device.reboot([NEW]), "bootc_apply", False),
         (lambda device: device.health([]), "device_health", True),

@@ -16,10 +16,13 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.forecast 
     Tempo,
     WaveInput,
     forecast,
-    parse_rate,
+    spread_of,
 )
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.quantities import parse_rate
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.fleet_model import digest, plan_for, small_spec
 
 LAYERS = {"a": 1000, "b": 250, "c": 30, "d": 7}
 USUAL = Assumptions(rate=100, reboot=60, settle=5)
@@ -146,3 +149,16 @@ def test_batches_grow_up_to_the_most(tempo: Tempo, sizes: list[int]) -> None:
     batches = tempo.batches(range(10))
     assert [len(batch) for batch in batches] == sizes
     assert [number for batch in batches for number in batch] == list(range(10))
+
+
+def test_a_wave_lasts_at_least_as_long_as_its_downloads_are_spread() -> None:
+    variants = [{"name": "kde", "image": "registry.example/os", "digest": digest("a"), "size": 1000}]
+    hosts = ["d000", "d001", "d002"]
+    needs = [Need(host, "kde", Action.UPDATE, {digest("1"): 10}) for host in hosts[:2]]
+    needs.append(Need(hosts[2], "kde", Action.CURRENT))
+    tempo, assumptions = Tempo(9, 1, 9), Assumptions(10, 0, 0)
+    for pace, spread, seconds in (({"download_rate": "3"}, 667, 667), ({}, 0, 1)):
+        plan = plan_for(small_spec(pace=pace, variants=variants, waves=[]), [(host, "kde") for host in hosts])
+        assert spread_of(plan, needs) == spread
+        (wave,) = forecast([WaveInput("rest", 0, tempo, needs, "never", spread)], assumptions).waves
+        assert wave.busy_seconds == seconds

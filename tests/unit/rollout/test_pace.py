@@ -23,7 +23,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan impo
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Budget, Pace
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import Ramp
 
-from tests.fleet_model import FakeTime, plan_for, small_spec
+from tests.fleet_model import FakeTime, digest, plan_for, small_spec
 from tests.unit.rollout.builders import BEGIN, one_wave, opened, replay, told
 
 WIDE: dict[str, Any] = {"parallel": 50, "start": 50}
@@ -259,6 +259,60 @@ def test_nothing_begins_in_a_rollout_that_drains(tmp_path: Path) -> None:
     plan = one_wave(1)
     mine, _ledger = turn(tmp_path, plan, [], draining=True)
     assert (mine.is_open(), mine.wait(), mine.begin("staging", {})) == (False, False, False)
+
+
+def spread(tmp_path: Path, before: Sequence[Event], *meanwhile: Event) -> tuple[Turn, Ledger]:
+    """The turn of the second of two devices that download 60 MB at 1 MB per second."""
+    plan = one_wave(2, {"max_failures": 1}, pace={"start": 2, "download_rate": "1M"}, variants=SIZED)
+    return turn(tmp_path, plan, before, *meanwhile)
+
+
+SIZED = [{"name": "kde", "image": "registry.example/os", "digest": digest("a"), "size": 60_000_000}]
+SIXTY = {"bytes": 60_000_000}
+
+
+def test_a_download_waits_until_those_before_it_would_be_done(tmp_path: Path) -> None:
+    mine, ledger = spread(tmp_path, told("staging", "d000", at=BEGIN - 20, **SIXTY))
+    assert not mine.begin("staging", SIXTY)
+    assert mine.wait(downloads=True)
+    assert mine.begin("staging", SIXTY)
+    assert ledger.read()[-1].at >= BEGIN + 40
+    assert not mine.begin("staging", SIXTY)
+
+
+def test_who_has_its_image_does_not_wait_for_the_downloads_of_others(tmp_path: Path) -> None:
+    mine, _ledger = spread(tmp_path, told("staging", "d000", at=BEGIN, **SIXTY))
+    assert mine.wait()
+    assert mine.begin("staging", {})
+
+
+def test_a_download_that_may_begin_only_after_this_run_is_left_to_the_next(tmp_path: Path) -> None:
+    mine, _ledger = spread(tmp_path, told("staging", "d000", at=BEGIN + 41, **SIXTY))
+    assert not mine.wait(downloads=True)
+
+
+def test_two_downloads_do_not_both_take_the_place(tmp_path: Path) -> None:
+    mine, ledger = spread(tmp_path, [])
+    assert mine.is_open()
+    ledger.append(told("staging", "d000", at=BEGIN, **SIXTY), 1)
+    assert not mine.begin("staging", SIXTY)
+
+
+@pytest.mark.parametrize(
+    ("patient", "moment", "waits"), [(True, 60, True), (True, 101, False), (False, 60, False), (True, -1, True)]
+)
+def test_only_a_patient_device_waits_for_a_moment_of_this_run(
+    tmp_path: Path, patient: bool, moment: float, waits: bool
+) -> None:
+    mine, ledger = turn(tmp_path, one_wave(1), [], patient=patient)
+    before = ledger.position()
+    assert mine.wait_until(BEGIN + moment) is waits
+    assert ledger.position() == before
+
+
+def test_nobody_waits_for_a_moment_in_a_rollout_that_was_paused_meanwhile(tmp_path: Path) -> None:
+    mine, _ledger = turn(tmp_path, one_wave(1), [], Event("paused", BEGIN, data={"by": "a", "why": "b"}), patient=True)
+    assert not mine.wait_until(BEGIN + 60)
 
 
 def test_two_that_see_the_same_room_do_not_both_take_it(tmp_path: Path) -> None:

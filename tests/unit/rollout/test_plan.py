@@ -310,3 +310,10 @@ def test_labels_decide_who_takes_part(labels: dict[str, Any], wanted: dict[str, 
     spec = small_spec(selection={"labels": wanted})
     assert set(spec.labels) == set(wanted)
     assert is_wanted(spec, labels) is takes_part
+
+
+def test_to_spread_downloads_every_size_has_to_be_known() -> None:
+    spec = small_spec(pace={"download_rate": "1M"})
+    with pytest.raises(RolloutError, match="size of kde is not known") as caught:
+        plan_for(spec, [("d000", "kde")])
+    assert "variants[].size" in caught.value.remedy

@@ -94,6 +94,10 @@ def test_what_is_named_replaces_the_default(section: Any, soft: Any, hard: Any) 
     assert inhibit.active(overdue=True) == hard
 
 
+def test_what_is_there_may_be_written_out() -> None:
+    assert parse_spec(document(mode="push", on_failure="hold")).id == "r1"
+
+
 def test_a_window_as_it_is_written() -> None:
     spec = parse_spec(night(days=["sat", "sun"], tz="Europe/Berlin"))
     (window,) = spec.windows.apply
@@ -224,8 +228,18 @@ REFUSALS = [
         "wave c: soak is longer than coverage_timeout",
         "lengthen coverage_timeout",
     ),
-    (document(stage={"rate": "1M"}), "stage: unknown key 'rate'", "`pace.parallel` says"),
-    (document(stage={"policy": "parked"}), "stage: unknown key 'policy'", "ahead of the reboot is not there yet"),
+    (document(stage={"rate": "1M"}), "stage: unknown key 'rate'", "`pace.download_rate` spreads"),
+    (document(pace={"download_rate": 50}), "pace.download_rate: 50 is not of type 'string'", '"50M"'),
+    (document(pace={"download_rate": "fast"}), "pace.download_rate: 'fast' is no number of bytes", "6.25M, 800k"),
+    (document(pace={"download_rate": "0"}), "pace.download_rate: '0' is no number of bytes", "6.25M, 800k"),
+    (document(mode="pull"), "mode: 'pull' is not there yet, only 'push'", "run the rollout often"),
+    (document(mode="mixed"), "mode: 'mixed' is not there yet", "the controller has to reach"),
+    (document(gate="time_only"), "unknown key 'gate'", "fetch their releases by themselves"),
+    (document(policy={}), "unknown key 'policy'", "fetch their releases by themselves"),
+    (document(registry={"ring_tags": ["ring-0"]}), "registry: unknown key 'ring_tags'", "is not there yet"),
+    (document(on_failure="revert_all"), "on_failure: 'revert_all' is not there yet", "the rollback playbook"),
+    (document(apply={"method": "natural"}), "apply: unknown key 'method'", "the user's own reboot"),
+    (document(stage={"policy": "ahead"}), "stage.policy: 'ahead' is not one of", "with_reboot, parked"),
     (night(start="3:00"), "windows.apply[0].start: '3:00'", '"03:00"'),
     (night(start=180), "windows.apply[0].start: 180 is not of type 'string'", '"03:00"'),
     (night(start="24:00"), "windows.apply[0].start: '24:00'", '"03:00"'),

@@ -75,6 +75,7 @@ def test_what_is_said_of_a_device() -> None:
         "acknowledged": False,
         "until": None,
         "inhibitors": [],
+        "parked": False,
     }
 
 

@@ -10,15 +10,23 @@ from typing import Any
 
 import pytest
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.explain import explain
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.gate import Wait, evaluate
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port import DeviceError, Observation, Unreachable
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.operate import Command, operate
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.pace import occupancy
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port import (
+    DeviceError,
+    Inhibited,
+    Observation,
+    Unreachable,
+)
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import apply_event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import DeviceClass, DeviceState
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.timing import starving
 
-from tests.fleet_model import OLD, FakeDevice, FakeTime, digest, small_spec
-from tests.unit.rollout.builders import BEGIN, opened
+from tests.fleet_model import OLD, FakeDevice, FakeTime, digest, plan_for, small_spec
+from tests.unit.rollout.builders import BEGIN, opened, replay
 from tests.unit.rollout.test_device import HOST, STAGED, Story
 
 NEW = digest("a")
@@ -66,6 +74,22 @@ def test_outside_its_window_nothing_is_done_to_it_and_it_is_told_once_until_when
     tale.time.seconds = BEGIN + 2 * HOUR
     assert tale.run().state is DeviceState.SUCCEEDED
     assert tale.state.deferred_since is None
+
+
+@pytest.mark.parametrize("zone", ["UTC", None])
+def test_a_run_that_lasts_waits_for_the_window_and_looks_at_the_device_anew(zone: str | None) -> None:
+    tale = story(windows={"apply": [LATER]}, timezone=zone)
+    tale.waits = True
+    assert tale.run().state is DeviceState.SUCCEEDED
+    assert tale.kinds == ["deferred", *UPDATED]
+    assert tale.told[1].at >= BEGIN + 2 * HOUR
+
+
+def test_whoever_plays_when_the_window_opens_is_spared_and_not_waited_for() -> None:
+    tale = story(windows={"apply": [LATER]}, device=FakeDevice(busy_with=[GAME]))
+    tale.waits = True
+    assert tale.run().reason == "inhibited"
+    assert [event.data["reason"] for event in tale.told] == ["window", "inhibited"]
 
 
 def test_a_window_of_a_known_zone_is_closed_without_asking_the_device() -> None:
@@ -318,3 +342,162 @@ def test_a_wave_waits_for_those_who_are_put_off_and_charges_nobody() -> None:
     verdict = evaluate(apply_event(tale.rollout, opened()), 0, BEGIN + 60)
     assert isinstance(verdict, Wait)
     assert verdict.rule == "coverage"
+
+
+# -- downloading ahead -------------------------------------------------------------------------------------------------
+
+PARKED = {"policy": "parked"}
+
+
+def parking(told: Sequence[tuple[str, Mapping[str, Any]]] = (), **changes: Any) -> Story:
+    device = changes.pop("device", None) or FakeDevice(backend="ostree", parks=True)
+    return story(told, **{"windows": {"apply": [LATER]}, "stage": PARKED, "device": device, **changes})
+
+
+def test_outside_its_apply_window_a_device_downloads_and_is_parked() -> None:
+    tale = parking()
+    state = tale.run()
+    assert (state.state, state.parked, state.reason) == (DeviceState.STAGED, True, "window")
+    assert state.until == BEGIN + 2 * HOUR
+    assert (tale.device.staged, tale.device.next_boot) == (NEW, "booted")
+    tale.run()
+    assert tale.kinds == ["staging", "staged"]
+    tale.time.seconds = BEGIN + 2 * HOUR
+    assert tale.run().state is DeviceState.SUCCEEDED
+    assert tale.kinds[2:] == UPDATED
+    assert tale.state.parked is False
+
+
+def test_a_run_that_lasts_applies_what_it_parked() -> None:
+    tale = parking()
+    tale.waits = True
+    assert tale.run().state is DeviceState.SUCCEEDED
+    assert tale.kinds == ["staging", "staged", *UPDATED]
+
+
+def test_what_is_parked_is_no_risk_and_no_work() -> None:
+    tale = parking()
+    tale.run()
+    room = occupancy(tale.rollout, [HOST])
+    assert (room.exposure[0].inside, room.ramp[0].inside) == (frozenset(), frozenset())
+    before = occupancy(replay(plan_for(tale.spec, [(HOST, "kde")]), opened()), [HOST])
+    assert before.after(tale.told).exposure[0].inside == frozenset()
+    assert before.after(tale.told[:1]).exposure[0].inside == {HOST}  # until it is locked a reboot would apply it
+
+
+@pytest.mark.parametrize("draining", [True, False])
+def test_what_is_parked_is_dropped_when_nothing_may_begin_any_more(draining: bool) -> None:
+    tale = parking()
+    tale.run()
+    state = tale.run(draining=draining)
+    assert (tale.device.staged is None) is draining
+    assert state.state is (DeviceState.PENDING if draining else DeviceState.STAGED)
+
+
+def test_a_reboot_by_its_user_drops_what_is_parked_and_it_is_parked_again() -> None:
+    tale = parking()
+    tale.run()
+    tale.device.power_cycle(orderly=True)
+    assert tale.device.booted == OLD
+    state = tale.run()
+    assert (state.state, state.parked, state.boot_id) == (DeviceState.STAGED, True, "1")
+    assert tale.device.staged == NEW
+
+
+@pytest.mark.parametrize("cut", ["before", "after"])
+def test_a_controller_that_dies_while_it_parks_leaves_nothing_armed_for_the_next(cut: str) -> None:
+    tale = parking()
+    if cut == "before":
+        tale.cut_before = "staged"
+    else:
+        tale.cut_after = "staging"
+    tale.run_until_cut()
+    if cut == "after":  # it staged, and did not come to lock it
+        tale.device.staged, tale.device.next_boot = NEW, "staged"
+    state = tale.run()
+    assert (state.state, state.parked) == (DeviceState.STAGED, True)
+    assert tale.device.next_boot == "booted"
+
+
+def test_a_device_that_cannot_park_waits_for_its_window_and_says_so() -> None:
+    tale = parking(device=FakeDevice())
+    state = tale.run()
+    assert (state.state, tale.device.staged) == (DeviceState.DEFERRED, None)
+    assert "cannot park" in str(state.message)
+    tale.time.seconds = BEGIN + 2 * HOUR
+    assert tale.run().state is DeviceState.SUCCEEDED
+
+
+def test_it_downloads_ahead_only_in_its_download_window_and_while_nobody_is_disturbed() -> None:
+    tale = parking(windows={"apply": [LATER], "download": [{"start": "09:00", "length": "30m"}]})
+    state = tale.run()
+    assert (state.state, state.until) == (DeviceState.DEFERRED, BEGIN + HOUR)
+    tale.time.seconds = BEGIN + HOUR
+    assert tale.run().parked is True
+    busy = FakeDevice(backend="ostree", parks=True, busy_with=[GAME])
+    assert parking(device=busy).run().reason == "inhibited"
+
+
+def test_whoever_plays_at_the_reboot_keeps_what_was_downloaded() -> None:
+    tale = parking()
+    tale.run()
+    tale.device.busy_with.append(GAME)
+    tale.time.seconds = BEGIN + 2 * HOUR
+    state = tale.run()
+    assert (state.state, state.parked, state.reason) == (DeviceState.STAGED, True, "inhibited")
+    tale.device.busy_with.clear()
+    assert tale.run().state is DeviceState.SUCCEEDED
+
+
+def test_a_game_that_begins_right_before_the_reboot_has_it_parked_again() -> None:
+    tale = parking(windows={"apply": [NOW]})
+    tale.device.faults["reboot"] = [Inhibited([GAME])]
+    state = tale.run()
+    assert (state.state, state.parked, state.reboots_asked) == (DeviceState.STAGED, True, 0)
+    assert tale.device.next_boot == "booted"
+
+
+def test_other_content_than_wanted_is_not_left_parked() -> None:
+    tale = parking(device=FakeDevice("wrong_content", backend="ostree", parks=True))
+    assert tale.run().state is DeviceState.DEFERRED
+    assert tale.device.boots == 0
+
+
+def test_a_wave_may_be_accepted_although_devices_are_parked() -> None:
+    tale = parking()
+    tale.run()
+    command = Command("accept", "anna", "good enough")
+    (event,) = operate(apply_event(tale.rollout, opened()), command, tale.time.now())
+    assert event.kind == "accepted"
+
+
+# -- downloads spread over time ----------------------------------------------------------------------------------------
+
+SIZED = [{"name": "kde", "image": "registry.example/os", "digest": NEW, "size": 1000}]
+SLOW = {"download_rate": "10"}
+
+
+def bytes_of(tale: Story) -> list[Any]:
+    return [event.data.get("bytes") for event in tale.told if event.kind == "staging"]
+
+
+def test_a_download_is_on_record_with_its_bytes_and_counted_once() -> None:
+    tale = parking(pace=SLOW, variants=SIZED)
+    tale.waits = True
+    assert tale.run().state is DeviceState.SUCCEEDED
+    assert bytes_of(tale) == [1000, None]  # what is parked is not downloaded again
+    assert tale.rollout.downloads_until == tale.told[0].at + 100
+    tale = story(variants=SIZED)
+    tale.run()
+    assert bytes_of(tale) == [None]  # without a rate nothing is reckoned
+
+
+def test_whoever_waits_for_the_downloads_of_others_is_told_until_when() -> None:
+    plan = plan_for(spec(pace=SLOW, variants=SIZED, waves=[]), [("d000", "kde"), ("d001", "kde")])
+    first, second = plan.members
+    begun = Event("staging", BEGIN, first, data={"bytes": 1000})
+    rollout = replay(plan, opened(), begun, Event("succeeded", BEGIN + 1, first))
+    found = explain(rollout, second, BEGIN + 2)
+    assert "pace.download_rate" in found.next
+    assert found.until == BEGIN + 100
+    assert "download_rate" not in explain(rollout, second, BEGIN + 100).next

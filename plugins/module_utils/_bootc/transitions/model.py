@@ -20,6 +20,9 @@ ROLLBACK: Command = ("bootc", "rollback")
 # ostree always lists a staged deployment first; the index is looked up again right before it is used.
 UNDEPLOY_STAGED: Command = ("ostree", "admin", "undeploy", "0")
 
+# What is staged is parked then: no shutdown makes it what boots next.
+LOCK: Command = ("ostree", "admin", "lock-finalization")
+
 CONTAINER_POLICY = "containerPolicy"
 
 # The rollbacks a host remembers, newest last.
@@ -28,7 +31,7 @@ History = Tuple[RollbackMark, ...]
 
 @dataclass(frozen=True)
 class Switch:
-    """This image boots next.
+    """This image boots next or, with ``park``, is only kept ready: no reboot applies it.
 
     ``image`` is what bootc is told. Without ``enforce_signature`` a demand for a signature stays as it is for the image
     that is tracked already. ``accept`` holds every digest that counts as the wanted content; empty means that
@@ -43,6 +46,7 @@ class Switch:
     accept: frozenset[str] = frozenset()
     digest: str | None = None
     by_name: bool = False
+    park: bool = False
 
 
 @dataclass(frozen=True)

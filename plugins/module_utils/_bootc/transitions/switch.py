@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..._errors import BootcError
 from ..status import COMPOSEFS, OSTREE, ImageSpec, Slot, Status
 from .drop import drop_staged, dropped_note
-from .model import CONTAINER_POLICY, ROLLBACK, UPGRADE, Command, Switch, Transition
+from .model import ARM, CONTAINER_POLICY, LOCK, PARK, ROLLBACK, UPGRADE, Command, Switch, Transition
 from .shared import (
     PARKED_IN_THE_WAY,
     arm,
@@ -19,18 +20,24 @@ from .shared import (
     require_two_entries,
     with_staged,
 )
+from .supported import require_supported
 
 # Older releases on composefs leave a stale boot entry behind when they roll back with something staged.
 _ROLLBACK_DROPS_STAGED_SINCE = (1, 16, 0)
 
 
 def plan_switch(status: Status, desired: Switch) -> Transition:
+    if desired.park:
+        _require_parking(status)
     wanted = _wanted_spec(status, desired)
     tag_only = "@" not in desired.image and (desired.by_name or not desired.accept)
     if tag_only and _current_spec(status) == wanted:
         return _keep_tracking(status, wanted)
     if status.staged is not None and _has_content(status, status.staged, desired, wanted):
-        return _arm_wanted(status, status.staged, desired.accept, _name_note(status.staged, wanted))
+        note = _name_note(status.staged, wanted)
+        if desired.park:
+            return _park_wanted(status, status.staged, note)
+        return _arm_wanted(status, status.staged, desired.accept, note)
     if status.booted is not None and _has_content(status, status.booted, desired, wanted):
         return _stay_on_booted(status, _name_note(status.booted, wanted))
     if status.next_boot == "rollback" and status.rollback is not None and status.rollback.digest in desired.accept:
@@ -92,6 +99,24 @@ def _arm_wanted(status: Status, staged: Slot, accept: frozenset[str], note: str)
     return arm(status, staged, accept, note)
 
 
+def _park_wanted(status: Status, staged: Slot, note: str) -> Transition:
+    if staged.download_only:
+        return Transition((), status, note=note)
+    # What is parked is never told to be capable of a soft reboot.
+    parked = replace(staged, download_only=True, soft_reboot_capable=None)
+    return Transition((LOCK,), replace(status, staged=parked), note=note)
+
+
+def _require_parking(status: Status) -> None:
+    if status.backend != OSTREE:
+        raise BootcError(
+            "unsupported_version",
+            "On the composefs backend bootc cannot park an image that is named",
+            "Stage it shortly before the reboot, without parked=true; an update of what is tracked can be parked",
+        )
+    require_supported(status, [ARM])  # releases that cannot arm what is parked do not tell either that it is
+
+
 def _stay_on_booted(status: Status, note: str) -> Transition:
     """Make the booted deployment the one that boots next."""
     commands: tuple[Command, ...] = ()
@@ -143,12 +168,14 @@ def _stage(status: Status, desired: Switch, wanted: ImageSpec) -> Transition:
             else "The digest is not known before it is staged"
         )
     commands: tuple[Command, ...] = (command,)
-    if command == UPGRADE and may_be_parked(status, desired.digest):
+    if desired.park:
+        commands = (PARK,) if command == UPGRADE else (command, LOCK)
+    elif command == UPGRADE and may_be_parked(status, desired.digest):
         commands = (drop_staged(status), command)
         notes.append(PARKED_IN_THE_WAY)
     return Transition(
         commands,
-        with_staged(status, wanted, desired.digest, download_only=False),
+        with_staged(status, wanted, desired.digest, download_only=desired.park),
         note="; ".join(notes),
         discards=("staged",) if status.staged is not None else (),
         accept=desired.accept,
