@@ -109,7 +109,8 @@ def open_rollout(
         rollout, news, decisions = advance(_after(rollout, [start, *membership]), CLOCK.now())
         recorded = (*planned, *membership, *news)
         due = {candidate.host for candidate in candidates}.intersection(decisions.touch)
-        if dry_run or not (recorded or due or _ends_by(decisions.wait, deadline)):
+        # When nobody is due, devices may still have to be looked at again, or time to pass, before a wave may.
+        if dry_run or not (recorded or due or decisions.confirm or _ends_by(decisions.wait, deadline)):
             return Opened(rollout, None, recorded, decisions.wait)
         ledger.create()
         ledger.take_lease(holder, _is_alive)

@@ -775,3 +775,19 @@ def test_a_device_is_not_offered_again_what_it_came_back_from(tmp_path: Path) ->
     other = whole("r3", variants=mended, supersedes=["r2"])
     start(tmp_path, other)
     assert not [event for event in Ledger(tmp_path, "r3").read() if event.kind == "incompatible"]
+
+
+def test_a_run_after_a_soak_that_outlasted_the_one_before_looks_at_the_updated_devices(
+    tmp_path: Path, time: FakeTime
+) -> None:
+    wave = {"name": "all", "percent": 100, "soak": "2h"}
+    spec = small_spec(waves=[wave])
+    start(tmp_path, spec)
+    tell(tmp_path, spec, *[Event("succeeded", time.now(), host) for host in HOSTS])
+    end(tmp_path, spec)
+    assert start(tmp_path, spec, until=time.now() + 60).epoch is None  # the soak lasts longer than this run
+    time.sleep(3 * 3600)
+    opened = start(tmp_path, spec, until=time.now() + 60)
+    assert opened.epoch is not None
+    assert opened.wait is not None
+    assert opened.wait.ask
