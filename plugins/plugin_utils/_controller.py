@@ -107,6 +107,10 @@ def open_rollout(
         start = _opening(holder, rivals)
         membership = _membership(rollout, {candidate.host: candidate.variant for candidate in candidates})
         rollout, news, decisions = advance(_after(rollout, [start, *membership]), CLOCK.now())
+        excused = _excused(decisions.confirm, candidates)
+        if excused:
+            rollout, more, decisions = advance(_after(rollout, excused), CLOCK.now())
+            news = (*news, *excused, *more)
         recorded = (*planned, *membership, *news)
         due = {candidate.host for candidate in candidates}.intersection(decisions.touch)
         # When nobody is due, devices may still have to be looked at again, or time to pass, before a wave may.
@@ -217,6 +221,14 @@ def _membership(rollout: Rollout, present: Mapping[str, str | None]) -> list[Eve
         and present.get(device.host, device.variant) != device.variant
     ]
     return gone + back + rebased
+
+
+def _excused(asked: Sequence[str], candidates: Sequence[Candidate]) -> list[Event]:
+    """Nobody can look again at updated devices whose hosts left: their wave would never pass for want of that."""
+    present = {candidate.host for candidate in candidates}
+    message = "its host left the inventory"
+    data = {"reason": "removed", "message": message}
+    return [Event("unconfirmed", CLOCK.now(), host, data=data) for host in asked if host not in present]
 
 
 def _moved(device: Device, present: Mapping[str, str | None]) -> str:
