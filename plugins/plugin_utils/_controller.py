@@ -115,6 +115,10 @@ def open_rollout(
             membership += joining
         start = _opening(holder, rivals, takeover)
         rollout, news, decisions = advance(_after(rollout, [start, *membership]), CLOCK.now())
+        excused = _excused(decisions.confirm, candidates)
+        if excused:
+            rollout, more, decisions = advance(_after(rollout, excused), CLOCK.now())
+            news = (*news, *excused, *more)
         recorded = (*planned, *membership, *news)
         due = {candidate.host for candidate in candidates}.intersection(decisions.touch)
         # When nobody is due, devices may still have to be looked at again, or time to pass, before a wave may.
@@ -286,6 +290,14 @@ def _may_join_from(ledger: Store, other: Rollout, shared: Sequence[str], rollout
         return False
     flying = [other.devices[host] for host in shared if other.devices[host].device_class is DeviceClass.FLIGHT]
     return all(_may_change_hands(device, shared, over=True) for device in flying)
+
+
+def _excused(asked: Sequence[str], candidates: Sequence[Candidate]) -> list[Event]:
+    """Nobody can look again at updated devices whose hosts left: their wave would never pass for want of that."""
+    present = {candidate.host for candidate in candidates}
+    message = "its host left the inventory"
+    data = {"reason": "removed", "message": message}
+    return [Event("unconfirmed", CLOCK.now(), host, data=data) for host in asked if host not in present]
 
 
 def _moved(device: Device, present: Mapping[str, str | None]) -> str:

@@ -216,7 +216,8 @@ class Turn:
             device = rollout.devices[self._host]
             stopped = rollout.phase in STOPPED or rollout.phase is RolloutPhase.SUPERSEDED
             self._allowed = not stopped and not device.excluded and self._host in decisions.touch
-            self._room = occupancy(rollout, [self._host])
+            # Of all who were cleared with it: those who finish later make room.
+            self._room = occupancy(rollout, self._room.wave_of)
         self._position = position
 
 

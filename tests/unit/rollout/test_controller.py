@@ -654,6 +654,23 @@ def test_devices_with_a_verdict_may_leave_the_inventory(tmp_path: Path) -> None:
     assert start(tmp_path, small_spec(), members[6:], resolve=never).epoch == 2
 
 
+def test_an_updated_device_that_left_before_its_soak_was_over_keeps_nobody_waiting(
+    tmp_path: Path, time: FakeTime
+) -> None:
+    spec = small_spec(waves=[{"name": "all", "percent": 100, "soak": "10m"}])
+    start(tmp_path, spec)
+    tell(tmp_path, spec, *[Event("succeeded", time.now(), host) for host in HOSTS])
+    end(tmp_path, spec)
+    time.sleep(3600)
+    left = start(tmp_path, spec, HOSTS[1:])
+    assert left.wait is not None
+    assert set(left.wait.ask) == set(HOSTS[1:])
+    tell(tmp_path, spec, *[Event("confirmed", time.now(), host) for host in HOSTS[1:]])
+    end(tmp_path, spec)
+    assert start(tmp_path, spec, HOSTS[1:]).rollout.phase is RolloutPhase.COMPLETED
+    assert states(tmp_path, spec)[HOSTS[0]] is DeviceState.SUCCEEDED
+
+
 def test_a_device_that_booted_the_target_while_its_host_was_missing_is_still_proven(tmp_path: Path) -> None:
     start(tmp_path, R1)
     tell(tmp_path, R1, *told("staging", "d000", boot_id="b"), *told("staged", "d000"))

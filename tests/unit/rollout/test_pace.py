@@ -211,6 +211,15 @@ def test_a_device_waits_for_its_turn(tmp_path: Path) -> None:
     assert (last.kind, last.host, last.data) == ("staging", second, {"boot_id": "b"})
 
 
+def test_whoever_finishes_after_another_failed_makes_room(tmp_path: Path) -> None:
+    plan = one_wave(3, {"max_failures": 2, "success_threshold": 1}, pace={"parallel": 2, "start": 2})
+    bad, good, _last = plan.members
+    flying = [event for host in (bad, good) for event in told("staging", host)]
+    mine, _ledger = turn(tmp_path, plan, flying, *told("failed", bad), *told("succeeded", good))
+    assert mine.wait()
+    assert mine.begin("staging", {})
+
+
 def test_a_device_does_not_wait_for_those_nobody_works_on(tmp_path: Path) -> None:
     plan = one_wave(2, {"max_failures": 0})
     ledger = Ledger(tmp_path, plan.spec.id)
