@@ -17,11 +17,15 @@ _PYTHON = re.compile(r"\bpython[\d.]*( |'|$)")
 
 @dataclass(frozen=True)
 class OnDevices:
-    """What the devices of a run did: commands over the connection, the modules among them, CPU in seconds."""
+    """What the devices of a run did: commands over the connection, the modules among them, CPU in seconds.
+
+    ``below`` is the part of the CPU time that processes below the controller's spent.
+    """
 
     commands: int
     modules: int
     cpu: float
+    below: float
 
 
 @dataclass(frozen=True)
@@ -72,15 +76,16 @@ FURTHER = (
 
 
 def on_devices(log: Iterable[str]) -> OnDevices:
-    """Add up the lines that the recorder wrote."""
+    """Add up the lines that the host of the devices wrote, also of the programs that commands start on a device."""
     commands = modules = 0
-    cpu = 0.0
+    cpu = below = 0.0
     for line in log:
         entry = json.loads(line)
-        commands += 1
+        commands += " exec -- " in entry["command"]
         modules += is_module(entry["command"])
         cpu += entry["cpu"]
-    return OnDevices(commands, modules, cpu)
+        below += entry["below"]
+    return OnDevices(commands, modules, cpu, below)
 
 
 def is_module(command: str) -> bool:

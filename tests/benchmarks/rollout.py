@@ -11,6 +11,7 @@ All three update the same simulated devices over the same connection, as many at
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ import yaml
 
 from tests.benchmarks.figures import Cost, comparison, growth, on_devices
 from tests.benchmarks.measure import measure
-from tests.simulated_fleet import REPOSITORY, SimulatedFleet, registry
+from tests.simulated_fleet import REPOSITORY, SIMULATOR, SimulatedFleet, registry
 
 HERE = Path(__file__).resolve().parent
 RECORDER = HERE / "recorder"
@@ -55,9 +56,10 @@ class Bench:
         root = self._root / f"fleet-{self._fleets}"
         devices = self._make(root / "devices", size)
         log = root / "devices.log"
-        environment = {**self._environment(root), "BOOTC_BENCHMARK_LOG": str(log)}
+        environment = self._environment(root)
         argv = {"rollout": self._rollout, "peer": self._peer, "floor": self._floor}[contender](root, devices)
-        usage = measure(argv, environment, root / "output", str(RECORDER), self._options.limit)
+        with device_host(root, log):
+            usage = measure(argv, environment, root / "output", str(RECORDER), self._options.limit)
         late = [device.name for device in devices if booted(device) != self._digest]
         if late:
             raise RuntimeError(f"{contender} left {len(late)} devices behind: {', '.join(late[:5])}")
@@ -65,7 +67,7 @@ class Bench:
             theirs = on_devices(lines)
         if not self._options.keep:
             shutil.rmtree(root)
-        return Cost(size, usage.wall, usage.cpu - theirs.cpu, usage.memory, theirs)
+        return Cost(size, usage.wall, usage.cpu - theirs.below, usage.memory, theirs)
 
     def _make(self, directory: Path, size: int) -> list[Path]:
         """Copies of the one device that the simulator made: to make each would take longer than to update it."""
@@ -75,7 +77,8 @@ class Bench:
             shutil.copytree(made, device, symlinks=True)
             for program in (device / "bin").iterdir():
                 text = program.read_text(encoding="utf-8")
-                program.write_text(text.replace(str(made), str(device)), encoding="utf-8")
+                text = text.replace(str(made), str(device)).replace(str(SIMULATOR), str(RECORDER))
+                program.write_text(text, encoding="utf-8")
         return devices
 
     def _inventory(self, root: Path, devices: Sequence[Path]) -> str:
@@ -138,7 +141,26 @@ class Bench:
             "ANSIBLE_CONFIG": str(configuration),
             "ANSIBLE_FORKS": str(self._options.forks),
             "ANSIBLE_PIPELINING": "1",
+            "BOOTC_BENCHMARK_HOST": str(root / "host"),
         }
+
+
+@contextlib.contextmanager
+def device_host(root: Path, log: Path) -> Iterator[None]:
+    """What does the work of the devices."""
+    address = root / "host"
+    argv = [sys.executable, "-m", "tests.benchmarks.device_host", str(address), str(log)]
+    process = subprocess.Popen(argv, cwd=REPOSITORY, stdin=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 120
+        while not address.exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("the host of the devices does not start")
+            time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def booted(device: Path) -> str:

@@ -14,11 +14,11 @@ from tests.benchmarks.figures import MEASURES, Cost, OnDevices, comparison, grow
 
 
 def cost(wall: float, cpu: float = 4.0, devices: int = 4, modules: int = 16) -> Cost:
-    return Cost(devices, wall, cpu, 100_000_000, OnDevices(20, modules, 8.0))
+    return Cost(devices, wall, cpu, 100_000_000, OnDevices(20, modules, 8.0, 0.1))
 
 
 def line(command: str, cpu: float = 0.5) -> str:
-    return json.dumps({"command": command, "cpu": cpu, "rc": 0})
+    return json.dumps({"command": command, "cpu": cpu, "below": 0.125})
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,8 @@ def test_modules_are_told_from_plain_commands(command: str, expected: bool) -> N
 
 def test_what_the_recorder_wrote_is_added_up() -> None:
     log = [line("device D exec -- /bin/sh -c python"), line("device D exec -- /bin/sh -c whoami", 0.25)]
-    assert on_devices(log) == OnDevices(commands=2, modules=1, cpu=0.75)
+    log.append(line("device D systemctl show", 0.5))
+    assert on_devices(log) == OnDevices(commands=2, modules=1, cpu=1.25, below=0.375)
 
 
 def test_the_ratio_is_the_median_of_the_pairs_and_not_of_the_sums() -> None:
