@@ -79,7 +79,8 @@ def _kept_waiting(rollout: Rollout, device: Device, now: float, why: str) -> _To
         told = (*_stopped(rollout, why), None)
     elif is_to_come(rollout, device):
         wait = decide(rollout, now).wait
-        told = "it joined after the plan was made", "its turn comes when all waves passed", wait and wait.until
+        until = None if wait is None else wait.until
+        told = "it joined after the plan was made", "its turn comes when all waves passed", until
     elif is_too_late(rollout, now):
         told = f"the time to catch up is over (catch_up.for); {why}", "nothing: a later rollout takes it along", None
     elif rollout.waves[device.wave].phase is WavePhase.PLANNED:
