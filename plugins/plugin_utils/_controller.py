@@ -110,7 +110,7 @@ def open_rollout(
         recorded = (*planned, *membership, *news)
         due = {candidate.host for candidate in candidates}.intersection(decisions.touch)
         # When nobody is due, devices may still have to be looked at again, or time to pass, before a wave may.
-        if dry_run or not (recorded or due or decisions.confirm or _ends_by(decisions.wait, deadline)):
+        if dry_run or not (recorded or due or decisions.needs_the_gate or _ends_by(decisions.wait, deadline)):
             return Opened(rollout, None, recorded, decisions.wait)
         ledger.create()
         ledger.take_lease(holder, _is_alive)

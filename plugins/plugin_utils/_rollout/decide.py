@@ -26,6 +26,11 @@ _REMEDIES = {
     + ", or take the wave as it is with "
     + _CONTROL.format(verb="accept")
     + ". Or roll out under a new id with `supersedes: [{id}]`.",
+    "analysis": "Find out what it found. "
+    + _CONTROL.format(verb="resume")
+    + " has the commands run again, "
+    + _CONTROL.format(verb="accept")
+    + " takes the wave as it is. Or mend the release and roll it out under a new id with `supersedes: [{id}]`.",
     "abort": "Nothing more is done by this rollout. Mend the release and roll out under a new id.",
 }
 
@@ -44,6 +49,11 @@ class Decisions:
     @property
     def confirm(self) -> tuple[str, ...]:
         return () if self.wait is None else self.wait.ask
+
+    @property
+    def needs_the_gate(self) -> bool:
+        """Whether whoever asks the gate gets further at once, although no device is due."""
+        return self.wait is not None and (bool(self.wait.ask) or self.wait.run is not None)
 
 
 def decide(rollout: Rollout, now: float) -> Decisions:
