@@ -229,7 +229,7 @@ def _gone(device: Device, now: float) -> Event:
         return Event("lost", now, device.host, data={"reason": "silent", "message": message})
     if device.state in DISRUPTED:
         return Event("silent", now, device.host, data={"reason": "silent", "message": message})
-    if device.device_class is DeviceClass.FLIGHT:
+    if device.at_risk:
         message += "; what was staged on it may apply at its next reboot"
     return Event("removed", now, device.host, data={"message": message})
 

@@ -137,9 +137,10 @@ def later_batches(rollout: Rollout, among: Iterable[str], now: float, deadline: 
 
     Everybody who answers and is not through takes part, because the waves behind such a device waited for it.
     """
+    rollout, _unused, decisions = advance(rollout, now)
     if rollout.phase is RolloutPhase.SUPERSEDED or rollout.phase in STOPPED:
         return ()
-    devices = [rollout.devices[host] for host in decide(rollout, now).touch]
+    devices = [rollout.devices[host] for host in decisions.touch]
     if not any(is_due_by(device, deadline) for device in devices):
         return ()
     awake = {host for host in among if rollout.devices[host].state is not DeviceState.UNREACHABLE}
