@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._analysis import analyse
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK, as_document, insist_on_lease
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import patience, progress
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide import later_batches
@@ -45,7 +46,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             insist_on_lease(ledger, options["epoch"])
             if options["round"] is not None:
                 return {**result, **self._another_round(ledger, options["round"], options["deadline"])}
-            cleared = clear_batch(ledger, options["epoch"], options["batch"], CLOCK, options["deadline"])
+            cleared = clear_batch(
+                ledger, options["epoch"], options["batch"], CLOCK, options["deadline"], analyse=analyse
+            )
         except RolloutError as error:
             return {**result, "failed": True, "msg": str(error), "reason": error.reason}
         rollout = cleared.rollout

@@ -16,7 +16,8 @@ author:
 description:
   - Judges the waves of a rollout by its ledger, records what follows (a wave opens or passes, the rollout is held or
     completed), and says which hosts of the batch may go.
-  - Waits until O(deadline) for a wave before this one whose soak is not over.
+  - Waits until O(deadline) for a wave before this one whose soak is not over, and runs the commands of its C(analysis)
+    on the controller after that.
 extends_documentation_fragment:
   - skorionos.bootc._attributes
   - skorionos.bootc._rollout

@@ -122,7 +122,7 @@ def open_rollout(
         recorded = (*planned, *membership, *news)
         due = {candidate.host for candidate in candidates}.intersection(decisions.touch)
         # When nobody is due, devices may still have to be looked at again, or time to pass, before a wave may.
-        if dry_run or not (recorded or due or decisions.confirm or _ends_by(decisions.wait, deadline)):
+        if dry_run or not (recorded or due or decisions.needs_the_gate or _ends_by(decisions.wait, deadline)):
             return Opened(rollout, None, recorded, decisions.wait)
         ledger.create()
         ledger.take_lease(holder, _is_alive)
@@ -310,7 +310,7 @@ def _gone(device: Device, now: float) -> Event:
         return Event("lost", now, device.host, data={"reason": "silent", "message": message})
     if device.state in DISRUPTED:
         return Event("silent", now, device.host, data={"reason": "silent", "message": message})
-    if device.device_class is DeviceClass.FLIGHT:
+    if device.at_risk:
         message += "; what was staged on it may apply at its next reboot"
     return Event("removed", now, device.host, data={"message": message})
 

@@ -82,6 +82,7 @@ HOLD_RULES = {
     "untrusted_content": "a device runs, or refused, content that it should not have been given",
     "no_canary_success": "a variant has not succeeded on any device of the earlier waves",
     "coverage_timeout": "too few devices could be updated in time",
+    "analysis": "an analysis of the wave did not succeed",
     "late_failures": "devices of a wave that had already passed failed later",
     "catch_up_budget": "more of the devices that catch up failed than may",
     "abort": "too many devices of all waves failed",
@@ -94,6 +95,7 @@ WAIT_RULES = {
     "turn": "devices whose turn has not come",
     "confirmation": "updated devices to be looked at again",
     "approval": "somebody's approval",
+    "analysis": "the analyses of the wave",
 }
 
 _NEVER_MORE = 1e15

@@ -47,6 +47,11 @@ _REMEDIES = {
     "catch_up_budget": "Those of the waves are not affected. Read why these, which were late, failed. Mend them, have "
     f"them tried again ({_CONTROL.format(verb='retry')}) and go on, or leave them and go on "
     f"({_CONTROL.format(verb='resume')}). If the release is at fault, roll out a mended one under a new id.",
+    "analysis": "Find out what it found. "
+    + _CONTROL.format(verb="resume")
+    + " has the commands run again, "
+    + _CONTROL.format(verb="accept")
+    + " takes the wave as it is. Or mend the release and roll it out under a new id with `supersedes: [{id}]`.",
     "abort": "Nothing more is done by this rollout. Mend the release and roll out under a new id.",
 }
 
@@ -65,6 +70,11 @@ class Decisions:
     @property
     def confirm(self) -> tuple[str, ...]:
         return () if self.wait is None else self.wait.ask
+
+    @property
+    def needs_the_gate(self) -> bool:
+        """Whether whoever asks the gate gets further at once, although no device is due."""
+        return self.wait is not None and (bool(self.wait.ask) or self.wait.run is not None)
 
 
 def decide(rollout: Rollout, now: float) -> Decisions:
@@ -162,9 +172,10 @@ def later_batches(rollout: Rollout, among: Iterable[str], now: float, deadline: 
 
     Everybody who answers and is not through takes part, because the waves behind such a device waited for it.
     """
+    rollout, _unused, decisions = advance(rollout, now)
     if rollout.phase is RolloutPhase.SUPERSEDED or rollout.phase in STOPPED:
         return ()
-    devices = [rollout.devices[host] for host in decide(rollout, now).touch]
+    devices = [rollout.devices[host] for host in decisions.touch]
     if not any(is_due_by(device, deadline) for device in devices):
         return ()
     awake = {host for host in among if rollout.devices[host].state is not DeviceState.UNREACHABLE}

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Union
 
 from .quantities import percent_of
+from .spec import Analysis
 from .states import (
+    SUCCESSFUL,
     Counts,
     Device,
     DeviceClass,
@@ -32,13 +34,15 @@ class Pass:
 class Wait:
     """Nothing to decide yet. ``until`` (seconds since the epoch) is when that can change without news, if ever.
 
-    ``ask`` names devices that have to be looked at again first.
+    ``ask`` names devices that have to be looked at again first, ``run`` the analyses that have to be run, of the wave
+    with this index.
     """
 
     rule: str
     why: str
     until: float | None = None
     ask: tuple[str, ...] = ()
+    run: tuple[int, tuple[Analysis, ...]] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,23 @@ def evaluate(rollout: Rollout, index: int, now: float) -> Verdict:
     if 100 * counts.succeeded < threshold * verdicts:
         numbers = f"{counts.succeeded} of {verdicts} verdicts are successes, fewer than {threshold}%"
         return Stop("success_threshold", numbers, _charged(devices))
-    return awaits_approval(rollout, index, "after", now) or Pass()
+    return _analysis(rollout, index) or awaits_approval(rollout, index, "after", now) or Pass()
+
+
+def _analysis(rollout: Rollout, index: int) -> Verdict | None:
+    """What people's own commands make of the wave. One that cannot tell is no consent."""
+    asked = rollout.plan.waves[index].rules.analysis
+    findings = rollout.waves[index].findings
+    for analysis in asked:
+        finding = findings.get(analysis.name)
+        if finding is not None and finding.outcome != SUCCESSFUL:
+            told = " ".join(finding.output.split()) or "it wrote nothing"
+            return Stop("analysis", f"{analysis.name} was {finding.outcome}: {told}", ())
+    left = tuple(analysis for analysis in asked if analysis.name not in findings)
+    if not left:
+        return None
+    names = ", ".join(analysis.name for analysis in left)
+    return Wait("analysis", f"{names} to judge the wave", run=(index, left))
 
 
 def awaits_approval(rollout: Rollout, index: int, when: str, now: float) -> Wait | None:

@@ -14,6 +14,7 @@ from .events import Event
 from .gate import Wait
 from .pace import Occupancy, occupancy
 from .replay import replay
+from .spec import Analysis
 from .states import (
     DISRUPTED,
     STOPPED,
@@ -76,11 +77,23 @@ class Clearance:
     confirm: tuple[str, ...] = ()
 
 
-def clear_batch(ledger: Store, epoch: int, batch: Sequence[str], clock: Clock, deadline: float) -> Clearance:
+Analyse = Callable[[Rollout, int, Analysis], Event]
+"""Runs one analysis of the wave with this index; returns what to record."""
+
+
+def clear_batch(
+    ledger: Store,
+    epoch: int,
+    batch: Sequence[str],
+    clock: Clock,
+    deadline: float,
+    *,
+    analyse: Analyse | None = None,
+) -> Clearance:
     """Bring the ledger up to date and say which of ``batch`` may be touched.
 
-    Waits, until ``deadline`` at most, for a wave before it that only time keeps from passing. With an empty batch it
-    waits for whatever time alone brings about: the end of the pass.
+    Waits, until ``deadline`` at most, for a wave before it that only time keeps from passing, and has it analysed. With
+    an empty batch it waits for whatever time alone brings about: the end of the pass.
     """
     recorded = False
     while True:
@@ -91,6 +104,12 @@ def clear_batch(ledger: Store, epoch: int, batch: Sequence[str], clock: Clock, d
         go = tuple(host for host in batch if host in decisions.touch)
         stopped = rollout.phase in STOPPED
         early = any(_is_early(rollout, host) for host in batch)
+        run = None if decisions.wait is None else decisions.wait.run
+        if run is not None and analyse is not None and (early or not batch):
+            index, analyses = run
+            ledger.append([analyse(rollout, index, analyses[0])], epoch)
+            recorded = True
+            continue
         until = None if decisions.wait is None else decisions.wait.until
         if until is None or until > deadline or stopped or not (early or not batch):
             confirm = decisions.confirm if early or not batch else ()

@@ -17,6 +17,7 @@ from .states import (
     Device,
     DeviceClass,
     DeviceState,
+    Finding,
     Hold,
     Order,
     Ramp,
@@ -269,12 +270,14 @@ def _going_on(rollout: Rollout) -> RolloutPhase:
 
 
 def _acknowledged(rollout: Rollout, at: float) -> Rollout:
-    """Nobody counts what failed so far any more, and an open wave's patience begins anew."""
+    """Nobody counts what failed so far any more; an open wave's patience begins anew, and it is analysed again."""
     devices = {
         host: replace(device, acknowledged=True) if device.device_class is DeviceClass.CHARGED else device
         for host, device in rollout.devices.items()
     }
-    waves = tuple(replace(wave, patient_from=at) if wave.phase is WavePhase.OPEN else wave for wave in rollout.waves)
+    waves = tuple(
+        replace(wave, patient_from=at, findings={}) if wave.phase is WavePhase.OPEN else wave for wave in rollout.waves
+    )
     return replace(rollout, devices=devices, waves=waves)
 
 
@@ -289,6 +292,14 @@ def _approved(rollout: Rollout, event: Event) -> Rollout:
     index = _wave_index(event)
     approved = _with_wave(rollout, index, replace(rollout.waves[index], approved_at=event.at), event.at)
     return _ordered(approved, event, "approve")
+
+
+def _analysed(rollout: Rollout, event: Event) -> Rollout:
+    index = _wave_index(event)
+    wave = rollout.waves[index]
+    finding = Finding(str(event.data["outcome"]), str(event.data.get("output", "")))
+    findings = {**wave.findings, str(event.data["name"]): finding}
+    return _with_wave(rollout, index, replace(wave, findings=findings), event.at)
 
 
 def _canceled(rollout: Rollout, event: Event) -> Rollout:
@@ -323,6 +334,7 @@ _ROLLOUT_EVENTS: dict[str, Callable[[Rollout, Event], Rollout]] = {
     "resumed": _resumed,
     "accepted": _accepted,
     "approved": _approved,
+    "analysed": _analysed,
     "canceled": _canceled,
     "aborted": _aborted,
     "reverting": _reverting,

@@ -60,6 +60,18 @@ def _section(properties: Mapping[str, Any], required: Sequence[str] = ()) -> dic
     }
 
 
+_WAVE_RULES["analysis"] = {
+    "type": "array",
+    "items": _section(
+        {
+            "name": _NAME,
+            "command": {"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}},
+            "timeout": _DURATION,
+        },
+        required=["name", "command"],
+    ),
+}
+
 _WINDOWS = {
     "type": "array",
     "items": _section(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -45,6 +45,15 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Analysis:
+    """A command on the controller that judges a wave at the end of its soak; ``timeout`` in seconds."""
+
+    name: str
+    command: tuple[str, ...]
+    timeout: int
+
+
+@dataclass(frozen=True)
 class WaveRules:
     """When a wave may pass, in whole percents, seconds and devices."""
 
@@ -57,6 +66,7 @@ class WaveRules:
     on_coverage_timeout: Literal["hold", "accept"]
     accept_floor: int
     approve: Literal["never", "before", "after"]
+    analysis: tuple[Analysis, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -232,6 +242,7 @@ _ANY_WAVE: dict[str, Any] = {
     "on_coverage_timeout": "hold",
     "accept_floor": 20,
     "approve": "never",
+    "analysis": [],
 }
 _CANARY: dict[str, Any] = {"min_coverage": 100, "max_failures": 0, "soak": "2h"}
 _PACE: dict[str, Any] = {"parallel": 10, "start": 1, "factor": 2, "on_failure": "halve", "overshoot": 0}
@@ -471,7 +482,17 @@ def _wave(wave: Mapping[str, Any], defaults: Mapping[str, Any], source: str) -> 
             "Shorten soak or lengthen coverage_timeout; otherwise the wave would time out before it could pass.",
             "invalid_spec",
         )
+    values["analysis"] = _analysis(values["analysis"], f"{source}: wave {wave['name']}: analysis")
     return Wave(wave["name"], WaveRules(**values), wave.get("count"), wave.get("percent"), dict(wave.get("select", {})))
+
+
+def _analysis(entries: Sequence[Mapping[str, Any]], where: str) -> tuple[Analysis, ...]:
+    _unique([entry["name"] for entry in entries], where, "Give every command of a wave a name of its own.")
+    found = []
+    for entry in entries:
+        seconds = parse_duration(entry.get("timeout", "5m"), f"{where}: {entry['name']}: timeout")
+        found.append(Analysis(entry["name"], tuple(entry["command"]), seconds))
+    return tuple(found)
 
 
 def _check_sizes(waves: list[Any], source: str) -> None:

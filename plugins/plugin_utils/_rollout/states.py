@@ -10,7 +10,7 @@ count in no denominator; a charge stays with the wave whatever becomes of the de
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from .plan import Plan
@@ -201,11 +201,23 @@ class Ramp:
         return Ramp(min(pace.parallel, self.limit * pace.factor))
 
 
+SUCCESSFUL, FAILED, INCONCLUSIVE = "successful", "failed", "inconclusive"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What an analysis of a wave came to, and what it wrote."""
+
+    outcome: str
+    output: str
+
+
 @dataclass(frozen=True)
 class WaveState:
     """``size`` is the number of devices that were not neutral when the wave opened: the base of percent budgets.
 
     ``patient_from`` is what its coverage timeout counts from. ``approved_at`` is when it was last approved.
+    ``findings`` are those of its analyses, by name.
     """
 
     phase: WavePhase = WavePhase.PLANNED
@@ -216,6 +228,7 @@ class WaveState:
     ramp: Ramp = Ramp(1)
     patient_from: float | None = None
     approved_at: float | None = None
+    findings: Mapping[str, Finding] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

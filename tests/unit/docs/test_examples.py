@@ -87,7 +87,9 @@ def test_every_key_of_a_spec_is_explained_and_no_other() -> None:
     explained = set(re.findall(r"^\| `([a-z_.\[\]]+)` \|", text, re.MULTILINE))
     rules = set(SPEC["properties"]["wave_defaults"]["properties"])
     known = {key for key in _keys(SPEC) if key.rpartition(".")[2] not in rules}
-    known = {re.sub(r"^windows\.[a-z]+\[\]\.", "", key) for key in known}  # windows of both kinds have the same keys
+    # Windows of both kinds have the same keys, and so do the analyses of all waves.
+    same = re.compile(r"^(windows\.[a-z]+|(waves\[\]|wave_defaults)\.analysis)\[\]\.")
+    known = {same.sub("", key) for key in known}
     sections = {"selection", "pace", "abort", "budget", "stage", "apply", "verify", "registry", "windows", "inhibit"}
     assert (known - sections) | rules <= explained
 

@@ -363,6 +363,14 @@ def test_another_round_begins_with_those_whose_window_opens_first() -> None:
     assert later_batches(rollout, plan.members, BEGIN, BEGIN + 99) == ()
 
 
+def test_whoever_is_left_of_a_wave_that_passes_has_another_round() -> None:
+    plan = one_wave(2, {"min_coverage": 50})
+    done, left = plan.members
+    rollout = replay(plan, opened(), *told("succeeded", done), put_off(left, BEGIN + 100))
+    assert decide(rollout, BEGIN).record  # nobody recorded yet that the wave passes
+    assert later_batches(rollout, plan.members, BEGIN, BEGIN + 100) == ((left,),)
+
+
 @pytest.mark.parametrize("kind", ["paused", "canceled", "superseded"])
 def test_a_rollout_that_stopped_has_no_other_round(kind: str) -> None:
     plan = one_wave(1)

@@ -318,3 +318,59 @@ def test_a_variant_whose_canary_failed_goes_no_further(kind: str, verdict: str) 
         assert isinstance(stop, Stop)
         assert stop.hosts == (canary["gnome"],)
         assert "variant gnome" in stop.numbers
+
+
+# -- analyses ----------------------------------------------------------------------------------------------------------
+
+TWO = {"analysis": [{"name": "errors", "command": ["/bin/check"]}, {"name": "crashes", "command": ["/bin/check", "c"]}]}
+
+
+def analysed(name: str, outcome: str, output: str = "") -> Event:
+    return Event("analysed", BEGIN, wave=0, data={"name": name, "outcome": outcome, "output": output})
+
+
+def verdict(*findings: Event, **rules: Any) -> Verdict:
+    plan = one_wave(1, {**TWO, **rules})
+    return evaluate(replay(plan, opened(), *told("succeeded", *plan.members), *findings), 0, BEGIN + 1)
+
+
+def test_a_wave_is_analysed_by_every_command_before_it_passes() -> None:
+    wait = verdict()
+    assert isinstance(wait, Wait)
+    assert wait.rule == "analysis"
+    assert wait.run is not None
+    assert [analysis.name for analysis in wait.run[1]] == ["errors", "crashes"]
+    wait = verdict(analysed("errors", "successful"))
+    assert isinstance(wait, Wait)
+    assert wait.run is not None
+    assert [analysis.command for analysis in wait.run[1]] == [("/bin/check", "c")]
+    assert verdict(analysed("errors", "successful"), analysed("crashes", "successful")) == Pass()
+
+
+@pytest.mark.parametrize("outcome", ["failed", "inconclusive"])
+def test_what_is_not_successful_holds_and_says_what_it_wrote(outcome: str) -> None:
+    stop = verdict(analysed("errors", outcome, "error rate\n7%"))
+    assert stop == Stop("analysis", f"errors was {outcome}: error rate 7%", ())
+
+
+def test_a_wave_is_analysed_after_its_soak_and_before_its_approval() -> None:
+    wait = verdict(soak="1h", coverage_timeout="2h")
+    assert isinstance(wait, Wait)
+    assert wait.rule == "soak"
+    wait = verdict(approve="after")
+    assert isinstance(wait, Wait)
+    assert wait.rule == "analysis"
+    wait = verdict(analysed("errors", "successful"), analysed("crashes", "successful"), approve="after")
+    assert isinstance(wait, Wait)
+    assert wait.rule == "approval"
+
+
+def test_after_a_resume_the_wave_is_analysed_again() -> None:
+    plan = one_wave(1, TWO)
+    held = Event("held", BEGIN, wave=0, data={"rule": "analysis", "numbers": "x", "hosts": [], "remedy": "y"})
+    events = [opened(), *told("succeeded", *plan.members), analysed("errors", "failed"), held]
+    rollout = replay(plan, *events, Event("resumed", BEGIN, data={"by": "anna", "why": "mended"}))
+    wait = evaluate(rollout, 0, BEGIN + 1)
+    assert isinstance(wait, Wait)
+    assert wait.run is not None
+    assert len(wait.run[1]) == 2

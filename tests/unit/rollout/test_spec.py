@@ -116,6 +116,7 @@ MIDDLE = {
     "on_coverage_timeout": "hold",
     "accept_floor": 20,
     "approve": "never",
+    "analysis": (),
 }
 CANARY = {**MIDDLE, "min_coverage": 100, "max_failures": 0, "soak": 7200}
 LAST = {**MIDDLE, "min_coverage": 90, "coverage_timeout": 14 * 86400, "on_coverage_timeout": "accept"}
@@ -232,6 +233,21 @@ REFUSALS = [
     (document(pace={"download_rate": 50}), "pace.download_rate: 50 is not of type 'string'", '"50M"'),
     (document(pace={"download_rate": "fast"}), "pace.download_rate: 'fast' is no number of bytes", "6.25M, 800k"),
     (document(pace={"download_rate": "0"}), "pace.download_rate: '0' is no number of bytes", "6.25M, 800k"),
+    (
+        document(wave_defaults={"analysis": [{"name": "e", "command": "check"}]}),
+        "wave_defaults.analysis[0].command: 'check' is not of type 'array'",
+        "Write a list there",
+    ),
+    (
+        document(wave_defaults={"analysis": [{"name": "e", "command": ["a"]}, {"name": "e", "command": ["b"]}]}),
+        "analysis: 'e' appears twice",
+        "a name of its own",
+    ),
+    (
+        document(wave_defaults={"analysis": [{"name": "e", "command": ["a"], "timeout": "5"}]}),
+        "'5' is not a duration",
+        "90s, 30m",
+    ),
     (document(mode="pull"), "mode: 'pull' is not there yet, only 'push'", "run the rollout often"),
     (document(mode="mixed"), "mode: 'mixed' is not there yet", "the controller has to reach"),
     (document(gate="time_only"), "unknown key 'gate'", "fetch their releases by themselves"),
