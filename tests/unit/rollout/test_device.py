@@ -960,7 +960,7 @@ def test_a_device_that_waited_for_its_turn_is_asked_again_what_it_runs() -> None
         def begin(self, kind: str, data: Mapping[str, Any]) -> bool:
             return next(updated_meanwhile, True) and super().begin(kind, data)
 
-        def wait(self) -> bool:
+        def wait(self, *, downloads: bool = False) -> bool:
             tale.device.booted = NEW
             return True
 
