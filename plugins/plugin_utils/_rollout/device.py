@@ -52,11 +52,10 @@ class Before:
     @classmethod
     def of(cls, device: Device) -> Before:
         """As the journal has it."""
+        first = (device.previous_digest, device.previous_deployment, device.previous_rollback)
         return cls(
             device.boot_id,
-            device.previous_digest,
-            device.previous_deployment,
-            device.previous_rollback,
+            *((device.leg_digest, device.leg_deployment, device.leg_rollback) if device.hops else first),
             device.failed_units,
             device.reboots_asked,
             device.vanished,
@@ -106,9 +105,34 @@ class Update:
     turn: Turn
     timezone: str | None = None
     sleep: Callable[[float], None] = time.sleep
+    route: Target | None = None
+
+    def go(self, device: Device, again: Callable[[], Device]) -> None:
+        """``run`` from one barrier to the next for as long as they are passed; ``again`` reads the device anew."""
+        passed = -1
+        while device.hops > passed:
+            passed = device.hops
+            self.run(device)
+            device = again() if self.target.barriers else device
+
+    def _towards(self, hop: str | None) -> Update:
+        """The flow on the way to that barrier, or without one to the target."""
+        whole = self.route or self.target
+        return replace(self, target=whole.towards(hop), route=whole)
+
+    @property
+    def _hop(self) -> str | None:
+        """The barrier it is on the way to, if it is to one."""
+        return None if self.route in (None, self.target) else self.target.digest
 
     def run(self, device: Device) -> None:
-        """Take the device from where the ledger left it as far as it goes; all news is in the journal."""
+        """Take the device from where the ledger left it as far as it goes; all news is in the journal.
+
+        That is the next barrier at most.
+        """
+        if self.target.towards(device.hop) is not self.target:
+            self._towards(device.hop).run(device)
+            return
         closed = self._closed_by_the_clock(device)
         if closed is not None:
             self._put_off(device, closed)
@@ -138,8 +162,8 @@ class Update:
         elif not seen.is_bootc or seen.obstacle is not None:
             reason, message = seen.obstacle or ("not_bootc", "This host is not booted by bootc.")
             self.journal("incompatible", {"reason": reason, "message": message})
-        elif self._is_target(seen.booted):
-            self._already_there(device, seen)
+        elif self._towards(None)._is_target(seen.booted):
+            self._towards(None)._already_there(device, seen)
         else:
             self._begin(device, seen)
 
@@ -204,6 +228,17 @@ class Update:
         return outside_windows(self.spec, device.host, self.timezone, self.now(), staging=True)
 
     def _begin(self, device: Device, seen: Observation) -> None:
+        """Take it to the first barrier it has not passed, or to the target."""
+        left = (self.route or self.target).hops_from(seen.booted, seen.booted_version)
+        if left is None:
+            message = f"{seen.booted_version or 'no version'} cannot be compared with the barriers of its variant"
+            in_flight = device.device_class is DeviceClass.FLIGHT
+            data = self._closed(message, seen) if in_flight else {"message": message}
+            self.journal("incompatible", {"reason": "unknown_version", **data})
+            return
+        self._towards(left[0].digest if left else None)._begin_leg(device, seen)
+
+    def _begin_leg(self, device: Device, seen: Observation) -> None:
         refusal = self._refusal(device, seen, staging=not self._boots_target_next(seen))
         if refusal is None:
             self._start(device, seen)
@@ -251,10 +286,11 @@ class Update:
             "previous_rollback": before.rollback,
             "failed_units": list(before.failed_units),
             "timezone": seen.timezone,
+            **({} if self._hop is None else {"hop": self._hop}),
         }
         if not self.turn.begin("staging", intent):
             if self.turn.wait():
-                self.run(device)  # what was seen before the wait may not be true any more
+                self._towards(device.hop).run(device)  # what was seen before the wait may not be true any more
             return
         try:
             staged = replace(self._stage(seen), timezone=seen.timezone)
@@ -291,7 +327,7 @@ class Update:
         data = {"reason": error.reason, **self._closed(error.message, unless=seen)}
         if error.reason in _UNFIT_HOST:
             self.journal("incompatible", data)
-        elif error.reason == "same_content":
+        elif error.reason == "same_content" and self._hop is None:
             self.journal("already_current", {**data, "booted_digest": seen.booted, "proven": False})
         elif error.reason in _TRANSIENT and device.stage_attempts + 1 < self.spec.stage.attempts:
             self.journal("deferred", {**data, "attempt": error.reason not in _WITHOUT_ATTEMPT})
@@ -440,6 +476,8 @@ class Update:
             self._go_back(before, after, Complaint("unhealthy", health.complaint))
         elif after.boot_id != seen.boot_id or not self._is_target(after.booted):
             self._go_back(before, after, Complaint("restless", "it rebooted again while its health was checked"))
+        elif self._hop is not None:
+            self.journal("hop_passed", {"booted_digest": after.booted, "hop": self._hop})
         else:
             self.journal("succeeded", {"booted_digest": after.booted})
 

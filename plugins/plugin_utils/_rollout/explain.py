@@ -52,6 +52,8 @@ def _untouched(rollout: Rollout, device: Device, now: float) -> _Told:
         DeviceState.UNREACHABLE: "it did not answer, and nothing was done to it",
         DeviceState.DEFERRED: "it answered, but could not be updated then",
     }[device.state]
+    if device.hops:
+        why += f" (it passed {device.hops} of the barriers on its way)"
     kept = _kept_waiting(rollout, device, now, why)
     if kept is not None:
         return kept
@@ -72,7 +74,11 @@ def _kept_waiting(rollout: Rollout, device: Device, now: float, why: str) -> _To
         told = (*_stopped(rollout, why), None)
     elif is_to_come(rollout, device):
         wait = decide(rollout, now).wait
-        told = "it joined after the plan was made", "its turn comes when all waves passed", wait and wait.until
+        told = (
+            "it joined after the plan was made",
+            "its turn comes when all waves passed",
+            None if wait is None else wait.until,
+        )
     elif is_too_late(rollout, now):
         told = f"the time to catch up is over (catch_up.for); {why}", "nothing: a later rollout takes it along", None
     elif rollout.waves[device.wave].phase is WavePhase.PLANNED:
