@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,13 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes im
     Turn,
     clear_batch,
 )
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Candidate, Plan, Target, make_plan
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import (
+    Candidate,
+    Plan,
+    hop_of,
+    make_plan,
+    target_of,
+)
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port import (
     DeviceError,
     Health,
@@ -78,7 +84,8 @@ class FakeTime:
 class FakeDevice:
     """A device that follows its habit; it counts its reboots. A degraded one has a failed unit, whatever it boots.
 
-    While it is ``mute`` its bootc never answers to those who wait for a boot.
+    ``versions`` says which version an image is; on those in ``sick_on`` it is unhealthy. ``history`` are the images it
+    booted, the first included. While it is ``mute`` its bootc never answers to those who wait for a boot.
     ``faults`` are raised one after the other by the call they are listed for; None lets that call through.
     """
 
@@ -99,10 +106,14 @@ class FakeDevice:
     busy_with: list[tuple[str, str]] = field(default_factory=list)
     told: list[int] = field(default_factory=list)
     parks: bool = False
+    versions: Mapping[str, str] = field(default_factory=dict)
+    sick_on: Collection[str] = ()
+    history: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.habit in ("current", "sick_current"):
             self.booted = digest("a")
+        self.history.append(self.booted)
 
     def _answer(self, call: str) -> None:
         self.calls.append(call)
@@ -125,6 +136,7 @@ class FakeDevice:
             is_bootc=True,
             backend=self.backend,
             booted=self.booted,
+            booted_version=self.versions.get(self.booted),
             staged=self.staged,
             rollback=self.rollback,
             next_boot=self.next_boot,
@@ -200,12 +212,14 @@ class FakeDevice:
         elif self.next_boot == "rollback" and self.rollback is not None:
             self.booted, self.rollback = self.rollback, self.booted
         self.staged, self.next_boot = None, "booted"
+        self.history.append(self.booted)
 
     def fall_back(self) -> None:
         """What its boot loader does when its boot checks fail: the boot order stays, and goes forward next time."""
         self.boots += 1
         self.booted, self.rollback = str(self.rollback), self.booted
         self.next_boot = "rollback"
+        self.history.append(self.booted)
 
     def await_boot(self, boot_id: str | None, seconds: float) -> Observation | None:
         self.calls.append("await_boot")
@@ -220,6 +234,7 @@ class FakeDevice:
             self.silent = True
             raise Unreachable
         healthy = self.habit != "sick_current" and (self.habit != "unhealthy" or self.booted == OLD)
+        healthy = healthy and self.booted not in self.sick_on
         if self.habit == "degraded" and "old.service" not in known_failed_units:
             healthy = False
         return Health(healthy, self._seen(), ({"name": "session", "passed": healthy, "detail": "did not start"},))
@@ -241,7 +256,10 @@ def small_spec(**changes: Any) -> Spec:
 
 
 def plan_for(spec: Spec, hosts: Iterable[tuple[str, str]]) -> Plan:
-    targets = {v.name: Target(v.name, v.image, v.digest, (v.digest,), size=v.size) for v in spec.variants}
+    targets = {
+        v.name: target_of(v, (), None, None, [hop_of(barrier, (), None) for barrier in v.barriers])
+        for v in spec.variants
+    }
     return make_plan(spec, [Candidate(host, variant) for host, variant in hosts], targets)
 
 
@@ -306,7 +324,8 @@ class Fleet:
                 self._confirm(clearance, deadline)
                 clearance = clear_batch(self.ledger, 1, batch, clock, deadline)
             for host in clearance.go:
-                self._update(clearance, host, deadline).run(clearance.rollout.devices[host])
+                update = self._update(clearance, host, deadline)
+                update.go(clearance.rollout.devices[host], lambda host=host: self.state().devices[host])
         last = clear_batch(self.ledger, 1, (), clock, deadline)
         if last.confirm:
             self._confirm(last, deadline)

@@ -15,7 +15,6 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import
     CLOCK,
     insist_on_lease,
     load_device,
-    load_target,
 )
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._device_calls import DeviceCalls
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._device_port import ModulePort
@@ -24,6 +23,8 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors im
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.pace import load_occupancy
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import Ticket, Turn
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import load_target
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import replay
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec, load_spec
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import DeviceClass
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import open_stores
@@ -125,7 +126,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if options["confirm"]:
             update.confirm(device)
         else:
-            update.run(device)
+            update.go(device, lambda: replay(ledger.read()).devices[device.host])
 
 
 def _fence(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,8 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.forecast 
     plan_document,
     spread_of,
 )
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.need import Answer, judge
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Plan, load_plan
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.need import Answer, Image, judge
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Plan, Target, load_plan
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.quantities import parse_rate, share
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec, Wave
 
@@ -111,8 +112,21 @@ def _needs(plan: Plan, book: LayerBook, options: Mapping[str, Any], hostvars: Ma
             answer = Answer(None, reason=UNREACHABLE, message=str(options["asleep"][host]))
         else:
             answer = answer_of(hostvars[host].get(options["variable"]) if known else None)
-        needs[host] = judge(host, plan.targets[variant], images[variant], answer, book.find, site=site)
+        target = plan.targets[variant]
+        needs[host] = judge(
+            host,
+            target,
+            images[variant],
+            answer,
+            book.find,
+            site=site,
+            of_barrier=partial(_of_barrier, book, target),
+        )
     return needs
+
+
+def _of_barrier(book: LayerBook, target: Target, digest: str) -> tuple[Image, ...]:
+    return book.of_target(target.towards(digest))
 
 
 def _tempo(spec: Spec, wave: Wave, size: int) -> Tempo:

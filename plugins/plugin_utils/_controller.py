@@ -427,8 +427,8 @@ def _bad_for(rollouts: Iterable[Rollout], plan: Plan, variant_of: Mapping[str, s
     bad: dict[str, str] = {}
     for rollout in rollouts:
         for device in rollout.devices.values():
-            was = rollout.plan.targets[device.variant].accept
-            now = plan.targets[variant_of[device.host]].accept if device.host in variant_of else ()
+            was = rollout.plan.targets[device.variant].towards(device.hop).accept
+            now = plan.targets[variant_of[device.host]].every_accept if device.host in variant_of else ()
             if device.state is DeviceState.ROLLED_BACK and not set(was).isdisjoint(now):
                 bad[device.host] = f"it came back from this image in the rollout {rollout.plan.spec.id}"
     return [
@@ -564,8 +564,3 @@ def load_device(document: Mapping[str, Any]) -> Device:
     lists = {key: tuple(document[key]) for key in ("failed_units", "inhibitors")}
     lists["going_back"] = going_back
     return Device(**{**document, **states, **lists})
-
-
-def load_target(document: Mapping[str, Any]) -> Target:
-    """The target that ``as_document`` wrote."""
-    return Target(**{**document, "accept": tuple(document["accept"])})

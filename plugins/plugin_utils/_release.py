@@ -12,8 +12,8 @@ from ..module_utils._oci.errors import InvalidReference, RegistryError
 from ..module_utils._oci.reference import parse_reference
 from ..module_utils._oci.transport import REQUESTS_IMPORT_ERROR, new_session
 from ._rollout.errors import RolloutError
-from ._rollout.plan import Target, target_of
-from ._rollout.spec import Spec, Variant
+from ._rollout.plan import Hop, Target, hop_of, target_of
+from ._rollout.spec import Barrier, Spec, Variant
 
 _VERSION = "org.opencontainers.image.version"
 
@@ -39,13 +39,19 @@ def _resolve(client: RegistryClient, variant: Variant) -> Target:
     try:
         resolved = client.resolve(parse_reference(f"{variant.image}@{variant.digest}"))
         accepted = _accepted(client, resolved)
+        hops = [_resolve_hop(client, variant, barrier) for barrier in variant.barriers]
     except (RegistryError, InvalidReference) as error:
         raise RolloutError(
             f"Variant {variant.name}: {error}",
             "A rollout starts only when every image is there to be pulled; nothing was sent to any device.",
             getattr(error, "kind", "invalid_spec"),
         ) from error
-    return target_of(variant, accepted, _size(resolved), _version(resolved.config))
+    return target_of(variant, accepted, _size(resolved), _version(resolved.config), hops)
+
+
+def _resolve_hop(client: RegistryClient, variant: Variant, barrier: Barrier) -> Hop:
+    resolved = client.resolve(parse_reference(f"{variant.image}@{barrier.digest}"))
+    return hop_of(barrier, _accepted(client, resolved), _size(resolved))
 
 
 def _accepted(client: RegistryClient, resolved: Resolved) -> list[str]:

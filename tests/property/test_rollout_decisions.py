@@ -47,7 +47,7 @@ AFTER = {
     DeviceState.STAGING: ("staged", "staged", "staged", "deferred", "failed"),
     DeviceState.STAGED: ("applying", "applying", "applying", "released", "failed"),
     DeviceState.APPLYING: ("booted", "booted", "booted", "booted", "silent", "rolled_back", "deferred"),
-    DeviceState.VERIFYING: ("succeeded",) * 8 + ("rolling_back", "silent"),
+    DeviceState.VERIFYING: ("succeeded",) * 8 + ("rolling_back", "silent", "hop_passed"),
     DeviceState.ROLLING_BACK: ("rolled_back", "rolled_back", "silent", "inconsistent"),
     DeviceState.SILENT: ("booted", "booted", "lost", "rolled_back"),
     DeviceState.LOST: ("booted", "rolled_back", "lost"),

@@ -22,6 +22,7 @@ _DEVICE_EVENTS = {
     "noted": "had failed units already before the update",
     "silent": "fell silent",
     "rolling_back": "going back to the previous image",
+    "hop_passed": "proven healthy on the image of a barrier",
     "succeeded": "proven healthy on the new image",
     "failed": "failed",
     "rolled_back": "back on the previous image",

@@ -52,11 +52,10 @@ class Before:
     @classmethod
     def of(cls, device: Device) -> Before:
         """As the journal has it."""
+        first = (device.previous_digest, device.previous_deployment, device.previous_rollback)
         return cls(
             device.boot_id,
-            device.previous_digest,
-            device.previous_deployment,
-            device.previous_rollback,
+            *((device.leg_digest, device.leg_deployment, device.leg_rollback) if device.hops else first),
             device.failed_units,
             device.reboots_asked,
             device.vanished,
@@ -88,8 +87,8 @@ class Complaint:
         return {"reason": self.reason, "message": self.message}
 
 
-def _intent(seen: Observation) -> dict[str, object]:
-    """What is true of a device before it stages, for its journal."""
+def _intent(seen: Observation, hop: str | None) -> dict[str, object]:
+    """What is true of a device before it stages, for its journal; and the barrier it goes to, if it is one."""
     return {
         "boot_id": seen.boot_id,
         "previous_digest": seen.booted,
@@ -98,6 +97,7 @@ def _intent(seen: Observation) -> dict[str, object]:
         "previous_rollback": seen.rollback,
         "failed_units": list(seen.failed_units),
         "timezone": seen.timezone,
+        **({} if hop is None else {"hop": hop}),
     }
 
 
@@ -119,9 +119,34 @@ class Update:
     turn: Turn
     timezone: str | None = None
     sleep: Callable[[float], None] = time.sleep
+    route: Target | None = None
+
+    def go(self, device: Device, again: Callable[[], Device]) -> None:
+        """``run`` from one barrier to the next for as long as they are passed; ``again`` reads the device anew."""
+        passed = -1
+        while device.hops > passed:
+            passed = device.hops
+            self.run(device)
+            device = again() if self.target.barriers else device
+
+    def _towards(self, hop: str | None) -> Update:
+        """The flow on the way to that barrier, or without one to the target."""
+        whole = self.route or self.target
+        return replace(self, target=whole.towards(hop), route=whole)
+
+    @property
+    def _hop(self) -> str | None:
+        """The barrier it is on the way to, if it is to one."""
+        return None if self.route in (None, self.target) else self.target.digest
 
     def run(self, device: Device) -> None:
-        """Take the device from where the ledger left it as far as it goes; all news is in the journal."""
+        """Take the device from where the ledger left it as far as it goes; all news is in the journal.
+
+        That is the next barrier at most.
+        """
+        if self.target.towards(device.hop) is not self.target:
+            self._towards(device.hop).run(device)
+            return
         closed = self._closed_by_the_clock(device)
         if closed is not None:
             self._put_off_or_wait(device, closed)
@@ -135,6 +160,10 @@ class Update:
             self._unfit_to_ask(device, error)
         else:
             self._continue(device, seen)
+
+    def _anew(self, device: Device) -> None:
+        """What was seen of it before it waited may not be true any more."""
+        self._towards(device.hop).run(device)
 
     def _continue(self, device: Device, seen: Observation) -> None:
         before = Before.of(device)
@@ -151,8 +180,8 @@ class Update:
         elif not seen.is_bootc or seen.obstacle is not None:
             reason, message = seen.obstacle or ("not_bootc", "This host is not booted by bootc.")
             self.journal("incompatible", {"reason": reason, "message": message})
-        elif self._is_target(seen.booted):
-            self._already_there(device, seen)
+        elif self._towards(None)._is_target(seen.booted):
+            self._towards(None)._already_there(device, seen)
         else:
             self._begin(device, seen)
 
@@ -219,6 +248,17 @@ class Update:
         return outside_windows(self.spec, device.host, self.timezone, self.now(), staging=True, applying=applying)
 
     def _begin(self, device: Device, seen: Observation) -> None:
+        """Take it to the first barrier it has not passed, or to the target."""
+        left = (self.route or self.target).hops_from(seen.booted, seen.booted_version)
+        if left is None:
+            message = f"{seen.booted_version or 'no version'} cannot be compared with the barriers of its variant"
+            in_flight = device.device_class is DeviceClass.FLIGHT
+            data = self._closed(message, seen) if in_flight else {"message": message}
+            self.journal("incompatible", {"reason": "unknown_version", **data})
+            return
+        self._towards(left[0].digest if left else None)._begin_leg(device, seen)
+
+    def _begin_leg(self, device: Device, seen: Observation) -> None:
         ready = self._boots_target_next(seen) or self._is_parked(seen)
         refusal = self._refusal(device, seen, staging=not ready)
         if refusal is None:
@@ -233,7 +273,7 @@ class Update:
     def _put_off_or_wait(self, device: Device, refusal: NotNow, seen: Observation | None = None) -> None:
         """A run that lasts until its window opens waits for that; it looks at the device anew then."""
         if self._put_off(device, refusal, seen) and refusal.until is not None and self.turn.wait_until(refusal.until):
-            self.run(as_put_off(device, refusal, self.now(), None if seen is None else seen.timezone))
+            self._anew(as_put_off(device, refusal, self.now(), None if seen is None else seen.timezone))
 
     def _refusal(self, device: Device, seen: Observation, *, staging: bool) -> NotNow | None:
         zone = self.timezone or seen.timezone or device.timezone
@@ -260,9 +300,9 @@ class Update:
             self._park(device, self._refusal(device, seen, staging=False) or refusal, seen)
 
     def _park(self, device: Device, refusal: NotNow, seen: Observation) -> None:
-        if not self.turn.begin("staging", {**_intent(seen), **self._download(seen), "parked": True}):
+        if not self.turn.begin("staging", {**_intent(seen, self._hop), **self._download(seen), "parked": True}):
             if self.turn.wait(downloads=bool(self._download(seen))):
-                self.run(device)  # what was seen before the wait may not be true any more
+                self._anew(device)
             return
         try:
             staged = self.port.park(self.target.pinned, self.target.accept)
@@ -280,7 +320,7 @@ class Update:
         if not (device.parked and refusal.is_known(device)):
             self.journal("staged", {**refusal.as_data(), "parked": True})
         if refusal.until is not None and self.turn.wait_until(refusal.until):
-            self.run(as_parked(device, seen, refusal, self.now()))
+            self._anew(as_parked(replace(device, hop=self._hop), seen, refusal, self.now()))
 
     def _hold_back(self, device: Device, refusal: NotNow, staged: Observation, *, refused: bool = False) -> None:
         """What boots next may not be applied now after all: it is parked where it can be, else dropped."""
@@ -329,9 +369,9 @@ class Update:
             seen.boot_id, seen.booted, seen.booted_deployment, seen.rollback, seen.failed_units, device.reboots_asked
         )
         download = self._download(seen)
-        if not self.turn.begin("staging", {**_intent(seen), **download}):
+        if not self.turn.begin("staging", {**_intent(seen, self._hop), **download}):
             if self.turn.wait(downloads=bool(download)):
-                self.run(device)  # what was seen before the wait may not be true any more
+                self._anew(device)
             return
         try:
             staged = replace(self._stage(seen), timezone=seen.timezone)
@@ -374,7 +414,7 @@ class Update:
         data = {"reason": error.reason, **self._closed(error.message, unless=seen)}
         if error.reason in _UNFIT_HOST:
             self.journal("incompatible", data)
-        elif error.reason == "same_content":
+        elif error.reason == "same_content" and self._hop is None:
             self.journal("already_current", {**data, "booted_digest": seen.booted, "proven": False})
         elif error.reason in _TRANSIENT and device.stage_attempts + 1 < self.spec.stage.attempts:
             self.journal("deferred", {**data, "attempt": error.reason not in _WITHOUT_ATTEMPT})
@@ -523,6 +563,8 @@ class Update:
             self._go_back(before, after, Complaint("unhealthy", health.complaint))
         elif after.boot_id != seen.boot_id or not self._is_target(after.booted):
             self._go_back(before, after, Complaint("restless", "it rebooted again while its health was checked"))
+        elif self._hop is not None:
+            self.journal("hop_passed", {"booted_digest": after.booted, "hop": self._hop})
         else:
             self.journal("succeeded", {"booted_digest": after.booted})
 

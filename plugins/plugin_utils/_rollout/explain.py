@@ -52,6 +52,8 @@ def _untouched(rollout: Rollout, device: Device, now: float) -> _Told:
         DeviceState.UNREACHABLE: "it did not answer, and nothing was done to it",
         DeviceState.DEFERRED: "it answered, but could not be updated then",
     }[device.state]
+    if device.hops:
+        why += f" (it passed {device.hops} of the barriers on its way)"
     kept = _kept_waiting(rollout, device, now, why)
     if kept is not None:
         return kept

@@ -43,7 +43,8 @@ class Need:
     """What one device needs. ``layers`` are those it has to fetch.
 
     ``exact`` is False where what it has is not known, so that ``layers`` are the most it can be. ``reason`` is a stable
-    word for scripts, ``message`` says the same to people. With the same ``site`` devices share a cache.
+    word for scripts, ``message`` says the same to people. With the same ``site`` devices share a cache. A device that
+    has to go through barriers needs more than one of ``reboots``.
     """
 
     host: str
@@ -55,6 +56,7 @@ class Need:
     message: str | None = None
     notes: tuple[str, ...] = ()
     site: str | None = None
+    reboots: int = 1
 
     @property
     def bytes(self) -> int:
@@ -113,7 +115,7 @@ class Assumptions:
         """How long the update of a device takes, rounded up."""
         if need.action is not Action.UPDATE:
             return 0
-        return -(-need.bytes // self.rate) + self.reboot + self.settle
+        return -(-need.bytes // self.rate) + need.reboots * (self.reboot + self.settle)
 
 
 @dataclass(frozen=True)

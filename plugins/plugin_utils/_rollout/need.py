@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .forecast import UNREACHABLE, Action, Layers, Need
-from .plan import Target
+from .plan import Hop, Target
 from .port import Observation
 
 _UNFIT = {
@@ -63,10 +63,20 @@ Find = Callable[[Held], Image | None]
 
 
 def judge(
-    host: str, target: Target, images: Sequence[Image], answer: Answer, find: Find, *, site: str | None = None
+    host: str,
+    target: Target,
+    images: Sequence[Image],
+    answer: Answer,
+    find: Find,
+    *,
+    site: str | None = None,
+    of_barrier: Callable[[str], Sequence[Image]] = lambda _digest: (),
 ) -> Need:
-    """What ``host`` needs in order to run one of ``images``, those of the target for each architecture."""
-    refusal = _refusal(images, answer)
+    """What ``host`` needs in order to run one of ``images``, those of the target for each architecture.
+
+    ``of_barrier`` gives those of the barrier with a digest: of each on its way a device fetches what it adds.
+    """
+    refusal = _refusal(images, answer) or _lost_way(target, answer)
     if refusal is not None:
         return Need(host, target.variant, Action.REFUSED, reason=refusal[0], message=refusal[1], site=site)
     if answer.seen is None:
@@ -74,7 +84,9 @@ def judge(
     if answer.seen.booted in target.accept:
         return Need(host, target.variant, Action.CURRENT, site=site)
     booted = answer.held[0]
-    wanted = _largest(_fitting(images, booted))
+    hops = target.hops_from(answer.seen.booted, answer.seen.booted_version) or ()
+    way = [fitting for hop in hops for fitting in [_fitting(of_barrier(hop.digest), booted)] if fitting]
+    wanted = [_largest(each).layers for each in (*way, _fitting(images, booted))]
     found = [_find(slot, images, find) for slot in answer.held]
     have = {digest for image in found if image is not None for digest in image.layers}
     # What only a rollback slot holds is seldom wanted, so that its image may be forgotten without spoiling the figure.
@@ -83,12 +95,13 @@ def judge(
         host,
         target.variant,
         Action.UPDATE,
-        {digest: size for digest, size in wanted.layers.items() if digest not in have},
+        {digest: size for layers in wanted for digest, size in layers.items() if digest not in have},
         exact,
         None if exact else "image_unknown",
         None if exact else "no registry knows what it runs",
-        _notes(target, booted),
+        (*_notes(target, booted), *map(_passage, hops)),
         site,
+        1 + len(hops),
     )
 
 
@@ -108,6 +121,19 @@ def _refusal(images: Sequence[Image], answer: Answer) -> tuple[str, str] | None:
         message = f"It is {booted.architecture}, the image is for {offered}: its update would fail, which is charged."
         return "architecture", message
     return None
+
+
+def _lost_way(target: Target, answer: Answer) -> tuple[str, str] | None:
+    seen = answer.seen
+    if seen is None or seen.booted in target.accept or target.hops_from(seen.booted, seen.booted_version) is not None:
+        return None
+    version = seen.booted_version or "no version"
+    return "unknown_version", f"{version} cannot be compared with the barriers of its variant."
+
+
+def _passage(hop: Hop) -> str:
+    why = f" ({hop.reason})" if hop.reason else ""
+    return f"It is older than {hop.below} and has to boot {hop.version} first{why}."
 
 
 def _fitting(images: Sequence[Image], booted: Held) -> list[Image]:

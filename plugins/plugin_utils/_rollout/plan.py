@@ -18,7 +18,8 @@ from typing import Any
 
 from .errors import RolloutError
 from .quantities import percent_of, share
-from .spec import Spec, Variant, Wave, canonical, load_spec, timing_warnings
+from .spec import Barrier, Spec, Variant, Wave, canonical, load_spec, timing_warnings
+from .versions import is_older
 
 ABSENT = "!exists"
 """In ``selection.labels``: the host must not have the variable."""
@@ -31,6 +32,18 @@ class Candidate:
     host: str
     variant: str | None
     labels: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Hop:
+    """A barrier as it was when the plan was made; ``accept`` and ``size`` as those of a target."""
+
+    digest: str
+    accept: tuple[str, ...]
+    version: str
+    below: str
+    reason: str | None = None
+    size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -47,11 +60,43 @@ class Target:
     accept: tuple[str, ...]
     version: str | None = None
     size: int | None = None
+    barriers: tuple[Hop, ...] = ()
 
     @property
     def pinned(self) -> str:
         """The reference a device is switched to."""
         return f"{self.image}@{self.digest}"
+
+    @property
+    def every_accept(self) -> tuple[str, ...]:
+        """The digests that devices may report on their way and at its end."""
+        return (*self.accept, *(digest for barrier in self.barriers for digest in barrier.accept))
+
+    def towards(self, hop: str | None) -> Target:
+        """What its devices boot on the way: the barrier of that digest, without one the target itself."""
+        for barrier in self.barriers:
+            if barrier.digest == hop:
+                version = barrier.version
+                return Target(self.variant, self.image, barrier.digest, barrier.accept, version, barrier.size)
+        return self
+
+    def hops_from(self, booted: str | None, version: str | None) -> tuple[Hop, ...] | None:
+        """The barriers that are left for a device which runs this; None when its version does not tell.
+
+        One that runs a barrier has passed it, whatever it says its version is.
+        """
+        passed = [index for index, barrier in enumerate(self.barriers) if booted in barrier.accept]
+        if passed:
+            version = self.barriers[passed[-1]].version
+        left = []
+        for barrier in self.barriers[passed[-1] + 1 if passed else 0 :]:
+            older = None if version is None else is_older(version, barrier.below)
+            if older is None:
+                return None
+            if older:
+                left.append(barrier)
+                version = barrier.version
+        return tuple(left)
 
 
 @dataclass(frozen=True)
@@ -87,7 +132,7 @@ class Plan:
         """A JSON document that ``load_plan`` reads back."""
         return {
             "spec": dict(self.spec.document),
-            "targets": [asdict(target) for target in self.targets.values()],
+            "targets": [_as_dict(target) for target in self.targets.values()],
             "waves": [
                 {"name": wave.name, "hosts": [{"host": host, "variant": self.variant_of[host]} for host in hosts]}
                 for wave, hosts in zip(self.waves, self.hosts, strict=True)
@@ -170,7 +215,9 @@ def make_plan(spec: Spec, candidates: Sequence[Candidate], targets: Mapping[str,
     variant_of = {c.host: name for name, members in strata.items() for c in members}
     left_out = sorted(candidate.host for candidate in candidates if candidate.host not in variant_of)
     if left_out and spec.reverts:
-        warnings.append(f"{_some(left_out)} has nothing to go back from: {spec.reverts} did not update it.")
+        warnings.append(
+            f"{_some(left_out)} is not taken back: {spec.reverts} did not update it, or took it through a barrier."
+        )
     elif left_out:
         warnings.append(f"{_some(left_out)} runs a variant that this rollout does not update.")
     untried = sorted(set(variant_of.values()) - {variant_of[host] for host in waves[0]})
@@ -209,14 +256,35 @@ def _check_sizes(spec: Spec, targets: Mapping[str, Target]) -> None:
 def load_plan(document: Mapping[str, Any]) -> Plan:
     """The plan that ``Plan.as_dict`` wrote."""
     spec = load_spec(document["spec"], "the recorded plan")
-    targets = {entry["variant"]: Target(**{**entry, "accept": tuple(entry["accept"])}) for entry in document["targets"]}
+    targets = {entry["variant"]: load_target(entry) for entry in document["targets"]}
     hosts = tuple(tuple(entry["host"] for entry in wave["hosts"]) for wave in document["waves"])
     variant_of = {entry["host"]: entry["variant"] for wave in document["waves"] for entry in wave["hosts"]}
     cuts = {stratum: tuple(ends) for stratum, ends in document.get("cuts", {}).items()}
     return Plan(spec, targets, variant_of, hosts, tuple(document["warnings"]), document.get("groups", {}), cuts)
 
 
-def target_of(variant: Variant, accept: Sequence[str], size: int | None, version: str | None) -> Target:
+def load_target(document: Mapping[str, Any]) -> Target:
+    """The target of its JSON form."""
+    hops = tuple(Hop(**{**hop, "accept": tuple(hop["accept"])}) for hop in document.get("barriers", ()))
+    return Target(**{**document, "accept": tuple(document["accept"]), "barriers": hops})
+
+
+def _as_dict(target: Target) -> dict[str, Any]:
+    document = asdict(target)
+    if not target.barriers:
+        del document["barriers"]
+    return document
+
+
+def hop_of(barrier: Barrier, accept: Sequence[str], size: int | None) -> Hop:
+    """The frozen barrier, given what its registry says about the digest."""
+    accepted = tuple(dict.fromkeys([barrier.digest, *accept]))
+    return Hop(barrier.digest, accepted, barrier.version, barrier.below, barrier.reason, size)
+
+
+def target_of(
+    variant: Variant, accept: Sequence[str], size: int | None, version: str | None, hops: Iterable[Hop] = ()
+) -> Target:
     """The frozen target of a variant, given what its registry says about the digest."""
     return Target(
         variant.name,
@@ -225,6 +293,7 @@ def target_of(variant: Variant, accept: Sequence[str], size: int | None, version
         tuple(dict.fromkeys([variant.digest, *accept])),
         variant.version or version,
         variant.size if variant.size is not None else size,
+        tuple(hops),
     )
 
 

@@ -367,6 +367,7 @@ STATE_AFTER = {
     "booted": DeviceState.VERIFYING,
     "silent": DeviceState.SILENT,
     "rolling_back": DeviceState.ROLLING_BACK,
+    "hop_passed": DeviceState.PENDING,
     "succeeded": DeviceState.SUCCEEDED,
     "failed": DeviceState.FAILED,
     "rolled_back": DeviceState.ROLLED_BACK,
@@ -393,6 +394,7 @@ _REMEMBERED = frozenset(
         "timezone",
     }
 )
+_OF_A_LEG = {f"previous_{what}": f"leg_{what}" for what in ("digest", "deployment", "rollback")}
 _BAD_TIMES = ("window", "inhibited")
 """Reasons that lie neither in the device nor in the release."""
 
@@ -400,6 +402,8 @@ _BAD_TIMES = ("window", "inhibited")
 def _device_after(before: Device, event: Event) -> Device:
     data = event.data
     changes: dict[str, Any] = {key: value for key, value in data.items() if key in _REMEMBERED and value is not None}
+    if before.hops:
+        changes = {_OF_A_LEG.get(key, key): value for key, value in changes.items() if key != "previous_version"}
     if "failed_units" in data:
         changes["failed_units"] = tuple(data["failed_units"])
     state = STATE_AFTER.get(event.kind)
@@ -422,6 +426,10 @@ def _device_after(before: Device, event: Event) -> Device:
         changes["going_back"] = (str(data.get("reason")), str(data.get("message")))
     changes["vanished"] = _vanished(before, state)
     changes["parked"] = is_parking(event)
+    if state is DeviceState.STAGING:
+        changes["hop"] = data.get("hop")
+    elif event.kind == "hop_passed":
+        changes.update(_next_leg(before))
     if event.kind == "deferred" and data.get("attempt"):
         changes["stage_attempts"] = before.stage_attempts + 1
     changes.update(_waiting(before, state, event))
@@ -443,6 +451,12 @@ def _changed(device: Device, changes: Mapping[str, Any]) -> Device:
     return after
 
 
+def _next_leg(before: Device) -> dict[str, Any]:
+    """As if its update began here, but for what it ran before the rollout."""
+    changes: dict[str, Any] = dict.fromkeys(("hop", "going_back", *_OF_A_LEG.values()))
+    return {**changes, "hops": before.hops + 1, "stage_attempts": 0, "reboots_asked": 0, "armed": False}
+
+
 def _excluded(device: Device, event: Event) -> dict[str, Any]:
     if device.device_class is DeviceClass.FLIGHT:
         return {"excluded": True}
@@ -461,6 +475,7 @@ def _retried(device: Device, event: Event) -> dict[str, Any]:
         "reboots_asked": 0,
         "vanished": 0,
         "going_back": None,
+        "hop": None,
         "armed": False,
         "acknowledged": False,
         "excluded": False,

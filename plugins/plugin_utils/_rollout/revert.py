@@ -33,6 +33,8 @@ def _may_run_it(device: Device, targets: Mapping[str, Target]) -> bool:
     touched = device.device_class in (DeviceClass.SUCCEEDED, DeviceClass.CHARGED, DeviceClass.FLIGHT)
     if not touched or device.state is DeviceState.ROLLED_BACK or device.taken_over:
         return False
+    if device.hops:
+        return False  # a barrier is there because what lies behind it must not be run any more
     return device.previous_digest is not None and device.previous_digest not in targets[device.variant].accept
 
 

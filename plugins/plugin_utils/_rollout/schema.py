@@ -85,6 +85,12 @@ _WINDOWS = {
     ),
 }
 
+_VERSION = {"type": "string", "minLength": 1}
+_BARRIER = _section(
+    {"digest": _DIGEST, "version": _VERSION, "below": _VERSION, "reason": {"type": "string", "minLength": 1}},
+    required=["digest", "version", "below"],
+)
+
 VARIANT = _section(
     {
         "name": _NAME,
@@ -93,6 +99,7 @@ VARIANT = _section(
         "version": {"type": "string"},
         "size": {"type": "integer", "minimum": 0},
         "created": {"type": ["string", "null"]},
+        "barriers": {"type": "array", "items": _BARRIER, "maxItems": 5},
     },
     required=["name", "image", "digest"],
 )
@@ -255,6 +262,7 @@ _TYPE_REMEDIES = {
     "string": "Write a text, in quotes if it looks like a number or a date.",
 }
 _RULE_REMEDIES = {
+    "maxItems": "Leave some out.",
     "minItems": "It must not be empty: fill it in or remove it.",
     "minLength": "It must not be empty: fill it in or remove it.",
     "minProperties": "It must not be empty: fill it in or remove it.",

@@ -14,10 +14,21 @@ from typing import Any, Literal
 from . import schema
 from .errors import RolloutError
 from .quantities import parse_duration, parse_rate
+from .versions import is_older
 from .windows import Window, longest_wait, parse_windows
 
 LAST_WAVE = "rest"
 """Name of the implicit last wave: everyone whom no earlier wave took."""
+
+
+@dataclass(frozen=True)
+class Barrier:
+    """Devices whose version is ``below`` have to boot ``digest``, which is ``version``, before anything newer."""
+
+    digest: str
+    version: str
+    below: str
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,7 @@ class Variant:
     version: str | None = None
     size: int | None = None
     created: str | None = None
+    barriers: tuple[Barrier, ...] = ()
     line: str | None = None
     only: tuple[str, ...] | None = None
     first: tuple[str, ...] = ()
@@ -279,7 +291,7 @@ def timing_warnings(spec: Spec) -> list[str]:
 
 def load_spec(document: Mapping[str, Any], source: str) -> Spec:
     """The spec of a document that was validated before, with its variants resolved."""
-    variants = tuple(_variant(entry) for entry in document["variants"])
+    variants = tuple(_variant(entry, source) for entry in document["variants"])
     waves = _waves(document, source)
     selection = document.get("selection", {})
     order = selection.get("order", {})
@@ -339,11 +351,6 @@ def load_spec(document: Mapping[str, Any], source: str) -> Spec:
     return spec
 
 
-def _variant(entry: Mapping[str, Any]) -> Variant:
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
-    return Variant(**values)
-
-
 def _fingerprint(document: Mapping[str, Any]) -> str:
     """Of what a person wrote: the variants of a rollout that takes others back are found when it is planned."""
     given = {key: value for key, value in document.items() if key != "variants" or "reverts" not in document}
@@ -354,6 +361,40 @@ def _pace(section: Mapping[str, Any], source: str) -> Pace:
     rate = section.get("download_rate")
     parsed = None if rate is None else parse_rate(rate, f"{source}: pace.download_rate", "invalid_spec")
     return Pace(**{**_PACE, **section, "download_rate": parsed})
+
+
+def _variant(entry: Mapping[str, Any], source: str) -> Variant:
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    values["barriers"] = tuple(Barrier(**barrier) for barrier in entry.get("barriers", ()))
+    variant = Variant(**values)
+    trouble = _barrier_trouble(variant)
+    if trouble is not None:
+        raise RolloutError(
+            f"{source}: variant {variant.name}: barriers: {trouble}.",
+            "List barriers in the order in which devices go through them: each `below` newer than the one before, each "
+            "`version` at least its own `below`, each digest another one, and all versions written alike.",
+            "invalid_spec",
+        )
+    return variant
+
+
+def _barrier_trouble(variant: Variant) -> str | None:
+    """Why devices could not go from one barrier to the next, and then to the target."""
+    digests = [*(barrier.digest for barrier in variant.barriers), variant.digest]
+    if len(set(digests)) < len(digests):
+        return "a digest appears twice, or is that of the variant"
+    for barrier in variant.barriers:
+        if is_older(barrier.version, barrier.below) is not False:
+            return f"the version {barrier.version!r} is older than {barrier.below!r}, or cannot be compared with it"
+    for earlier, later in zip(variant.barriers, variant.barriers[1:], strict=False):
+        if is_older(earlier.below, later.below) is not True:
+            return f"{later.below!r} is not newer than {earlier.below!r}, or cannot be compared with it"
+    last = variant.barriers[-1:]
+    if last and variant.version is not None and is_older(variant.version, last[0].below) is not False:
+        return (
+            f"the variant's version {variant.version!r} is older than {last[0].below!r}, or cannot be compared with it"
+        )
+    return None
 
 
 def _notice(text: str, source: str) -> int:

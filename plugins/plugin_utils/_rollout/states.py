@@ -120,6 +120,10 @@ class Device:
     both are over when it reboots. ``until`` is when it may be its turn, ``inhibitors`` what it is spared for now.
     ``timezone`` is what it said itself. ``parked`` says that what is staged on it is applied by no reboot.
 
+    ``hop`` is the digest of the barrier it is being taken to, None on the way to the target; ``hops`` counts those it
+    passed. After the first, ``previous_*`` stay what it ran before the rollout, and ``leg_*`` are what it ran before
+    the hop it is on.
+
     ``catching_up`` says that no wave counts it: its wave passed without it, or it joined after the plan was made.
     ``group`` is the disruption budget of one that joined; the plan has those of its members.
     """
@@ -155,6 +159,11 @@ class Device:
     until: float | None = None
     inhibitors: tuple[str, ...] = ()
     timezone: str | None = None
+    hop: str | None = None
+    hops: int = 0
+    leg_digest: str | None = None
+    leg_deployment: str | None = None
+    leg_rollback: str | None = None
     catching_up: bool = False
     group: str | None = None
     parked: bool = False

@@ -134,6 +134,7 @@ def _device(rollout: Rollout, device: Device) -> dict[str, Any]:
         "previous_digest": device.previous_digest,
         "booted_digest": device.booted_digest,
         "boot_seconds": device.boot_seconds,
+        "hops": device.hops,
         "acknowledged": device.acknowledged,
         "until": _time(device.until),
         "inhibitors": list(device.inhibitors),

@@ -52,17 +52,24 @@ class NotNow:
 
 def as_parked(device: Device, seen: Observation, refusal: NotNow, now: float) -> Device:
     """The device as its journal has it once it was parked at ``now``, with what was seen of it before."""
-    return replace(
+    parked = replace(
         as_put_off(device, refusal, now, seen.timezone),
         state=DeviceState.STAGED,
         phase=DeviceState.STAGED,
         parked=True,
         boot_id=seen.boot_id,
+        failed_units=seen.failed_units,
+    )
+    if device.hops:
+        return replace(
+            parked, leg_digest=seen.booted, leg_deployment=seen.booted_deployment, leg_rollback=seen.rollback
+        )
+    return replace(
+        parked,
         previous_digest=seen.booted,
         previous_version=seen.booted_version,
         previous_deployment=seen.booted_deployment,
         previous_rollback=seen.rollback,
-        failed_units=seen.failed_units,
     )
 
 

@@ -25,7 +25,6 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import
     as_document,
     insist_on_lease,
     load_device,
-    load_target,
     note_answers,
     open_rollout,
     worth_asking,
@@ -38,7 +37,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events im
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.fencing import fence_of
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import Clock, clear_batch
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Candidate, Target
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Candidate, Target, load_target
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import derive
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import (

@@ -110,7 +110,7 @@ def test_failed_devices_are_the_canaries_of_the_way_back() -> None:
     plan = planned(spec, [*hosts, "stranger"])
     assert plan.hosts[0] == (bad,)
     assert set(plan.members) == set(hosts)
-    assert "stranger has nothing to go back from: r1 did not update it." in plan.warnings
+    assert any(warning.startswith("stranger is not taken back: r1 did not update it") for warning in plan.warnings)
     assert load_plan(plan.as_dict()).hash == plan.hash
     assert plan.line_of("kde") == "kde"
 

@@ -56,6 +56,7 @@ KINDS = [
     ("booted", DeviceState.VERIFYING, DeviceClass.FLIGHT),
     ("silent", DeviceState.SILENT, DeviceClass.FLIGHT),
     ("rolling_back", DeviceState.ROLLING_BACK, DeviceClass.FLIGHT),
+    ("hop_passed", DeviceState.PENDING, DeviceClass.UNTOUCHED),
     ("succeeded", DeviceState.SUCCEEDED, DeviceClass.SUCCEEDED),
     ("failed", DeviceState.FAILED, DeviceClass.CHARGED),
     ("rolled_back", DeviceState.ROLLED_BACK, DeviceClass.CHARGED),

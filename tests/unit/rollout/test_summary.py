@@ -72,6 +72,7 @@ def test_what_is_said_of_a_device() -> None:
         "previous_digest": OLD,
         "booted_digest": OLD,
         "boot_seconds": 2.5,
+        "hops": 0,
         "acknowledged": False,
         "until": None,
         "inhibitors": [],
