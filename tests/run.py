@@ -119,6 +119,9 @@ def checks() -> list[Check]:
     """Every check, quick ones first."""
     git = command("git", "git")
     tool = {name: str(BIN / name) for name in ("ruff", "yamllint", "reuse", "ansible-lint", "antsibull-changelog")}
+    collections = f"PYTHONPATH={REPOSITORY / '.venv' / 'collections'}"
+    small = ("--devices", "8", "--failing", "25", "--asleep", "25", "--seed", "5")
+    rehearsal = ["env", collections, PYTHON, "-m", "tests.rehearsal", *small]
     all_checks = [
         Check("ruff", "lint", [tool["ruff"], "check", "."]),
         Check("ruff format", "lint", [tool["ruff"], "format", "--check", "."]),
@@ -141,6 +144,7 @@ def checks() -> list[Check]:
         Check("tarball", "integration", [PYTHON, "tests/checks/tarball.py"]),
         Check("integration", "integration", _pytest("tests/integration", "-n", "3", "--dist", "worksteal"), (), 2400),
         Check("device matrix, a part", "integration", [PYTHON, "-m", "tests.matrix", "--only", "1.16.9 staged"]),
+        Check("rehearsal, a part", "integration", rehearsal, (), 1200),
         Check("ansible-test sanity", "sanity", [PYTHON, "tests/checks/sanity.py"], (git,), 1500),
     ]
     for scenario in sorted((REPOSITORY / "molecule").glob("*/molecule.yml")):

@@ -123,6 +123,8 @@ def open_rollout(
         due = {candidate.host for candidate in candidates}.intersection(decisions.touch)
         # When nobody is due, devices may still have to be looked at again, or time to pass, before a wave may.
         if dry_run or not (recorded or due or decisions.needs_the_gate or _ends_by(decisions.wait, deadline)):
+            if not dry_run:
+                _clear_away(ledger)
             return Opened(rollout, None, recorded, decisions.wait)
         ledger.create()
         ledger.take_lease(holder, _is_alive)
@@ -149,6 +151,13 @@ def insist_on_lease(ledger: Store, epoch: int) -> None:
         "Let the other run finish; this one stops here and has recorded nothing.",
         "superseded_controller",
     )
+
+
+def _clear_away(ledger: Store) -> None:
+    """Give up the lease of a run that was killed when all was done: from other machines it looks as if it still ran."""
+    holder = ledger.read_lease()
+    if holder is not None and not _may_be_at_work(holder):
+        ledger.release_lease(holder.epoch)
 
 
 def _opening(holder: Holder, rivals: Sequence[_Rival], takeover: Takeover) -> Event:

@@ -222,6 +222,18 @@ def test_a_run_with_nothing_to_do_writes_nothing(tmp_path: Path) -> None:
     assert snapshot(tmp_path) == before
 
 
+def test_a_run_with_nothing_to_do_gives_up_the_lease_of_one_that_was_killed_at_its_end(tmp_path: Path) -> None:
+    complete(tmp_path, R1, *told("succeeded", *HOSTS))
+    with sleeper() as holder:
+        write_lease(tmp_path / "r1", holder)
+        assert start(tmp_path, R1, resolve=never).epoch is None
+        assert lease.read(tmp_path / "r1") == holder  # it is still at work
+    assert start(tmp_path, R1, dry_run=True).epoch is None
+    assert lease.read(tmp_path / "r1") == holder
+    assert start(tmp_path, R1, resolve=never).epoch is None
+    assert lease.read(tmp_path / "r1") is None
+
+
 def test_a_held_rollout_with_nobody_in_flight_writes_nothing(tmp_path: Path) -> None:
     start(tmp_path, small_spec())
     (canary,) = derive(Ledger(tmp_path, "r1").read()).plan.hosts[0]  # type: ignore[union-attr]
