@@ -262,7 +262,6 @@ reason:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.apply_options import INHIBITORS_OPTION
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client import Client
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import (
     run_device_module,
@@ -270,6 +269,7 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_modu
 )
 from ansible_collections.skorionos.bootc.plugins.module_utils._device.boot import failed_units, soft_reboots
 from ansible_collections.skorionos.bootc.plugins.module_utils._device.inhibitors import (
+    INHIBITORS_OPTION,
     Inspector,
     obstacles,
     parse_inhibitors,

@@ -6,9 +6,13 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Protocol, Sequence
+
+from ..module_utils._bootc.status import parse_status, parse_version
+from ..module_utils._errors import BootcError
 
 APPLIED = "applied"
 NOTHING_TO_APPLY = "nothing_to_apply"
@@ -30,6 +34,9 @@ STATUS_MODULE = "skorionos.bootc.bootc_status"
 LONGEST_INTERVAL = 10.0
 GROWTH = 1.5
 JITTER = 0.2
+
+
+_BOOT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\s*$")
 
 
 def some_jitter() -> float:
@@ -90,6 +97,9 @@ class Calls(Protocol):
 
     def probe(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         """The same over a new connection, with little patience."""
+
+    def look(self, command: str) -> str | None:
+        """What a plain shell command prints, in the same way; empty when it does not succeed."""
 
 
 @dataclass(frozen=True)
@@ -232,6 +242,35 @@ def _give_up(reboot: _Reboot, last: Observation | None, came_back: Observation |
         "Look for what holds up its shutdown, with 'systemctl list-jobs' and 'systemd-inhibit --list' on the device, "
         "or raise reboot_timeout",
     )
+
+
+_GLANCE = (
+    'cat "$BOOTC_DEVICE_ROOT/proc/sys/kernel/random/boot_id" && timeout 20 bootc --version '
+    "&& timeout 30 bootc status --format=json --format-version=1"
+)
+"""What ``glance`` asks. The variable is empty but on a simulated device."""
+
+
+def glance(calls: Calls) -> Observation | None:
+    """``observe`` with a plain command, which costs a tenth of a module; with the module where that does not do.
+
+    It leaves out how often user space was restarted: good for a reboot of the kernel only.
+    """
+    printed = calls.look(_GLANCE)
+    if printed is None:
+        return None
+    return read_glance(printed) or observe(calls)
+
+
+def read_glance(printed: str) -> Observation | None:
+    """What was printed, as the module would tell it; None for anything out of the ordinary."""
+    boot_id, _unused, rest = printed.partition("\n")
+    version, _unused, document = rest.partition("\n")
+    try:
+        status = parse_status(document, parse_version(version)).as_dict()
+    except BootcError:
+        return None
+    return Observation(boot_id.strip(), None, status) if _BOOT_ID.match(boot_id) else None
 
 
 def observe(calls: Calls) -> Observation | None:

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Mapping
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Iterator, Mapping
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
@@ -55,17 +55,38 @@ class DeviceCalls:
 
     def probe(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         """Run a module over a new connection, giving up on connecting early."""
-        connection = self._action._connection
-        option, patient = self._connect_option()
         # The next image may ship another Python than the one that was discovered on this one.
         self._task_vars.get("ansible_facts", {}).pop("discovered_interpreter_python", None)
+        try:
+            with self._little_patience():
+                return self.execute(name, arguments)
+        except AnsibleConnectionFailure:
+            return None
+
+    def look(self, command: str) -> str | None:
+        """What a plain shell command prints, over a new connection as in ``probe``; empty when it does not succeed.
+
+        It costs a tenth of what a module does, on both sides.
+        """
+        try:
+            with self._little_patience():
+                done = self._action._low_level_execute_command(command)
+        except AnsibleConnectionFailure as error:
+            self.said = str(error)[:400]
+            return None
+        except AnsibleError:
+            return ""
+        return str(done["stdout"]) if done["rc"] == 0 else ""
+
+    @contextmanager
+    def _little_patience(self) -> Iterator[None]:
+        connection = self._action._connection
+        option, patient = self._connect_option()
         try:
             if option is not None:
                 connection.set_option(option, self._connect_timeout)
             connection.reset()
-            return self.execute(name, arguments)
-        except AnsibleConnectionFailure:
-            return None
+            yield
         finally:
             if option is not None:
                 connection.set_option(option, patient)

@@ -9,8 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ._boot_wait import INHIBITED, Calls, wait_for_boot
-from ._boot_wait import observe as observe_boot
+from ._boot_wait import INHIBITED, Calls, glance, wait_for_boot
 from ._rollout.errors import RolloutError
 from ._rollout.port import DeviceError, Health, Inhibited, Observation, Reboot, Unreachable
 from ._rollout.spec import Spec
@@ -128,9 +127,7 @@ class ModulePort:
 
     def await_boot(self, boot_id: str | None, seconds: float) -> Observation | None:
         """Poll with little patience per attempt until another boot answers and says what it runs."""
-        verdict = wait_for_boot(
-            lambda: observe_boot(self._calls), boot_id, (), None, seconds, poll_interval=_POLL_SECONDS
-        )
+        verdict = wait_for_boot(lambda: glance(self._calls), boot_id, (), None, seconds, poll_interval=_POLL_SECONDS)
         seen = verdict.observation
         if seen is None or seen.status is None or seen.boot_id == boot_id:
             return None

@@ -106,14 +106,16 @@ def comparison(size: int, runs: Mapping[str, Sequence[Cost]]) -> list[str]:
     """Lines ``name: ratio (raw figures)`` for one size of fleet: of ``rollout`` among the ``runs`` to the others."""
     lines = []
     others = [name for name in runs if name != "rollout"] if "rollout" in runs else []
-    raw = {measure: figures(measure, runs) for measure in (*MEASURES, *FURTHER)}
     for measure in MEASURES:
-        for other in others:
-            found = ratio(runs["rollout"], runs[other], measure)
-            if found is not None:
-                lines.append(f"{measure.name}, {size} devices, rollout / {other}: {found:.2f}  ({raw[measure]})")
-    lines += [f"{measure.name}, {size} devices: {raw[measure]}" for measure in FURTHER]
-    return lines
+        raw = figures(measure, runs)
+        ratios = {other: ratio(runs["rollout"], runs[other], measure) for other in others}
+        found = [
+            f"{measure.name}, {size} devices, rollout / {other}: {value:.2f}  ({raw})"
+            for other, value in ratios.items()
+            if value is not None
+        ]
+        lines += found or [f"{measure.name}, {size} devices: {raw}"]
+    return lines + [f"{measure.name}, {size} devices: {figures(measure, runs)}" for measure in FURTHER]
 
 
 def figures(measure: Measure, runs: Mapping[str, Sequence[Cost]]) -> str:

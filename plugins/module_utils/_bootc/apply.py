@@ -26,8 +26,7 @@ from .._device.notice import Notice, people, tell
 from .._device.reboot import RebootRefused, schedule_reboot
 from .._errors import BootcError
 from .apply_options import REQUIRED, ApplyOptions, Missed
-from .client import LOCK_WAIT_SECONDS, Client
-from .flow import STATUS_SECONDS
+from .client import LOCK_WAIT_SECONDS, STATUS_SECONDS, Client
 from .soft_reboot import choose_soft, forget_prepared, prepare
 from .status import Status
 from .transitions import after_reboot, not_bootc

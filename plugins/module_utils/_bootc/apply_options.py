@@ -10,29 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Mapping
 
 from .._device.fence import FENCE_OPTION, Fence, parse_fence
-from .._device.inhibitors import KINDS, Inhibitor, parse_inhibitors
+from .._device.inhibitors import INHIBITORS_OPTION, Inhibitor, parse_inhibitors
 from .._device.notice import Notice, parse_notice
 from .._errors import BootcError
 
 NEVER = "never"
 ALLOWED = "allowed"
 REQUIRED = "required"
-
-INHIBITORS_OPTION: dict[str, Any] = {
-    "type": "list",
-    "elements": "dict",
-    "default": [],
-    "options": {
-        "kind": {"type": "str", "choices": list(KINDS), "required": True},
-        "why": {"type": "str"},
-        "unknown": {"type": "str", "choices": ["inhibit", "allow"], "default": "inhibit"},
-        "processes": {"type": "list", "elements": "str"},
-        "percent": {"type": "int"},
-        "path": {"type": "str"},
-        "free_bytes": {"type": "int"},
-        "command": {"type": "list", "elements": "str"},
-    },
-}
 
 APPLY_OPTIONS: dict[str, dict[str, Any]] = {
     "expect_digests": {"type": "list", "elements": "str", "default": []},

@@ -25,6 +25,7 @@ LOCK_PATH = "/run/skorionos.bootc.lock"
 LOCK_POLL_SECONDS = 0.2
 LOCK_WAIT_SECONDS = 60.0
 VERSION_SECONDS = 20.0
+STATUS_SECONDS = 60.0
 
 # Commands that may take as long as a download does.
 _LONG = (("bootc", "upgrade"), ("bootc", "switch"))

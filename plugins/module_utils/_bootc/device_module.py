@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Sequence
 
 from .._device.boot import boot_id
 from .._errors import BootcError
-from .client import Client
-from .flow import STATUS_SECONDS
+from .client import STATUS_SECONDS, Client
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule

@@ -12,7 +12,7 @@ from typing import Any, Callable
 from .._device.command import Watch
 from .._device.fence import Fence, check_fence, end_claim, must_take_claim, take_claim, who_holds
 from .._errors import AlreadyDeployed, BootcError
-from .client import Client
+from .client import STATUS_SECONDS, Client
 from .memory import Warn, forget_what_is_left_behind, remember, remember_plan, remember_what_was_found
 from .status import Status
 from .transitions import (
@@ -32,7 +32,6 @@ from .transitions import (
     undeploy_staged,
 )
 
-STATUS_SECONDS = 60.0
 # A bootc that may hang: how often to look after it, with how much patience, and how long it may go on after its work.
 WATCH_SECONDS = 15.0
 WATCH_STATUS_SECONDS = 10.0

@@ -12,6 +12,7 @@ from typing import Callable, Protocol, Sequence
 
 from .._process import OwnSession
 
+DETAIL_LIMIT = 400
 TERMINATION_SECONDS = 5.0
 
 
@@ -95,6 +96,11 @@ def feed_command(argv: Sequence[str], timeout: float, text: str) -> Completed:
     except subprocess.TimeoutExpired:
         raise CommandTimeout(argv, timeout, process.end(TERMINATION_SECONDS)) from None
     return Completed(process.returncode, out, err)
+
+
+def shorten(text: str) -> str:
+    """The end of an output, which is where the reason usually is."""
+    return text.strip()[-DETAIL_LIMIT:].strip()
 
 
 def _started(argv: Sequence[str], *, reads: bool = False) -> OwnSession:

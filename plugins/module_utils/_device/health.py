@@ -21,10 +21,9 @@ from .checks import (
     judge_unit,
     required_scripts,
 )
-from .command import CommandTimeout, CommandUnusable, Completed, Run, run_command
+from .command import CommandTimeout, CommandUnusable, Completed, Run, run_command, shorten
 from .facts.boot_time import UNKNOWN, BootTime, parse_properties, read_boot_time
 
-DETAIL_LIMIT = 400
 POLL_SECONDS = 1.0
 SYSTEMCTL_SECONDS = 30.0
 
@@ -235,11 +234,6 @@ class HealthRunner:
         except CommandUnusable as exc:
             return Check(name, False, shorten(str(exc)), self.clock() - begin, required)
         return Check(name, done.rc == 0, shorten(_said(done)), self.clock() - begin, required)
-
-
-def shorten(text: str) -> str:
-    """The end of an output, which is where the reason usually is."""
-    return text.strip()[-DETAIL_LIMIT:].strip()
 
 
 def _said(done: Completed) -> str:

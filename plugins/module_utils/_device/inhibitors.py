@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Sequence
 
 from .._errors import BootcError
-from .command import CommandTimeout, CommandUnusable, Run
+from .command import CommandTimeout, CommandUnusable, Run, shorten
 from .facts.network import Network, read_network
 from .facts.power import Power, read_power
 from .facts.probe import ask, device_run
 from .facts.sessions import GAME_PROCESSES, Play, Process, Session, find_play, read_processes, read_sessions
-from .health import shorten
 from .root import device_path
 
 COMMAND_SECONDS = 30.0
@@ -45,7 +44,21 @@ _LIMITS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "file": (("path",), ()),
     "command": (("command",), ()),
 }
-KINDS = tuple(_LIMITS)
+INHIBITORS_OPTION: dict[str, Any] = {
+    "type": "list",
+    "elements": "dict",
+    "default": [],
+    "options": {
+        "kind": {"type": "str", "choices": list(_LIMITS), "required": True},
+        "why": {"type": "str"},
+        "unknown": {"type": "str", "choices": ["inhibit", "allow"], "default": "inhibit"},
+        "processes": {"type": "list", "elements": "str"},
+        "percent": {"type": "int"},
+        "path": {"type": "str"},
+        "free_bytes": {"type": "int"},
+        "command": {"type": "list", "elements": "str"},
+    },
+}
 _ALL_LIMITS = ("processes", "percent", "path", "free_bytes", "command")
 
 

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
 from .._errors import BootcError
-from .command import CommandTimeout, CommandUnusable, Feed
+from .command import CommandTimeout, CommandUnusable, Feed, shorten
 from .facts.sessions import Session
-from .health import shorten
 from .transient import own_program
 
 WALL_SECONDS = 20.0

@@ -15,12 +15,12 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._device.checks imp
     required_scripts,
 )
 from ansible_collections.skorionos.bootc.plugins.module_utils._device.command import (
+    DETAIL_LIMIT,
     CommandMissing,
     CommandTimeout,
     Completed,
 )
 from ansible_collections.skorionos.bootc.plugins.module_utils._device.health import (
-    DETAIL_LIMIT,
     BootLimits,
     Checks,
     HealthRunner,

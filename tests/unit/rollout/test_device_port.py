@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -43,6 +44,9 @@ class Answers:
 
     def probe(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         return self.execute(name, arguments)
+
+    def look(self, command: str) -> str | None:
+        return ""
 
 
 def port(*answers: dict[str, Any] | None, **spec: Any) -> tuple[ModulePort, Answers]:
@@ -180,6 +184,55 @@ def test_only_another_boot_ends_the_wait(
     assert seen is not None
     assert (seen.boot_id, seen.booted) == (boot_id, OLD)
     assert {name for name, _unused in calls.asked} == {"skorionos.bootc.bootc_status"}
+
+
+BOOT = "1f26568d-fdec-4c18-ac3e-6e0551daabb7"
+
+
+def printed(boot_id: str = BOOT, version: str = "bootc 1.16.9") -> str:
+    document = {"kind": "BootcHost", "status": {"booted": {"image": {"image": {"image": "r/i"}, "imageDigest": NEW}}}}
+    return f"{boot_id}\n{version}\n{json.dumps(document)}\n"
+
+
+class Printing(Answers):
+    """Answers plain commands, and only those."""
+
+    def __init__(self, *looks: str | None, modules: Sequence[dict[str, Any] | None] = ()) -> None:
+        super().__init__(*modules)
+        self._looks = list(looks)
+
+    def look(self, command: str) -> str | None:
+        return self._looks.pop(0)
+
+
+def test_waiting_for_a_boot_takes_no_module_where_a_plain_command_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_device_port, "_POLL_SECONDS", 0.0)
+    calls = Printing(printed(BOOT), None, printed(BOOT.replace("1f", "2f")))
+    seen = ModulePort(calls, small_spec()).await_boot(BOOT, 60.0)
+    assert seen is not None
+    assert (seen.boot_id, seen.booted, seen.is_bootc) == (BOOT.replace("1f", "2f"), NEW, True)
+    assert calls.asked == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Welcome to your device\n" + printed(),
+        printed(boot_id=""),
+        printed(boot_id="x" * 36),
+        f"{BOOT}\nbootc 1.16.9\n",
+        f"{BOOT}\nbootc 1.16.9\n{{}}\n",
+        f"{BOOT}\nbootc 1.16.9\n[",
+    ],
+    ids=["nothing", "a greeting", "no boot", "odd boot", "no status", "another status", "torn"],
+)
+def test_what_a_plain_command_does_not_tell_is_asked_by_the_module(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(_device_port, "_POLL_SECONDS", 0.0)
+    calls = Printing(text, modules=[{"boot_id": "new", "bootc": status()}])
+    seen = ModulePort(calls, small_spec()).await_boot("old", 60.0)
+    assert seen is not None
+    assert (seen.boot_id, seen.booted) == ("new", OLD)
 
 
 def test_a_device_that_never_reboots_gives_no_answer() -> None:

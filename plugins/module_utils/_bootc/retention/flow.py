@@ -16,8 +16,7 @@ from ..._device.markers import read_rollbacks
 from ..._device.pins import Pin, read_pins, write_pins
 from ..._device.root import is_simulated
 from ..._errors import BootcError
-from ..client import Client
-from ..flow import STATUS_SECONDS
+from ..client import STATUS_SECONDS, Client
 from ..memory import Warn
 from ..status import OSTREE, Status
 from ..transitions import came_back, not_bootc
