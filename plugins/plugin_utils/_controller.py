@@ -200,6 +200,14 @@ def _heard(rollout: Rollout, device: Device, answer: Answer, now: float) -> Even
     return None
 
 
+def _excused(asked: Sequence[str], candidates: Sequence[Candidate]) -> list[Event]:
+    """Nobody can look again at updated devices whose hosts left: their wave would never pass for want of that."""
+    present = {candidate.host for candidate in candidates}
+    message = "its host left the inventory"
+    data = {"reason": "removed", "message": message}
+    return [Event("unconfirmed", CLOCK.now(), host, data=data) for host in asked if host not in present]
+
+
 def _ends_by(wait: Wait | None, deadline: float) -> bool:
     return wait is not None and wait.until is not None and wait.until <= deadline
 
@@ -230,14 +238,6 @@ def _membership(rollout: Rollout, present: Mapping[str, str | None]) -> list[Eve
         and present.get(device.host, device.variant) != device.variant
     ]
     return gone + back + rebased
-
-
-def _excused(asked: Sequence[str], candidates: Sequence[Candidate]) -> list[Event]:
-    """Nobody can look again at updated devices whose hosts left: their wave would never pass for want of that."""
-    present = {candidate.host for candidate in candidates}
-    message = "its host left the inventory"
-    data = {"reason": "removed", "message": message}
-    return [Event("unconfirmed", CLOCK.now(), host, data=data) for host in asked if host not in present]
 
 
 def _moved(device: Device, present: Mapping[str, str | None]) -> str:
