@@ -227,6 +227,14 @@ def _heard(rollout: Rollout, device: Device, answer: Answer, now: float) -> Even
     return None
 
 
+def _excused(asked: Sequence[str], candidates: Sequence[Candidate]) -> list[Event]:
+    """Nobody can look again at updated devices whose hosts left: their wave would never pass for want of that."""
+    present = {candidate.host for candidate in candidates}
+    message = "its host left the inventory"
+    data = {"reason": "removed", "message": message}
+    return [Event("unconfirmed", CLOCK.now(), host, data=data) for host in asked if host not in present]
+
+
 def _ends_by(wait: Wait | None, deadline: float) -> bool:
     return wait is not None and wait.until is not None and wait.until <= deadline
 
@@ -299,14 +307,6 @@ def _may_join_from(ledger: Store, other: Rollout, shared: Sequence[str], rollout
         return False
     flying = [other.devices[host] for host in shared if other.devices[host].device_class is DeviceClass.FLIGHT]
     return all(_may_change_hands(device, shared, over=True) for device in flying)
-
-
-def _excused(asked: Sequence[str], candidates: Sequence[Candidate]) -> list[Event]:
-    """Nobody can look again at updated devices whose hosts left: their wave would never pass for want of that."""
-    present = {candidate.host for candidate in candidates}
-    message = "its host left the inventory"
-    data = {"reason": "removed", "message": message}
-    return [Event("unconfirmed", CLOCK.now(), host, data=data) for host in asked if host not in present]
 
 
 def _moved(device: Device, present: Mapping[str, str | None]) -> str:
