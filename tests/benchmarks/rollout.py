@@ -210,7 +210,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--rounds", type=int, default=3, help=f"of fleets up to {ROUNDS_UP_TO} devices (default: 3)")
     parser.add_argument("--forks", type=int, default=25, help="devices at a time (default: 25)")
     parser.add_argument("--boot-seconds", type=float, default=1.0, help="how long a device boots (default: 1)")
-    parser.add_argument("--limit", type=float, default=1800.0, help="seconds that one run may take (default: 1800)")
+    parser.add_argument("--limit", type=float, default=7200.0, help="seconds that one run may take (default: 7200)")
     parser.add_argument("--only", help="some of rollout,peer,floor, separated by commas")
     parser.add_argument("--keep", action="store_true", help="leave fleets and outputs where they are")
     options = parser.parse_args(arguments)
