@@ -15,6 +15,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -205,6 +206,8 @@ def compare(
 
 
 def main(arguments: Sequence[str]) -> None:
+    # Termination unwinds like any exit, so that nothing is left behind.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--devices", default="100,1000", help="sizes of fleets (default: 100,1000)")
     parser.add_argument("--rounds", type=int, default=3, help=f"of fleets up to {ROUNDS_UP_TO} devices (default: 3)")
