@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import read_spec
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._operator import (
     WHICH,
     command,
@@ -62,13 +63,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _write_spec(self, options: dict[str, Any], rollout: Rollout) -> str:
         """Where the spec of the way back is; one that is there already stays as somebody may have changed it."""
-        directory = Path(str(options["dest"])) if options["dest"] else ledger_directory(options).parent
+        beside = Path(str(options["spec"])) if options["spec"] else ledger_directory(options)
+        directory = Path(str(options["dest"])) if options["dest"] else beside.parent
         path = directory / f"{successor_of(rollout.plan.spec.id)}.yml"
+        if path.exists():
+            _insist_on(path, rollout.plan.spec.id)
         if path.exists() or self._task.check_mode:
             return str(path)
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            path.write_text(revert_spec(rollout), encoding="utf-8")
+            path.write_text(revert_spec(rollout, beside.parent.absolute()), encoding="utf-8")
         except OSError as error:
             raise RolloutError(
                 f"The order is on record, but its spec could not be written to {path}: {error.strerror}.",
@@ -76,3 +80,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "spec_unwritable",
             ) from error
         return str(path)
+
+
+def _insist_on(path: Path, rollout_id: str) -> None:
+    """Raise RolloutError when that file is the spec of something else."""
+    if read_spec(path).reverts != rollout_id:
+        raise RolloutError(
+            f"{path} is there already, and does not take {rollout_id} back.",
+            "Give another directory with `-e bootc_rollout_dest=DIRECTORY`.",
+            "spec_unwritable",
+        )

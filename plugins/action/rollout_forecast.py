@@ -65,7 +65,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def _tell(self, options: dict[str, Any], hostvars: Mapping[str, Any]) -> dict[str, Any]:
         plan = load_plan(options["plan"])
         spec = plan.spec
-        assumptions = Assumptions(parse_rate(str(options["rate"])), REBOOT_SECONDS, spec.verify.settle)
+        rate = parse_rate(str(options["rate"]))
+        assumptions = Assumptions(rate, REBOOT_SECONDS, spec.verify.settle, spec.pace.download_rate)
         book = LayerBook(anchored(spec, Path(str(options["spec"])).parent), plan.targets.values())
         needs = _needs(plan, book, options, hostvars)
         waves = [

@@ -24,6 +24,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import
     worth_asking,
 )
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet_reach import who_answers
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._operator import ledger_directory
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._reach.knock import Reach
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._release import resolve_targets
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import rollout_text
@@ -65,7 +66,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         deadline = CLOCK.now() + parse_duration(str(options["patience"]), "patience")
         spec = read_spec(Path(str(options["spec"])))
         candidates = self._candidates(spec, task_vars)
-        root = ledger_root(options)
+        root = ledger_directory(options)
         opened = open_rollout(
             root,
             spec,
@@ -121,11 +122,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             )
         found = [_candidate(name, task_vars["hostvars"][name], spec.labels) for name in names]
         return [candidate for candidate in found if is_wanted(spec, candidate.labels)]
-
-
-def ledger_root(options: Mapping[str, Any]) -> Path:
-    """Beside the spec rather than in the current directory, which is another one in a timer than in a shell."""
-    return Path(str(options["ledger"] or Path(str(options["spec"])).parent / "rollouts")).absolute()
 
 
 def _candidate(name: str, variables: Mapping[str, Any], labels: Sequence[str]) -> Candidate:

@@ -11,10 +11,12 @@ from typing import Any
 from ansible_collections.skorionos.bootc.plugins.action import rollout_open
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import (
     CLOCK,
+    Takeover,
     as_document,
     open_rollout,
     read_spec,
 )
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._operator import ledger_directory
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._release import resolve_targets
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import DeviceClass
@@ -30,6 +32,8 @@ class ActionModule(rollout_open.ActionModule):
                 "spec": {"type": "path", "required": True},
                 "ledger": {"type": "path"},
                 "accept_removed": {"type": "bool", "default": False},
+                "supersedes": {"type": "list", "elements": "str", "default": []},
+                "why": {"type": "str", "default": ""},
             }
         )
         try:
@@ -41,7 +45,7 @@ class ActionModule(rollout_open.ActionModule):
         directory = Path(str(options["spec"])).parent
         spec = read_spec(Path(str(options["spec"])))
         candidates = self._candidates(spec, task_vars)
-        root = rollout_open.ledger_root(options)
+        root = ledger_directory(options)
         opened = open_rollout(
             root,
             spec,
@@ -50,6 +54,7 @@ class ActionModule(rollout_open.ActionModule):
             dry_run=True,
             deadline=CLOCK.now(),
             accept_removed=options["accept_removed"],
+            takeover=Takeover(tuple(options["supersedes"]), str(options["why"])),
         )
         rollout = opened.rollout
         is_new = any(event.kind == "planned" for event in opened.recorded)

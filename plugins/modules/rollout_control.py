@@ -65,7 +65,8 @@ options:
     type: str
   dest:
     description:
-      - Directory for the spec that V(revert) writes. By default that which O(ledger) is in, so beside O(spec).
+      - Directory for the spec that V(revert) writes. By default that of O(spec), or without it the one that O(ledger)
+        is in.
       - A spec that is there already is left as it is.
     type: path
 seealso:
@@ -108,7 +109,8 @@ by:
   type: str
   sample: anna@admin-pc
 spec:
-  description: The file with the spec of the way back, for V(revert).
+  description:
+    - The file with the spec of the way back; V(none) for other verbs than V(revert). Check mode does not write it.
   returned: success
   type: str
   sample: skorion-1.1.0-revert.yml

@@ -82,6 +82,9 @@ options:
     description: What it shall boot, as RV(skorionos.bootc.rollout_gate#module:devices) gave it.
     type: dict
     required: true
+  timezone:
+    description: Time zone of the device according to the inventory. Without it the device is asked.
+    type: str
   fence:
     description: What the device is shown to tell this run from others, as RV(skorionos.bootc.rollout_open#module:fence)
       gave it. Where a newer controller of this rollout has claimed the device, the task fails with RV(reason=fenced),
@@ -117,7 +120,8 @@ RETURN = r"""
 verdict:
   description:
     - The last thing recorded of the device, such as V(succeeded), V(already_current), V(rolled_back), V(failed),
-      V(unreachable), V(deferred), V(incompatible), V(silent), V(lost) or V(inconsistent).
+      V(unreachable), V(deferred), V(incompatible), V(silent), V(lost) or V(inconsistent); V(staged) when it is parked
+      for its window, V(hop_passed) when it is at a barrier, V(confirmed) or V(unconfirmed) with O(confirm).
     - V(no_news) when nothing was worth recording.
   returned: success
   type: str

@@ -51,7 +51,8 @@ options:
   round:
     description:
       - Hosts of this run, once all of them had their turn. No gate is asked then; the answer is RV(hosts) and
-        RV(batches) of another round, in which devices wait for windows that open before O(deadline).
+        RV(batches) of another round, in which devices wait for windows that open before O(deadline). O(batch) is not
+        looked at then.
     type: list
     elements: str
 seealso:
@@ -73,31 +74,31 @@ EXAMPLES = r"""
 RETURN = r"""
 go:
   description: Hosts of the batch that may be touched.
-  returned: success
+  returned: success, without O(round)
   type: list
   elements: str
 position:
   description: How far the ledger reached then, in bytes, for M(skorionos.bootc.rollout_device).
-  returned: success
+  returned: success, without O(round)
   type: int
 confirm:
   description:
     - Devices that succeeded and have to be looked at again with M(skorionos.bootc.rollout_device) before their wave may
       pass. The gate is asked again after that.
-  returned: success
+  returned: success, without O(round)
   type: list
   elements: str
 shares:
   description: The hosts of RV(confirm), dealt out to those of O(batch).
-  returned: success
+  returned: success, without O(round)
   type: dict
 room:
   description:
     - What the pace of the waves and the disruption budgets have room for, for M(skorionos.bootc.rollout_device).
-  returned: success
+  returned: success, without O(round)
   type: dict
 hosts:
-  description: Hosts of another round. None when no window opens in time.
+  description: Hosts of another round. Empty when no window opens in time.
   returned: success, with O(round)
   type: list
   elements: str
@@ -108,19 +109,19 @@ batches:
   elements: int
 draining:
   description: The rollout is held, paused or over; these hosts may only finish what they began.
-  returned: success
+  returned: success, without O(round)
   type: bool
 stop:
   description: No later batch of this pass has a chance either.
-  returned: success
+  returned: success, without O(round)
   type: bool
 spec:
   description: The spec of the rollout, for M(skorionos.bootc.rollout_device).
-  returned: success
+  returned: success, without O(round)
   type: dict
 devices:
   description: Per host of RV(go) and RV(confirm) what M(skorionos.bootc.rollout_device) needs to know.
-  returned: success
+  returned: success, without O(round)
   type: dict
 reason:
   description: The kind of failure.

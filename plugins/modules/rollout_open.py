@@ -16,6 +16,7 @@ author:
 description:
   - Validates a rollout spec, and plans it when its id is new. That freezes one digest per variant, checks that each can
     be pulled, and assigns every device to one wave.
+  - Takes in hosts that came into the inventory since, as C(selection.late_joiners) of the spec says.
   - Takes the lease of the rollout if there is anything to do, and says who is due in which batch.
   - Asks the devices that are due and that nothing was done to yet whether they are awake. Those that are not are
     recorded and left to the next run.

@@ -43,6 +43,15 @@ options:
     description: Go on although many devices of the rollout have left the inventory. They are counted nowhere then.
     type: bool
     default: false
+  supersedes:
+    description: Unfinished rollouts that are to give way to this one, besides those that its spec names.
+    type: list
+    elements: str
+    default: []
+  why:
+    description: A sentence for the record, which O(supersedes) does not do without.
+    type: str
+    default: ""
 seealso:
   - module: skorionos.bootc.rollout_open
   - module: skorionos.bootc.rollout_forecast

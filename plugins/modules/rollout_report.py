@@ -75,7 +75,7 @@ hold:
       description: The rule that stopped it, such as V(failure_budget).
       type: str
     wave:
-      description: Name of the wave, V(none) when it is about the rollout as a whole.
+      description: Name of the wave, V(none) when it is about the rollout as a whole or devices that catch up.
       type: str
     numbers:
       description: What was counted.
@@ -92,9 +92,11 @@ hold:
       type: str
 summary:
   description:
-    - The whole state as data, with keys C(id), C(phase), C(hold), C(order), C(wait), C(variants), C(waves),
-      C(totals), C(devices)
-      and C(warnings). The same is in C(summary.json).
+    - The whole state as data, with keys C(id), C(phase), C(started_at), C(ended_at), C(superseded_by), C(plan_hash),
+      C(hold), C(order), C(wait), C(variants), C(waves) (with their C(analyses)), C(catching_up) (counts,
+      C(max_failures), C(until)), C(totals), C(devices), C(starving) and C(warnings). The same is in C(summary.json).
+    - Devices that catch up (C(catching_up) of a device) are not in the counts of their wave. C(hops) of a device counts
+      the barriers it passed; C(parked) says that its image was downloaded ahead.
     - Times are RFC 3339 in UTC, sizes in bytes.
   returned: success
   type: dict

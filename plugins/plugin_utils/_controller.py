@@ -230,7 +230,7 @@ def _heard(rollout: Rollout, device: Device, answer: Answer, now: float) -> Even
 def _excused(asked: Sequence[str], candidates: Sequence[Candidate]) -> list[Event]:
     """Nobody can look again at updated devices whose hosts left: their wave would never pass for want of that."""
     present = {candidate.host for candidate in candidates}
-    message = "its host left the inventory"
+    message = "its host left the inventory, or `selection` does not match it any more"
     data = {"reason": "removed", "message": message}
     return [Event("unconfirmed", CLOCK.now(), host, data=data) for host in asked if host not in present]
 
@@ -314,7 +314,7 @@ def _moved(device: Device, present: Mapping[str, str | None]) -> str:
 
 
 def _gone(device: Device, now: float) -> Event:
-    message = "its host left the inventory"
+    message = "its host left the inventory, or `selection` does not match it any more"
     if device.state is DeviceState.SILENT:
         return Event("lost", now, device.host, data={"reason": "silent", "message": message})
     if device.state in DISRUPTED:

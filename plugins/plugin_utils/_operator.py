@@ -43,7 +43,10 @@ def find_rollout(options: Mapping[str, Any]) -> tuple[Store, Rollout]:
 
 
 def ledger_directory(options: Mapping[str, Any]) -> Path:
-    """Where the ledgers are: what ``ledger`` says, else beside the spec."""
+    """Where the ledgers are: what ``ledger`` says, else beside the spec.
+
+    Not in the current directory, which is another one in a timer than in a shell.
+    """
     return Path(str(options["ledger"] or Path(str(options["spec"])).parent / "rollouts")).absolute()
 
 

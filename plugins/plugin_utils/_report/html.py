@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from .charts import histogram, median
 from .timeline import Entry, tell
 from .words import (
+    CATCHING_UP,
     GROUP_OF,
     GROUPS,
     HOLD_RULES,
@@ -125,7 +126,7 @@ def _wave(wave: Mapping[str, Any]) -> dict[str, Any]:
 
 def _late(late: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Devices that catch up, told like a wave, if there are any."""
-    told = {"name": "catching up", "phase": "", "opened_at": None, "passed_at": None, **late}
+    told = {"name": CATCHING_UP, "phase": "", "opened_at": None, "passed_at": None, **late}
     return [_wave(told)] if late["devices"] else []
 
 
@@ -169,9 +170,9 @@ def _device(device: Mapping[str, Any]) -> dict[str, Any]:
         "host": device["host"],
         "variant": device["variant"],
         "group": group,
-        "state": STATES.get(state, spoken(state)),
+        "state": "parked" if device["parked"] else STATES.get(state, spoken(state)),
         "severity": _SEVERITY.index(group),
-        "wave": "catching up" if device["catching_up"] else device["wave"],
+        "wave": CATCHING_UP if device["catching_up"] else device["wave"],
         "before": device["previous_version"] or short(device["previous_digest"]),
         "digest": device["booted_digest"] or "",
         "boot": "" if boot is None else boot,

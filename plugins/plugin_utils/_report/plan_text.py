@@ -164,7 +164,7 @@ def _approvals(told: Mapping[str, Any]) -> list[str]:
     # Nobody wants to find the end of a command that was wrapped.
     command = (
         "ansible-playbook skorionos.bootc.rollout_control -e bootc_rollout_verb=approve "
-        f"-e bootc_rollout_spec=FILE -e bootc_rollout_plan_hash={told['plan_hash'][:12]}"
+        f"-e bootc_rollout_spec=FILE -e bootc_rollout_plan_hash={told['plan_hash'][:12]} -e bootc_rollout_why='...'"
     )
     return [f"Waits for approval {', '.join(waits)}. Approve with:", f"  {command}"]
 
@@ -172,10 +172,12 @@ def _approvals(told: Mapping[str, Any]) -> list[str]:
 def _assumptions(told: Mapping[str, Any]) -> str:
     taken = told["assumptions"]
     rate = f"{taken['rate_bytes_per_second'] * 8 / 1e6:.10g} Mbit/s"
+    limit = taken["download_rate_bytes_per_second"]
+    spread = "" if limit is None else f" Downloads are spread so that they come to {limit / 1e6:.10g} MB a second."
     return (
         f"About {_minutes(told['totals']['seconds'])} in all, if everybody is awake and well: estimated with "
         f"{rate} for each device, {span(taken['reboot_seconds'])} for its reboot and "
-        f"{span(taken['settle_seconds'])} to settle. {_tempo(told)} Whole layers are counted, as bootc fetches "
+        f"{span(taken['settle_seconds'])} to settle. {_tempo(told)}{spread} Whole layers are counted, as bootc fetches "
         "them."
     )
 

@@ -11,7 +11,7 @@ from .._rollout.decide import is_due_by
 from .._rollout.events import format_time
 from .._rollout.gate import Wait
 from .._rollout.states import STOPPED, Device, DeviceClass, DeviceState, Rollout, WavePhase
-from .words import PHASES, WAIT_RULES, moment, plain, some, spoken
+from .words import CATCHING_UP, PHASES, WAIT_RULES, moment, plain, some, spoken
 
 _NAMED = 4
 
@@ -24,7 +24,7 @@ def progress(rollout: Rollout, go: Sequence[str], wait: Wait | None) -> str:
         parts.append(f"{rollout.plan.waves[index].name}: {_tally(rollout.in_wave(index))}")
     late = rollout.catching_up
     if late and (index is None or any(device.host in go for device in late)):
-        parts.append(f"catching up: {_tally(late)}")
+        parts.append(f"{CATCHING_UP}: {_tally(late)}")
     if rollout.phase in STOPPED:
         parts.append(PHASES[rollout.phase.value])
     if go:
@@ -37,7 +37,7 @@ def progress(rollout: Rollout, go: Sequence[str], wait: Wait | None) -> str:
 
 
 def patience(rollout: Rollout, deadline: float) -> str:
-    """``2 devices outside their windows; waits for those that open until 06:00 UTC, the next at 03:12 UTC``."""
+    """``2 devices outside their windows; this run waits for the next, at ..., and ends after ...``."""
     due = [device.until for device in rollout.devices.values() if is_due_by(device, deadline)]
     count = "1 device" if len(due) == 1 else f"{len(due)} devices"
     first = min(moment(format_time(until)) for until in due if until is not None)

@@ -10,12 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .._rollout.states import DeviceState, RolloutPhase
-from .words import clean, parse_moment
+from .words import CATCHING_UP, clean, parse_moment
 
 _ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
-
-CATCHING_UP = "catching up"
-"""What stands for the wave of devices that catch up. With its space it is the name of none."""
 
 
 def rollout_metrics(summary: Mapping[str, Any]) -> str:

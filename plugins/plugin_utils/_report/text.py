@@ -14,6 +14,7 @@ from typing import Any
 
 from .charts import median
 from .words import (
+    CATCHING_UP,
     GROUPS,
     HOLD_RULES,
     PHASES,
@@ -137,7 +138,7 @@ def _waves(summary: Mapping[str, Any], paint: Paint, width: int) -> list[str]:
     late = summary["catching_up"]
     if late["devices"]:
         counts = tally(late)
-        rows.append(["catching up", "", str(late["devices"]), *(str(counts[group]) for group in groups)])
+        rows.append([CATCHING_UP, "", str(late["devices"]), *(str(counts[group]) for group in groups)])
     total = ["total", "", str(summary["totals"]["devices"]), *(str(everyone[group]) for group in groups)]
     return _table(columns, rows, paint, width, total)
 
@@ -159,7 +160,8 @@ def _story(summary: Mapping[str, Any], paint: Paint, width: int) -> list[str]:
 
 
 def _ordered(phase: str, order: Mapping[str, Any], width: int) -> list[str]:
-    who = f"{PHASES[phase].capitalize()} by {order['by']} on {moment(order['at'])}: {order['why']}."
+    done = "Taken back" if order["verb"] == "revert" else PHASES[phase].capitalize()
+    who = f"{done} by {order['by']} on {moment(order['at'])}: {order['why']}."
     then = "Nothing new starts until somebody resumes it." if phase == "paused" else "Nothing new starts any more."
     return _wrap(f"{who} {then}", width)
 
@@ -169,7 +171,7 @@ def _put_off(summary: Mapping[str, Any], width: int) -> list[str]:
     deferred = [device for device in summary["devices"] if device["state"] == "deferred"]
     closed = [device for device in deferred if device["reason"] == "window"]
     spared = [device for device in deferred if device["reason"] == "inhibited"]
-    parked = [device for device in summary["devices"] if device.get("parked") and device["state"] == "staged"]
+    parked = [device for device in summary["devices"] if device["parked"] and device["state"] == "staged"]
     lines = []
     if parked:
         lines += _wrap(f"{many(len(parked), 'device')} with their image downloaded and parked for later.", width)

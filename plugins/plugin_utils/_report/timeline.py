@@ -52,6 +52,7 @@ _ORDERS = {
     "approved": "Approved",
     "canceled": "Canceled",
     "aborted": "Aborted",
+    "reverting": "To be taken back, ordered",
 }
 
 
@@ -116,6 +117,9 @@ def _rollout_entry(summary: Mapping[str, Any], event: Mapping[str, Any]) -> Entr
         group = "failed" if kind == "aborted" else "rollout"
     elif kind == "completed":
         what, group = "Rollout completed", "updated"
+    elif kind == "analysed":
+        what, detail = f"Analysis {data['name']} of wave {wave}: {data['outcome']}", data.get("output", "")
+        group = "rollout" if data["outcome"] == "successful" else "failed"
     elif kind == "superseded":
-        what = f"Superseded by {data['by']}"
+        what, detail = f"Superseded by {data['by']}", ": ".join(filter(None, [data.get("who"), data.get("why")]))
     return Entry(event["at"], what, (), detail, group)

@@ -278,3 +278,7 @@ def measured(summary: Mapping[str, Any], key: str) -> list[float]:
     """What devices reported under ``key``, sorted."""
     values = (number(device[key]) for device in summary["devices"])
     return sorted(value for value in values if value is not None)
+
+
+CATCHING_UP = "catching up"
+"""What stands for the wave of devices that catch up. With its space it is the name of none."""

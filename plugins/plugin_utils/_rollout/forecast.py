@@ -44,7 +44,7 @@ class Need:
 
     ``exact`` is False where what it has is not known, so that ``layers`` are the most it can be. ``reason`` is a stable
     word for scripts, ``message`` says the same to people. With the same ``site`` devices share a cache. A device that
-    has to go through barriers needs more than one of ``reboots``.
+    has to go through barriers needs more than one of ``reboots``; their whole images are ``barrier_bytes``.
     """
 
     host: str
@@ -57,6 +57,7 @@ class Need:
     notes: tuple[str, ...] = ()
     site: str | None = None
     reboots: int = 1
+    barrier_bytes: int = 0
 
     @property
     def bytes(self) -> int:
@@ -105,11 +106,15 @@ class WaveInput:
 
 @dataclass(frozen=True)
 class Assumptions:
-    """``rate`` in bytes per second and device; ``reboot`` and ``settle`` in seconds."""
+    """``rate`` in bytes per second and device; ``reboot`` and ``settle`` in seconds.
+
+    ``download_rate``, in bytes per second, is what the spec allows all devices together.
+    """
 
     rate: int
     reboot: int
     settle: int
+    download_rate: int | None = None
 
     def seconds(self, need: Need) -> int:
         """How long the update of a device takes, rounded up."""
@@ -170,6 +175,7 @@ class Forecast:
                 "rate_bytes_per_second": self.assumptions.rate,
                 "reboot_seconds": self.assumptions.reboot,
                 "settle_seconds": self.assumptions.settle,
+                "download_rate_bytes_per_second": self.assumptions.download_rate,
                 "granularity": "layer",
             },
         }
@@ -219,8 +225,9 @@ def forecast(waves: Iterable[WaveInput], assumptions: Assumptions) -> Forecast:
 def spread_of(plan: Plan, needs: Sequence[Need]) -> int:
     """Seconds over which the spec spreads the downloads of a wave, as the rollout reckons: whole images, rounded up."""
     rate = plan.spec.pace.download_rate
-    sizes = [plan.targets[need.variant].size or 0 for need in needs if need.action is Action.UPDATE]
-    return 0 if rate is None else -(-sum(sizes) // rate)
+    due = [need for need in needs if need.action is Action.UPDATE]
+    size = sum((plan.targets[need.variant].size or 0) + need.barrier_bytes for need in due)
+    return 0 if rate is None else -(-size // rate)
 
 
 def plan_document(plan: Plan, told: Forecast, phase: str | None, warnings: Sequence[str] = ()) -> dict[str, Any]:

@@ -102,6 +102,7 @@ def judge(
         (*_notes(target, booted), *map(_passage, hops)),
         site,
         1 + len(hops),
+        sum(hop.size or 0 for hop in hops),
     )
 
 

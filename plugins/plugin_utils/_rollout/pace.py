@@ -177,8 +177,7 @@ def exposure_limit(rollout: Rollout, wave: int) -> int:
     """How many devices of a wave, or of those that catch up, may be charged or at risk when another one starts."""
     overshoot = rollout.plan.spec.pace.overshoot
     if wave == CATCHING_UP:
-        counted = sum(device.device_class is not DeviceClass.NEUTRAL for device in rollout.catching_up)
-        return catch_up_budget(rollout) + 1 + share(overshoot, counted)
+        return catch_up_budget(rollout) + 1 + share(overshoot, rollout.catching_up_size)
     return failure_budget(rollout, wave) + 1 + share(overshoot, rollout.waves[wave].size)
 
 

@@ -199,7 +199,7 @@ def _takes(variant: Variant, candidate: Candidate) -> bool:
 def make_plan(spec: Spec, candidates: Sequence[Candidate], targets: Mapping[str, Target]) -> Plan:
     """Assign every candidate whose variant the spec knows to one wave. ``targets`` has an entry per variant."""
     strata = check_membership(spec, candidates)
-    _check_sizes(spec, targets)
+    _check_known_sizes(spec, targets)
     groups = strata if spec.per_variant else {EVERYBODY: [c for group in strata.values() for c in group]}
     rank = _ranking(spec)
     split = {name: _cut(spec, sorted(group, key=rank), rank) for name, group in groups.items()}
@@ -216,7 +216,8 @@ def make_plan(spec: Spec, candidates: Sequence[Candidate], targets: Mapping[str,
     left_out = sorted(candidate.host for candidate in candidates if candidate.host not in variant_of)
     if left_out and spec.reverts:
         warnings.append(
-            f"{_some(left_out)} is not taken back: {spec.reverts} did not update it, or took it through a barrier."
+            f"{_some(left_out)} is not taken back: it is not on the release of {spec.reverts}, what it ran before is "
+            "not known, it went through a barrier, or another rollout took it over."
         )
     elif left_out:
         warnings.append(f"{_some(left_out)} runs a variant that this rollout does not update.")
@@ -242,13 +243,16 @@ def budget_group(spec: Spec, candidate: Candidate) -> str | None:
     return _group(spec, candidate) if _limits(spec) else None
 
 
-def _check_sizes(spec: Spec, targets: Mapping[str, Target]) -> None:
+def _check_known_sizes(spec: Spec, targets: Mapping[str, Target]) -> None:
     """To spread downloads over time it takes to know how large they are."""
-    unknown = sorted(name for name, target in targets.items() if target.size is None)
+    unknown = sorted(
+        name for name, target in targets.items() if None in (target.size, *(hop.size for hop in target.barriers))
+    )
     if spec.pace.download_rate is not None and unknown:
         raise RolloutError(
             f"The compressed size of {', '.join(unknown)} is not known, which pace.download_rate goes by.",
-            "Give variants[].size in bytes (the release file has it), or remove pace.download_rate.",
+            "Give variants[].size in bytes (the release file has it) and barriers by the digest of one architecture, "
+            "or remove pace.download_rate.",
             "invalid_spec",
         )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from .errors import RolloutError
 from .plan import Target
@@ -15,7 +16,19 @@ from .states import Device, DeviceClass, DeviceState, Rollout, RolloutPhase
 
 _LONGEST_ID = 63
 _SUFFIX = "-revert"
-_KEPT = ("selection", "pace", "abort", "budget", "stage", "apply", "windows", "inhibit", "verify", "registry")
+_KEPT = (
+    "selection",
+    "pace",
+    "abort",
+    "budget",
+    "catch_up",
+    "stage",
+    "apply",
+    "windows",
+    "inhibit",
+    "verify",
+    "registry",
+)
 """Sections that describe the fleet rather than the release."""
 
 
@@ -70,6 +83,7 @@ def with_variants(spec: Spec, rollout: Rollout, known: Iterable[Target]) -> Spec
             "image": images[digest].image if digest in images else rollout.plan.targets[group[0].variant].image,
             "digest": digest,
             **_version(group),
+            **_size(images.get(digest)),
             "line": line,
             "only": sorted(device.host for device in group),
             "first": sorted(device.host for device in group if device.device_class is DeviceClass.CHARGED),
@@ -79,6 +93,10 @@ def with_variants(spec: Spec, rollout: Rollout, known: Iterable[Target]) -> Spec
     return load_spec({**spec.document, "variants": variants}, "the rollout spec")
 
 
+def _size(target: Target | None) -> dict[str, int]:
+    return {} if target is None or target.size is None else {"size": target.size}
+
+
 def _version(devices: Iterable[Device]) -> dict[str, str]:
     """What the devices called it, if they agree."""
     versions = {device.previous_version for device in devices}
@@ -86,10 +104,16 @@ def _version(devices: Iterable[Device]) -> dict[str, str]:
     return {} if versions or version is None else {"version": version}
 
 
-def revert_spec(rollout: Rollout) -> str:
-    """A spec, as YAML with comments, that takes the rollout back in waves, after somebody approved it."""
+def revert_spec(rollout: Rollout, directory: Path) -> str:
+    """A spec, as YAML with comments, that takes the rollout back in waves, after somebody approved it.
+
+    ``directory`` is where the files that the spec of the rollout names are looked for.
+    """
     document = rollout.plan.spec.document
     sections = {key: document[key] for key in _KEPT if key in document}
+    if "auth_file" in sections.get("registry", {}):
+        auth_file = str(directory / Path(sections["registry"]["auth_file"]).expanduser())
+        sections["registry"] = {**sections["registry"], "auth_file": auth_file}
     kept = "".join(f"{key}: {json.dumps(value)}\n" for key, value in sections.items())
     return f"""\
 # Takes the devices that {rollout.plan.spec.id} updated back to what each of them ran before, those that failed first.

@@ -239,8 +239,8 @@ _NOT_YET = {
     "the controller has to reach. Leave `mode` out or write `push`; for devices that are rarely awake run the rollout "
     "often, from a timer.",
     "on_failure": "A rollout that fails is held, and takes nobody back but the devices that failed: whether healthy "
-    "devices shall go back as well is for a person to say. Leave `on_failure` out or write `hold`; devices are brought "
-    "back by the rollback playbook, or by a rollout of the release before.",
+    "devices shall go back as well is for a person to say. Leave `on_failure` out or write `hold`; the order `revert` "
+    "of the playbook rollout_control takes all devices back.",
     **dict.fromkeys(
         ("gate", "policy", "revoked", "not_after", "retry_after", "registry.ring_tags", "selection.reach"), _PULL_MODE
     ),

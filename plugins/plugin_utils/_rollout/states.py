@@ -244,7 +244,7 @@ class WaveState:
 class Hold:
     """Why a rollout stopped: the rule, its numbers in words, the devices behind it, and what to do.
 
-    ``wave`` is None when the rule is about the rollout as a whole.
+    ``wave`` is None when the rule is about the rollout as a whole or devices that catch up.
     """
 
     rule: str
@@ -304,6 +304,11 @@ class Rollout:
         """The devices that no wave counts."""
         return tuple(device for device in self.devices.values() if device.catching_up)
 
+    @property
+    def catching_up_size(self) -> int:
+        """How many of them are not neutral."""
+        return sum(device.device_class is not DeviceClass.NEUTRAL for device in self.catching_up)
+
     def group_of(self, host: str) -> str | None:
         """Which disruption budget a device falls under; None where the spec limits nothing."""
         return self.plan.group_of.get(host) or self.devices[host].group
@@ -349,8 +354,7 @@ def failure_budget(rollout: Rollout, index: int) -> int:
 
 def catch_up_budget(rollout: Rollout) -> int:
     """How many of those catching up may be charged: a count, or percent of those that are not neutral, rounded down."""
-    counted = sum(device.device_class is not DeviceClass.NEUTRAL for device in rollout.catching_up)
-    return share(rollout.plan.spec.catch_up.max_failures, counted)
+    return share(rollout.plan.spec.catch_up.max_failures, rollout.catching_up_size)
 
 
 def catch_up_ends(rollout: Rollout) -> float | None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from .events import format_time
@@ -60,6 +61,7 @@ def summarize(rollout: Rollout, wait: Wait | None = None, now: float | None = No
             **_tally(rollout.in_wave(index)),
             "opened_at": _time(state.opened_at),
             "passed_at": _time(state.passed_at),
+            "analyses": [{"name": name, **asdict(finding)} for name, finding in state.findings.items()],
         }
         for index, (wave, state) in enumerate(zip(plan.waves, rollout.waves, strict=True))
     ]

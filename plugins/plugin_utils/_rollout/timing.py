@@ -110,7 +110,8 @@ def outside_windows(
     if found.is_open:
         return None
     if found.opens is None:
-        return NotNow(WINDOW, "its download and its apply windows are not open together in the days to come")
+        which = "download and its apply windows are not open together" if applying else "download windows do not open"
+        return NotNow(WINDOW, f"its {which} in the days to come")
     moment = datetime.fromtimestamp(found.opens, timezone.utc)
     return NotNow(WINDOW, f"outside its windows; its turn is at {moment:%Y-%m-%d %H:%M:%S} UTC", found.opens)
 

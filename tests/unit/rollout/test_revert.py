@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -110,7 +111,8 @@ def test_failed_devices_are_the_canaries_of_the_way_back() -> None:
     plan = planned(spec, [*hosts, "stranger"])
     assert plan.hosts[0] == (bad,)
     assert set(plan.members) == set(hosts)
-    assert any(warning.startswith("stranger is not taken back: r1 did not update it") for warning in plan.warnings)
+    told = [warning for warning in plan.warnings if warning.startswith("stranger is not taken back: it is not on")]
+    assert len(told) == 1
     assert load_plan(plan.as_dict()).hash == plan.hash
     assert plan.line_of("kde") == "kde"
 
@@ -136,11 +138,18 @@ def test_what_a_person_wrote_is_what_identifies_the_spec() -> None:
 
 def test_the_written_spec_is_one_and_waits_for_somebody() -> None:
     plan = one_wave(5, verify={"commands": [["true", "{{ x }}"]]}, selection={"hosts": "all:!lab"})
-    document = yaml.safe_load(revert_spec(replay(plan)))
+    document = yaml.safe_load(revert_spec(replay(plan), Path("/srv/fleet")))
     spec = parse_spec(document)
     assert (spec.id, spec.reverts, spec.hosts) == (f"{plan.spec.id}-revert", plan.spec.id, "all:!lab")
     assert spec.waves[0].rules.approve == "before"
     assert spec.verify.commands == (("true", "{{ x }}"),)
+
+
+@pytest.mark.parametrize(("given", "found"), [("auth.json", "/srv/fleet/auth.json"), ("/etc/a.json", "/etc/a.json")])
+def test_credentials_are_found_from_where_the_written_spec_lies(given: str, found: str) -> None:
+    plan = one_wave(5, registry={"auth_file": given})
+    spec = parse_spec(yaml.safe_load(revert_spec(replay(plan), Path("/srv/fleet"))))
+    assert spec.registry.auth_file == found
 
 
 @pytest.mark.parametrize("name", ["r1", "a" * 63, "a" * 55 + "." + "b" * 7])
