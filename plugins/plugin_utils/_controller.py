@@ -96,7 +96,7 @@ def open_rollout(
         planned: list[Event] = []
         rivals: list[_Rival] = []
         if known is None:
-            spec = _found_variants(stores, spec)
+            spec = _found_variants(stores, spec, {candidate.host for candidate in candidates})
             check_membership(spec, candidates)
             plan = make_plan(spec, candidates, resolve(spec))
             rivals = _find_rivals(stores, plan, takeover)
@@ -170,7 +170,7 @@ def _opening(holder: Holder, rivals: Sequence[_Rival], takeover: Takeover) -> Ev
     return Event("opened", CLOCK.now(), data=data)
 
 
-def _found_variants(stores: Stores, spec: Spec) -> Spec:
+def _found_variants(stores: Stores, spec: Spec, hosts: Collection[str]) -> Spec:
     """The spec, and what the ledgers know of the devices that it takes back."""
     if spec.reverts is None:
         return spec
@@ -181,9 +181,8 @@ def _found_variants(stores: Stores, spec: Spec) -> Spec:
             "Give the directory that holds its ledger with `-e bootc_rollout_ledger=DIRECTORY`.",
             "not_planned",
         )
-    others = (derive(store.read()) for store in stores.rollouts())
-    known = [target for other in others if other is not None for target in other.plan.targets.values()]
-    return with_variants(spec, rollout, known)
+    others = [derive(store.read()) for store in stores.rollouts()]
+    return with_variants(spec, rollout, [other for other in others if other is not None], hosts)
 
 
 ASLEEP = "asleep"
@@ -191,12 +190,12 @@ ASLEEP = "asleep"
 
 
 def worth_asking(rollout: Rollout, hosts: Iterable[str]) -> tuple[str, ...]:
-    """Those of ``hosts`` that nothing was done to: if they are asleep there is nothing to be found out about them.
+    """Those of ``hosts`` that nothing was done to, or whose image only waits on them.
 
-    What became of the others only a try can tell.
+    If they are asleep there is nothing to be found out about them. What became of the others only a try can tell.
     """
     devices = [rollout.devices[host] for host in hosts]
-    return tuple(d.host for d in devices if d.device_class is DeviceClass.UNTOUCHED and not d.armed)
+    return tuple(d.host for d in devices if (d.device_class is DeviceClass.UNTOUCHED or d.parked) and not d.armed)
 
 
 def note_answers(root: Path, opened: Opened, answers: Mapping[str, Answer]) -> Opened:
@@ -219,7 +218,7 @@ def note_answers(root: Path, opened: Opened, answers: Mapping[str, Answer]) -> O
 
 def _heard(rollout: Rollout, device: Device, answer: Answer, now: float) -> Event | None:
     unreachable = device.state is DeviceState.UNREACHABLE
-    if answer.reach is Reach.ASLEEP and not unreachable:
+    if answer.reach is Reach.ASLEEP and not unreachable and device.device_class is DeviceClass.UNTOUCHED:
         return Event("unreachable", now, device.host, data={"reason": ASLEEP, "message": answer.why})
     passed = rollout.waves[device.wave].phase is WavePhase.PASSED
     if answer.reach is Reach.AWAKE and unreachable and device.reason == ASLEEP and not passed:
@@ -261,7 +260,7 @@ def _membership(rollout: Rollout, present: Mapping[str, str | None]) -> list[Eve
     rebased = [
         Event("incompatible", now, device.host, data={"reason": "variant_changed", "message": _moved(device, present)})
         for device in rollout.devices.values()
-        if (device.device_class is DeviceClass.UNTOUCHED or device.state is DeviceState.REMOVED)
+        if (device.device_class is DeviceClass.UNTOUCHED or device.parked or device.state is DeviceState.REMOVED)
         and present.get(device.host, device.variant) not in (device.variant, rollout.plan.line_of(device.variant))
     ]
     return gone + back + rebased

@@ -41,9 +41,11 @@ def _resolve(client: RegistryClient, variant: Variant) -> Target:
         accepted = _accepted(client, resolved)
         hops = [_resolve_hop(client, variant, barrier) for barrier in variant.barriers]
     except (RegistryError, InvalidReference) as error:
+        ran = "" if variant.only is None else f" (what {', '.join(variant.only[:5])} ran before)"
+        leave = "" if variant.only is None else " Or leave these devices out with selection.hosts."
         raise RolloutError(
-            f"Variant {variant.name}: {error}",
-            "A rollout starts only when every image is there to be pulled; nothing was sent to any device.",
+            f"Variant {variant.name}{ran}: {error}",
+            f"A rollout starts only when every image is there to be pulled; nothing was sent to any device.{leave}",
             getattr(error, "kind", "invalid_spec"),
         ) from error
     return target_of(variant, accepted, _size(resolved), _version(resolved.config), hops)

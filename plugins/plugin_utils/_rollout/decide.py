@@ -191,12 +191,21 @@ def is_due_by(device: Device, deadline: float) -> bool:
 def _in_flight(rollout: Rollout) -> tuple[str, ...]:
     """A held rollout starts nothing new, but what is in the middle of its update or was lost there comes to an end."""
     return tuple(
-        d.host for d in rollout.devices.values() if d.device_class is DeviceClass.FLIGHT or d.may_heal or d.armed
+        d.host
+        for d in rollout.devices.values()
+        if d.device_class is DeviceClass.FLIGHT or d.may_heal or _is_to_disarm(d)
     )
 
 
 def _is_open(device: Device) -> bool:
-    return device.device_class in (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT) or device.may_heal or device.armed
+    begun = device.device_class in (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT)
+    return begun or device.may_heal or _is_to_disarm(device)
+
+
+def _is_to_disarm(device: Device) -> bool:
+    """Whether it was given up, and may still boot what it was given."""
+    given_up = device.device_class is DeviceClass.CHARGED or device.state is DeviceState.CANCELED
+    return device.armed and given_up and not device.taken_over
 
 
 def _touchable(rollout: Rollout, waves: Sequence[int]) -> tuple[str, ...]:

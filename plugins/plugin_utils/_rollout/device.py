@@ -175,7 +175,7 @@ class Update:
             self._resume_apply(device, seen)
         elif device.phase in _ARMED and self._was_rebooted_by_others(before, seen):
             self._booted(before, seen, None)
-        elif not self.turn.is_open():
+        elif not self._may_go_on(device):
             self._let_go(device, seen)
         elif not seen.is_bootc or seen.obstacle is not None:
             reason, message = seen.obstacle or ("not_bootc", "This host is not booted by bootc.")
@@ -184,6 +184,10 @@ class Update:
             self._towards(None)._already_there(device, seen)
         else:
             self._begin(device, seen)
+
+    def _may_go_on(self, device: Device) -> bool:
+        """Whether it may begin something, or go on with what did not reboot yet."""
+        return not device.excluded and self.turn.is_open()
 
     def _was_rebooted_by_others(self, before: Before, seen: Observation) -> bool:
         """Whether it tried what was staged because somebody else rebooted it: the verdict is still ours to give."""
@@ -219,6 +223,8 @@ class Update:
         try:
             if seen.next_boot not in ("booted", None):
                 self.port.stage(self.target.pinned, self.target.accept)
+            elif self.spec.reverts is not None and seen.staged is not None:
+                self.port.drop()  # the release that is taken back may be parked
             health = self.port.health((), settle=False)
         except Unreachable:
             self.journal("unreachable", {})
@@ -318,9 +324,13 @@ class Update:
     def _leave_parked(self, device: Device, refusal: NotNow, seen: Observation) -> None:
         """Its image waits on it for its time; a run that lasts until then takes it up again."""
         if not (device.parked and refusal.is_known(device)):
-            self.journal("staged", {**refusal.as_data(), "parked": True})
+            self.journal("staged", {**self._first_seen(device, seen), **refusal.as_data(), "parked": True})
         if refusal.until is not None and self.turn.wait_until(refusal.until):
             self._anew(as_parked(replace(device, hop=self._hop), seen, refusal, self.now()))
+
+    def _first_seen(self, device: Device, seen: Observation) -> dict[str, object]:
+        """What is true of a device whose image somebody else staged, so that no intent of ours has it on record."""
+        return _intent(seen, self._hop) if device.device_class is DeviceClass.UNTOUCHED else {}
 
     def _hold_back(self, device: Device, refusal: NotNow, staged: Observation, *, refused: bool = False) -> None:
         """What boots next may not be applied now after all: it is parked where it can be, else dropped."""
@@ -334,7 +344,8 @@ class Update:
         except DeviceError:
             parked = False
         if parked:
-            self.journal("staged", {**refusal.as_data(), "parked": True, **({"refused": True} if refused else {})})
+            data = {**self._first_seen(device, staged), **refusal.as_data(), **({"refused": True} if refused else {})}
+            self.journal("staged", {**data, "parked": True})
         else:
             self._put_off(device, refusal, staged, refused=refused)
 
@@ -499,11 +510,11 @@ class Update:
             back = self._after_going_down(device.boot_id, device.since)
             if back is not None:
                 self._resume_apply(device, replace(back, timezone=seen.timezone))
-            elif not self.turn.is_open():
+            elif not self._may_go_on(device):
                 self._let_go(device, seen)
             elif not self._was_asked_too_often(device):
                 self._apply(device, before, seen)
-        elif not self.turn.is_open():
+        elif not self._may_go_on(device):
             self._let_go(device, seen)
         elif not self._was_asked_too_often(device):
             # A power loss drops what was staged, and so may somebody on the device: nothing was proven either way.

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .decide import is_too_late
+from .errors import RolloutError
 from .events import Event
 from .plan import Candidate, budget_group, natural_wave
 from .states import Device, DeviceState, Rollout, RolloutPhase, WavePhase
@@ -41,11 +42,19 @@ def joined(rollout: Rollout, newcomer: Candidate, now: float) -> Event:
     """The event by which a host joins: the wave it falls into while that is not open yet, else to catch up."""
     wave, late = len(rollout.plan.waves) - 1, True
     if rollout.plan.spec.late_joiners == "own_wave":
-        own = natural_wave(rollout.plan, newcomer)
-        if rollout.waves[own].phase is WavePhase.PLANNED:
+        own = _own_wave(rollout, newcomer)
+        if own is not None and rollout.waves[own].phase is WavePhase.PLANNED:
             wave, late = own, False
     data: dict[str, object] = {"variant": newcomer.variant, "catching_up": late}
     group = budget_group(rollout.plan.spec, newcomer)
     if group is not None:
         data["group"] = group
     return Event("joined", now, newcomer.host, wave, data)
+
+
+def _own_wave(rollout: Rollout, newcomer: Candidate) -> int | None:
+    """None when its tier is none: a host that is wrong in the inventory must not stop the others."""
+    try:
+        return natural_wave(rollout.plan, newcomer)
+    except RolloutError:
+        return None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .decide import Decisions, advance, is_to_come
+from .decide import Decisions, advance, is_to_come, is_too_late
 from .events import Event
 from .gate import Wait
 from .pace import Occupancy, occupancy
@@ -41,6 +41,7 @@ _CHANGES_DECISIONS = frozenset(
         "aborted",
         "reverting",
         "excluded",
+        "released",
         "retried",
         "superseded",
         "hosts_superseded",
@@ -114,7 +115,8 @@ def clear_batch(
         if until is None or until > deadline or stopped or not (early or not batch):
             confirm = decisions.confirm if early or not batch else ()
             stop = not go and not confirm and (early or stopped or rollout.phase is RolloutPhase.SUPERSEDED)
-            return Clearance(rollout, go, stopped, stop, decisions.wait, position, recorded, confirm)
+            draining = stopped or is_too_late(rollout, clock.now())
+            return Clearance(rollout, go, draining, stop, decisions.wait, position, recorded, confirm)
         clock.sleep(min(max(until - clock.now(), 0.0), clock.nap))
 
 
@@ -234,6 +236,7 @@ class Turn:
             rollout, _unused, decisions = advance(replay(self._ledger.read()), self._clock.now())
             device = rollout.devices[self._host]
             stopped = rollout.phase in STOPPED or rollout.phase is RolloutPhase.SUPERSEDED
+            stopped = stopped or is_too_late(rollout, self._clock.now())
             self._allowed = not stopped and not device.excluded and self._host in decisions.touch
             # Of all who were cleared with it: those who finish later make room.
             self._room = occupancy(rollout, self._room.wave_of)

@@ -195,15 +195,15 @@ def _hosts_superseded(rollout: Rollout, event: Event) -> Rollout:
     devices = dict(rollout.devices)
     for host in event.data["hosts"]:
         if host in devices:
-            devices[host] = _taken_over(devices[host], event.at)
+            devices[host] = _taken_over(devices[host], event.at, str(event.data["by"]))
     return replace(rollout, devices=devices)
 
 
-def _taken_over(device: Device, at: float) -> Device:
+def _taken_over(device: Device, at: float, by: str) -> Device:
     """A device another rollout took over: what is not decided here never will be; verdicts and charges stay."""
     if device.is_undecided:
-        return replace(device, state=DeviceState.SUPERSEDED, since=at)
-    return replace(device, taken_over=True)
+        return replace(device, state=DeviceState.SUPERSEDED, since=at, taken_by=by)
+    return replace(device, taken_by=by)
 
 
 def _wave_opened(rollout: Rollout, event: Event) -> Rollout:
@@ -426,7 +426,9 @@ def _device_after(before: Device, event: Event) -> Device:
         changes["going_back"] = (str(data.get("reason")), str(data.get("message")))
     changes["vanished"] = _vanished(before, state)
     changes["parked"] = is_parking(event)
-    if state is DeviceState.STAGING:
+    if state in (DeviceState.STAGING, DeviceState.VERIFYING):
+        changes["armed"] = False  # whatever else might boot next is not what is at stake any more
+    if state is DeviceState.STAGING or (is_parking(event) and "hop" in data):
         changes["hop"] = data.get("hop")
     elif event.kind == "hop_passed":
         changes.update(_next_leg(before))

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from .errors import RolloutError
@@ -37,39 +37,51 @@ def successor_of(rollout_id: str) -> str:
     return rollout_id[: _LONGEST_ID - len(_SUFFIX)].rstrip("._-") + _SUFFIX
 
 
-def to_take_back(rollout: Rollout) -> tuple[Device, ...]:
-    """Devices that run what the rollout brought, or may, and of which is known what they ran before."""
-    return tuple(device for device in rollout.devices.values() if _may_run_it(device, rollout.plan.targets))
+def to_take_back(rollout: Rollout, ways_back: Collection[str] = ()) -> tuple[Device, ...]:
+    """Devices that run what the rollout brought, or may, and of which is known what they ran before.
+
+    ``ways_back`` are rollouts that were to take it back already, and perhaps did not come to their end.
+    """
+    return tuple(d for d in rollout.devices.values() if _may_run_it(d, rollout.plan.targets, ways_back))
 
 
-def _may_run_it(device: Device, targets: Mapping[str, Target]) -> bool:
+def _may_run_it(device: Device, targets: Mapping[str, Target], ways_back: Collection[str]) -> bool:
     touched = device.device_class in (DeviceClass.SUCCEEDED, DeviceClass.CHARGED, DeviceClass.FLIGHT)
-    if not touched or device.state is DeviceState.ROLLED_BACK or device.taken_over:
+    if device.taken_by is not None:
+        if device.taken_by not in ways_back:
+            return False
+        touched = touched or device.phase is not DeviceState.PENDING
+    if not touched or device.state is DeviceState.ROLLED_BACK:
         return False
+    if device.state is DeviceState.FAILED and not device.armed:
+        return False  # it never left what it ran, and would be a canary that proves nothing
     if device.hops:
         return False  # a barrier is there because what lies behind it must not be run any more
     return device.previous_digest is not None and device.previous_digest not in targets[device.variant].accept
 
 
-def with_variants(spec: Spec, rollout: Rollout, known: Iterable[Target]) -> Spec:
-    """The spec with a variant for every image that devices of ``rollout`` go back to.
+def with_variants(spec: Spec, rollout: Rollout, others: Iterable[Rollout], hosts: Collection[str]) -> Spec:
+    """The spec with a variant for every image that devices of ``rollout``, those among ``hosts``, go back to.
 
-    ``known`` are targets of rollouts on record: they tell the image that a device meant by the digest it reported.
-    Devices that failed come first. Raises RolloutError when there is nothing to take back.
+    ``others`` are the rollouts on record: their targets tell the image that a device meant by the digest it reported.
+    Devices that are on neither image come first. Raises RolloutError when there is nothing to take back.
     """
-    if rollout.phase is RolloutPhase.SUPERSEDED:
+    others = list(others)
+    ways_back = {other.plan.spec.id for other in others if other.plan.spec.reverts == rollout.plan.spec.id}
+    if rollout.phase is RolloutPhase.SUPERSEDED and rollout.superseded_by not in ways_back:
         raise RolloutError(
             f"The rollout {rollout.plan.spec.id} was superseded by {rollout.superseded_by}.",
             f"Take that one back, with `reverts: {rollout.superseded_by}`.",
             "not_applicable",
         )
-    devices = to_take_back(rollout)
+    devices = [device for device in to_take_back(rollout, ways_back) if device.host in hosts]
     if not devices:
         raise RolloutError(
             f"The rollout {rollout.plan.spec.id} left no device on its release of which is known what it ran before.",
             "There is nothing to take back.",
             "not_applicable",
         )
+    known = [target for other in others for target in other.plan.targets.values()]
     images = {digest: target for target in known for digest in target.accept}
     groups: dict[tuple[str, str], list[Device]] = {}
     for device in devices:
@@ -86,7 +98,7 @@ def with_variants(spec: Spec, rollout: Rollout, known: Iterable[Target]) -> Spec
             **_size(images.get(digest)),
             "line": line,
             "only": sorted(device.host for device in group),
-            "first": sorted(device.host for device in group if device.device_class is DeviceClass.CHARGED),
+            "first": sorted(d.host for d in group if d.state is DeviceState.INCONSISTENT or d.armed),
         }
         for (line, digest), group in sorted(groups.items())
     ]

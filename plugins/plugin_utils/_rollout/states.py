@@ -109,8 +109,8 @@ class Device:
     ``proven`` says of a device that ran the target before anything was done to it that its checks are green.
     ``phase`` is the last state that was an intent (staging, applying, rolling_back) or its outcome, kept while the
     device is silent or lost; ``boot_id`` is the one read before the last reboot that was asked for.
-    ``reboots_asked`` counts the reboots meant for the update, or for the way back once that began. ``taken_over`` says
-    of a lost device that it belongs to another rollout now, so that nobody waits for it here.
+    ``reboots_asked`` counts the reboots meant for the update, or for the way back once that began. ``taken_by`` is
+    the rollout that it belongs to now, so that nobody waits for it here.
 
     ``acknowledged`` says of a charged device that somebody looked at it and let the rollout go on: it counts no more.
     ``excluded`` says of one in flight that it is to be left out as soon as that is possible. ``confirmed_at`` is when
@@ -143,7 +143,7 @@ class Device:
     boot_seconds: float | None = None
     stage_attempts: int = 0
     reboots_asked: int = 0
-    taken_over: bool = False
+    taken_by: str | None = None
     proven: bool = False
     armed: bool = False
     vanished: int = 0
@@ -192,6 +192,11 @@ class Device:
     def may_heal(self) -> bool:
         """Whether it is charged only until it answers again."""
         return self.state is DeviceState.LOST and not self.taken_over
+
+    @property
+    def taken_over(self) -> bool:
+        """Whether another rollout has it now."""
+        return self.taken_by is not None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events im
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.explain import explain
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.joining import joined, newcomers
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.pace import occupancy
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import Clock, clear_batch
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import (
     Candidate,
     Plan,
@@ -32,6 +33,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.summary i
 
 from tests.fleet_model import digest, plan_for, small_spec
 from tests.unit.rollout.builders import BEGIN, names, opened, passed, replay, several_waves, told
+from tests.unit.rollout.memory_store import MemoryStore
 
 DAY = 86400
 RULES: dict[str, Any] = {"soak": "0s", "max_failures": 0, "min_coverage": 0, "coverage_timeout": "1d"}
@@ -311,3 +313,25 @@ def test_a_hold_over_them_is_not_called_an_abort() -> None:
     assert "Held: more of the devices that catch up failed than may" in " ".join(rollout_text(summary).split())
     assert ">Held: more of the devices" in rollout_html(summary, [], "2026-08-01T04:10:00.000Z")
     assert rollout.devices[devices.members[0]].state is DeviceState.FAILED
+
+
+def test_a_newcomer_without_a_proper_tier_catches_up_and_stops_nobody() -> None:
+    selection = {"late_joiners": "own_wave", "order": {"tier_var": "wariness"}}
+    spec = small_spec(waves=[{"name": "a", "percent": 20}], wave_defaults=RULES, selection=selection)
+    rollout = replay(plan_for(spec, [(host, "kde") for host in names(5)]))
+    odd = joined(rollout, Candidate("late", "kde", {"wariness": "high"}), BEGIN)
+    assert odd.data["catching_up"] is True
+    fine = joined(rollout, Candidate("late", "kde", {"wariness": 1000}), BEGIN)
+    assert fine.data["catching_up"] is False
+
+
+@pytest.mark.parametrize(("days", "draining"), [(1, False), (100, True)])
+def test_what_is_parked_is_not_applied_when_the_time_to_catch_up_is_over(days: int, draining: bool) -> None:
+    devices = several_waves([], 2, wave_defaults={**RULES, "min_coverage": 50})
+    done, parked = devices.members
+    events = [*told("succeeded", done), *told("staging", parked), *told("staged", parked, parked=True)]
+    planned = Event("planned", BEGIN, data={"plan": devices.as_dict()})
+    ledger = MemoryStore("here", [planned, opened(), *events, passed(0), Event("completed", BEGIN)])
+    now = BEGIN + days * DAY
+    cleared = clear_batch(ledger, 1, [parked], Clock(lambda: now, lambda _seconds: None), now)
+    assert (cleared.go, cleared.draining) == ((parked,), draining)

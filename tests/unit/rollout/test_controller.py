@@ -538,6 +538,25 @@ def test_a_device_given_to_another_variant_is_not_taken_back(tmp_path: Path) -> 
     assert states(tmp_path, R1)["d000"] is DeviceState.INCOMPATIBLE
 
 
+def test_a_device_whose_image_is_parked_follows_its_new_variant_as_well(tmp_path: Path) -> None:
+    start(tmp_path, R1)
+    tell(tmp_path, R1, *told("staging", "d000"), *told("staged", "d000", parked=True))
+    end(tmp_path, R1)
+    moved = [Candidate(host, "gnome" if host == "d000" else "kde") for host in HOSTS]
+    open_rollout(tmp_path, R1, moved, never, dry_run=False, deadline=0)
+    assert states(tmp_path, R1)["d000"] is DeviceState.INCOMPATIBLE
+
+
+def test_a_parked_device_that_sleeps_is_not_tried_and_stays_parked(tmp_path: Path) -> None:
+    start(tmp_path, R1)
+    tell(tmp_path, R1, *told("staging", "d000"), *told("staged", "d000", parked=True))
+    end(tmp_path, R1)
+    opened = start(tmp_path, R1, resolve=never)
+    assert "d000" in worth_asking(opened.rollout, HOSTS)
+    heard = note_answers(tmp_path, opened, {"d000": asleep("no answer")})
+    assert (heard.rollout.devices["d000"].state, heard.rollout.devices["d000"].parked) == (DeviceState.STAGED, True)
+
+
 def test_a_wave_does_not_pass_because_its_only_device_is_missing_from_the_inventory(tmp_path: Path) -> None:
     start(tmp_path, small_spec())
     end(tmp_path, small_spec())

@@ -382,3 +382,24 @@ def test_devices_put_off_without_a_moment_make_no_other_round() -> None:
     plan = one_wave(1)
     rollout = replay(plan, opened(), put_off(plan.members[0], None))
     assert later_batches(rollout, plan.members, BEGIN, BEGIN + 9) == ()
+
+
+def test_a_device_that_was_left_out_is_not_touched_for_what_it_may_boot() -> None:
+    devices = one_wave(3)
+    left, failed, done = devices.members
+    rollout = replay(
+        devices,
+        opened(),
+        *told("staging", left, failed),
+        *told("deferred", left, armed=True),
+        *told("excluded", left, by="anna", why="its disk"),
+        *told("failed", failed, armed=True),
+        *told("deferred", done, armed=True),
+        *told("staging", done),
+        *told("booted", done),
+        *told("succeeded", done),
+    )
+    assert rollout.devices[left].state is DeviceState.EXCLUDED
+    assert not rollout.devices[done].armed
+    assert batches(rollout, skip=()) == ((failed,),)
+    assert decide(replay(devices, opened(), *told("failed", failed, armed=True), HELD), BEGIN).touch == (failed,)

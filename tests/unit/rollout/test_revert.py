@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,8 @@ def updated(*events: Event, size: int = 5) -> Rollout:
     return replay(one_wave(size), opened(), *events)
 
 
-def variants(rollout: Rollout, *known: Target) -> dict[str, Any]:
-    return {variant.name: variant for variant in with_variants(way_back(), rollout, known).variants}
+def variants(rollout: Rollout, *others: Rollout) -> dict[str, Any]:
+    return {variant.name: variant for variant in with_variants(way_back(), rollout, others, names(5)).variants}
 
 
 def test_every_device_goes_back_to_what_it_ran_itself() -> None:
@@ -55,7 +56,7 @@ def test_every_device_goes_back_to_what_it_ran_itself() -> None:
         *told("staging", fine, broken, returned, previous_digest=OLD, previous_version="1.0"),
         *told("staging", older, previous_digest=OLDER, previous_version="0.9"),
         *told("succeeded", fine, older),
-        *told("lost", broken),
+        *told("inconsistent", broken),
         *told("rolled_back", returned),
     )
     assert untouched not in {device.host for device in to_take_back(rollout)}
@@ -73,9 +74,46 @@ def test_devices_that_agree_keep_the_name_of_their_variant() -> None:
 
 def test_an_earlier_rollout_tells_the_image_that_a_device_meant() -> None:
     rollout = updated(*told("staging", *names(5), previous_digest="sha256:config"), *told("succeeded", *names(5)))
-    target = Target("kde", "registry.example/before", OLD, (OLD, "sha256:config"))
-    found = variants(rollout, target)["kde"]
-    assert (found.image, found.digest) == ("registry.example/before", OLD)
+    before = one_wave(5)
+    target = Target("kde", "registry.example/before", OLD, (OLD, "sha256:config"), size=7)
+    found = variants(rollout, replay(replace(before, targets={"kde": target})))["kde"]
+    assert (found.image, found.digest, found.size) == ("registry.example/before", OLD, 7)
+
+
+def test_devices_that_are_not_selected_do_not_count() -> None:
+    one, other, *_unused = names(5)
+    rollout = updated(
+        *told("staging", one, previous_digest=OLD),
+        *told("staging", other, previous_digest="sha256:gone"),
+        *told("succeeded", one, other),
+    )
+    found = with_variants(way_back(), rollout, (), [one]).variants
+    assert [(variant.name, variant.digest) for variant in found] == [("kde", OLD)]
+
+
+def test_a_device_that_never_left_what_it_ran_is_no_canary_for_the_way_back() -> None:
+    failed, armed, lost, *_unused = names(5)
+    rollout = updated(
+        *told("staging", failed, armed, lost, previous_digest=OLD),
+        *told("failed", failed),
+        *told("failed", armed, armed=True),
+        *told("lost", lost),
+    )
+    assert {device.host for device in to_take_back(rollout)} == {armed, lost}
+    assert variants(rollout)["kde"].first == (armed,)
+
+
+@pytest.mark.parametrize("kind", ["hosts_superseded", "superseded"])
+def test_a_way_back_that_came_to_nothing_can_be_begun_again(kind: str) -> None:
+    done, staged, *_unused = names(5)
+    events = [*told("staging", done, staged, previous_digest=OLD), *told("succeeded", done), *told("staged", staged)]
+    over = Event(kind, 1_800_000_100.0, data={"by": "back", "hosts": [done, staged]})
+    rollout = updated(*events, over)
+    first = planned(with_variants(way_back(), updated(*events), (), names(5)), names(5))
+    again = with_variants(way_back(id="again"), rollout, [rollout, replay(first)], names(5))
+    assert again.variants[0].only == (done, staged)
+    with pytest.raises(RolloutError):
+        with_variants(way_back(id="again"), rollout, [rollout], names(5))
 
 
 def test_a_device_that_ran_the_release_before_or_belongs_to_another_rollout_now_is_left_alone() -> None:
@@ -89,13 +127,13 @@ def test_a_device_that_ran_the_release_before_or_belongs_to_another_rollout_now_
     )
     assert to_take_back(rollout) == ()
     with pytest.raises(RolloutError, match="nothing to take back"):
-        with_variants(way_back(), rollout, ())
+        with_variants(way_back(), rollout, (), names(40))
 
 
 def test_a_superseded_rollout_is_not_the_one_to_take_back() -> None:
     rollout = updated(Event("superseded", 1_800_000_100.0, data={"by": "r2"}))
     with pytest.raises(RolloutError, match="reverts: r2"):
-        with_variants(way_back(), rollout, ())
+        with_variants(way_back(), rollout, (), names(40))
 
 
 def test_failed_devices_are_the_canaries_of_the_way_back() -> None:
@@ -104,22 +142,22 @@ def test_failed_devices_are_the_canaries_of_the_way_back() -> None:
     rollout = updated(
         *told("staging", *hosts, previous_digest=OLD),
         *told("succeeded", *(host for host in hosts if host != bad)),
-        *told("failed", bad),
+        *told("inconsistent", bad),
         size=40,
     )
-    spec = with_variants(way_back(), rollout, ())
+    spec = with_variants(way_back(), rollout, (), names(40))
     plan = planned(spec, [*hosts, "stranger"])
     assert plan.hosts[0] == (bad,)
     assert set(plan.members) == set(hosts)
-    told = [warning for warning in plan.warnings if warning.startswith("stranger is not taken back: it is not on")]
-    assert len(told) == 1
+    left = [warning for warning in plan.warnings if warning.startswith("stranger is not taken back: it is not on")]
+    assert len(left) == 1
     assert load_plan(plan.as_dict()).hash == plan.hash
     assert plan.line_of("kde") == "kde"
 
 
 def test_nobody_joins_the_way_back() -> None:
     rollout = updated(*told("staging", *names(5), previous_digest=OLD), *told("succeeded", *names(5)))
-    plan = planned(with_variants(way_back(), rollout, ()), names(5))
+    plan = planned(with_variants(way_back(), rollout, (), names(40)), names(5))
     assert newcomers(replay(plan), [Candidate("stranger", "kde")], 1_800_000_000.0) == ()
 
 
@@ -131,7 +169,7 @@ def planned(spec: Spec, hosts: list[str]) -> Plan:
 def test_what_a_person_wrote_is_what_identifies_the_spec() -> None:
     rollout = updated(*told("staging", *names(5), previous_digest=OLD), *told("succeeded", *names(5)))
     spec = way_back()
-    found = with_variants(spec, rollout, ())
+    found = with_variants(spec, rollout, (), names(5))
     assert found.fingerprint == spec.fingerprint != way_back(pace={"parallel": 3}).fingerprint
     assert spec.supersedes == ("r1",)
 

@@ -394,6 +394,25 @@ def test_what_is_parked_is_dropped_when_nothing_may_begin_any_more(draining: boo
     assert state.state is (DeviceState.PENDING if draining else DeviceState.STAGED)
 
 
+def test_what_is_parked_is_dropped_when_the_device_is_left_out() -> None:
+    tale = parking()
+    tale.run()
+    tale.told.append(Event("excluded", BEGIN, HOST, data={"by": "anna", "why": "its disk"}))
+    tale.time.seconds = BEGIN + 2 * HOUR
+    state = tale.run()
+    assert (state.state, tale.device.staged, tale.device.boots) == (DeviceState.EXCLUDED, None, 0)
+
+
+def test_what_its_own_updater_staged_is_parked_with_what_was_true_before() -> None:
+    tale = parking(device=FakeDevice(backend="ostree", parks=True, staged=NEW, next_boot="staged"))
+    state = tale.run()
+    assert (state.state, state.parked) == (DeviceState.STAGED, True)
+    assert (state.boot_id, state.previous_digest) == ("0", OLD)
+    tale.device.next_boot = "staged"
+    tale.device.power_cycle(orderly=True)
+    assert tale.run().state is DeviceState.SUCCEEDED
+
+
 def test_a_reboot_by_its_user_drops_what_is_parked_and_it_is_parked_again() -> None:
     tale = parking()
     tale.run()
