@@ -47,7 +47,7 @@ options:
       - V(cancel) ends the rollout for good. What is updated stays so; what is in flight comes to an end.
       - V(abort) does the same, and runs of the rollout fail from then on.
       - V(revert) ends it as V(cancel) does, and writes the spec of another rollout, which takes every device that is on
-        the new release back to what it ran before, those that failed first. That one waits for an approval.
+        the new release back to what it ran before. That one waits for an approval.
     type: str
     required: true
     choices: [abort, accept, approve, cancel, exclude, pause, resume, retry, revert]

@@ -128,7 +128,7 @@ def revert_spec(rollout: Rollout, directory: Path) -> str:
         sections["registry"] = {**sections["registry"], "auth_file": auth_file}
     kept = "".join(f"{key}: {json.dumps(value)}\n" for key, value in sections.items())
     return f"""\
-# Takes the devices that {rollout.plan.spec.id} updated back to what each of them ran before, those that failed first.
+# Takes the devices that {rollout.plan.spec.id} updated back to what each of them ran before.
 # Nothing happens before somebody approved it. Change the waves as you like before it is planned.
 schema: 1
 id: {json.dumps(successor_of(rollout.plan.spec.id))}
