@@ -86,12 +86,9 @@ BACK = Way(
 )
 SPREAD = (
     (FORTH, "planned opened wave_opened", "within"),
-    (FORTH, "staged", "before"),
     (FORTH, "applying", "after"),
-    (FORTH, "booted", "before"),
     (FORTH, "wave_passed completed", "before"),
     (BACK, "rolling_back", "after"),
-    (BACK, "held", "before"),
 )
 """Of all points, those that every run of the tests tries: one for each thing that may have to be found out."""
 
