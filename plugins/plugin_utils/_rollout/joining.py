@@ -14,7 +14,7 @@ from .decide import is_too_late
 from .errors import RolloutError
 from .events import Event
 from .plan import Candidate, budget_group, natural_wave
-from .states import Device, DeviceState, Rollout, RolloutPhase, WavePhase
+from .states import Rollout, RolloutPhase, WavePhase
 
 _WELCOMING = (RolloutPhase.RUNNING, RolloutPhase.PAUSED, RolloutPhase.HELD, RolloutPhase.COMPLETED)
 
@@ -29,13 +29,9 @@ def newcomers(rollout: Rollout, candidates: Iterable[Candidate], now: float) -> 
     if spec.reverts or spec.late_joiners == "ignore" or rollout.phase not in _WELCOMING or is_too_late(rollout, now):
         return ()
     strangers = [c for c in candidates if c.host not in rollout.devices and c.variant in rollout.plan.targets]
-    if not strangers or any(map(_is_taken, rollout.devices.values())):
+    if not strangers or any(device.taken_over for device in rollout.devices.values()):
         return ()
     return tuple(sorted(strangers, key=lambda candidate: candidate.host))
-
-
-def _is_taken(device: Device) -> bool:
-    return device.taken_over or device.state is DeviceState.SUPERSEDED
 
 
 def joined(rollout: Rollout, newcomer: Candidate, now: float) -> Event:
