@@ -112,13 +112,14 @@ class _Replay:
         if "bytes" in event.data:
             until = downloads_until(self._rollout.downloads_until, event, self._rollout.plan.spec.pace.download_rate)
             self._rollout = replace(self._rollout, downloads_until=until)
+        was = before.device_class
         if after.device_class is DeviceClass.UNTOUCHED:
             after = self._left_out(after)
-            is_back = before.device_class not in (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT)
+            is_back = was is not DeviceClass.UNTOUCHED and was is not DeviceClass.FLIGHT
             if is_back and not after.catching_up and self._waves[after.wave].phase is WavePhase.PASSED:
                 after = self._left_behind(before, after)
         self._devices[after.host] = after
-        if after.device_class is before.device_class and after.acknowledged is before.acknowledged:
+        if after.device_class is was and after.acknowledged is before.acknowledged:
             return
         if after.catching_up:
             self._ramp_up(before, after)
@@ -434,22 +435,21 @@ def _device_after(before: Device, event: Event) -> Device:
         changes.update(_next_leg(before))
     if event.kind == "deferred" and data.get("attempt"):
         changes["stage_attempts"] = before.stage_attempts + 1
-    changes.update(_waiting(before, state, event))
-    changes.update(
-        state=state,
-        since=event.at,
-        reason=data.get("reason"),
-        message=data.get("message"),
-        acknowledged=before.acknowledged and state is before.state,
-    )
+    changes["state"] = state
+    changes["since"] = event.at
+    changes["reason"] = data.get("reason")
+    changes["message"] = data.get("message")
+    changes["acknowledged"] = before.acknowledged and state is before.state
+    _note_waiting(changes, before, state, event)
     return _changed(before, changes)
 
 
 def _changed(device: Device, changes: Mapping[str, Any]) -> Device:
     """``dataclasses.replace`` in a tenth of its time, which a long ledger is made of; nothing is checked."""
+    attributes = device.__dict__.copy()
+    attributes.update(changes)
     after = object.__new__(Device)
-    after.__dict__.update(device.__dict__)
-    after.__dict__.update(changes)
+    object.__setattr__(after, "__dict__", attributes)
     return after
 
 
@@ -512,21 +512,16 @@ def _is_put_off(event: Event) -> bool:
     return event.kind == "deferred" and event.data.get("reason") in _BAD_TIMES
 
 
-def _waiting(before: Device, state: DeviceState, event: Event) -> dict[str, Any]:
-    """Since when it waits for a better time, and for what."""
-    changes: dict[str, Any] = {
-        "until": event.data.get("until"),
-        "inhibitors": tuple(event.data.get("inhibitors", ())),
-        "deferred_since": before.deferred_since,
-        "spared_since": before.spared_since,
-    }
+def _note_waiting(changes: dict[str, Any], before: Device, state: DeviceState, event: Event) -> None:
+    """Add since when it waits for a better time, and for what."""
+    changes["until"] = event.data.get("until")
+    changes["inhibitors"] = tuple(event.data.get("inhibitors", ()))
     if event.data.get("reason") in _BAD_TIMES and before.deferred_since is None:
         changes["deferred_since"] = event.at
     if event.data.get("soft") and before.spared_since is None:
         changes["spared_since"] = event.at
     if state is DeviceState.VERIFYING or CLASS_OF[state] not in (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT):
-        changes.update(deferred_since=None, spared_since=None)
-    return changes
+        changes["deferred_since"] = changes["spared_since"] = None
 
 
 def _vanished(before: Device, state: DeviceState) -> int:
