@@ -23,7 +23,6 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parents[1]
 SIMULATOR = REPOSITORY / "simulator"
 PLAYBOOKS = REPOSITORY / "playbooks"
-_PLAYBOOK_SECONDS = 480
 
 
 @dataclass(frozen=True)
@@ -48,13 +47,17 @@ class Run:
 
 @dataclass
 class SimulatedFleet:
-    """Devices below ``root/devices``, specs and ledgers below ``root``. ``variables`` are further ones, by host."""
+    """Devices below ``root/devices``, specs and ledgers below ``root``. ``variables`` are further ones, by host.
+
+    A playbook may take ``limit`` seconds.
+    """
 
     root: Path
     registry: str
     collections: Path
     hosts: dict[str, str] = field(default_factory=dict)
     variables: dict[str, dict[str, Any]] = field(default_factory=dict)
+    limit: float = 480
 
     def add(self, host: str, variant: str = "kde", *arguments: str, faults: Sequence[str] = ()) -> None:
         """Create a device on release v1.0.0 that boots in a second."""
@@ -177,7 +180,7 @@ class SimulatedFleet:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=_PLAYBOOK_SECONDS,
+            timeout=self.limit,
             check=False,
         )
         return Run(done.returncode, done.stdout, time.monotonic() - begin)

@@ -35,6 +35,7 @@ from tests.simulated_fleet import REPOSITORY, SimulatedFleet, registry
 
 from .judge import FLAWS, SOUND, Flaw, Releases, Truth, miscounted, reboots_asked, untrue, wrong_end
 
+RUN_SECONDS = 3 * 3600
 VARIANTS = ("kde", "gnome")
 OLD, NEW = "v1.0.0", "v1.1.0"
 ID = f"to-{NEW}"
@@ -217,7 +218,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bootc-rehearsal-") as directory:
         root = Path(directory)
         with registry(root) as address:
-            fleet = SimulatedFleet(root, address, REPOSITORY / ".venv" / "collections")
+            fleet = SimulatedFleet(root, address, REPOSITORY / ".venv" / "collections", limit=RUN_SECONDS)
             rehearsal = Rehearsal(fleet, Random(options.seed))
             begun = time.monotonic()
             rehearsal.create(options.devices, failing)
