@@ -1,16 +1,30 @@
 # Copyright (c) 2026, the skorionos.bootc contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Say who runs what, from the answers of bootc_status."""
+"""Say who runs what, from the answers of bootc_status and from what was seen before."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.listing import fleet_csv, fleet_json
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory import (
+    Memory,
+    load_memory,
+    remember,
+    save_memory,
+)
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.rows import recalled
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.wanted import wanted
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import fleet_text
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import derive
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import open_stores
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -25,13 +39,62 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "hosts": {"type": "list", "elements": "str", "required": True},
                 "variable": {"type": "str", "required": True},
                 "asleep": {"type": "dict", "default": {}},
+                "memory": {"type": "path"},
+                "ledger": {"type": "path"},
+                "format": {"type": "str", "choices": ["table", "json", "csv"], "default": "table"},
+                "output": {"type": "path"},
             }
         )
         hostvars = (task_vars or {})["hostvars"]
         asleep = options["asleep"]
-        rows = [_row(host, hostvars[host], options["variable"], asleep.get(host)) for host in options["hosts"]]
-        self._display.display("\n" + fleet_text(rows) + "\n")
-        return {**result, "changed": False, "fleet": rows}
+        answers = [_answer(host, hostvars[host], options["variable"], asleep.get(host)) for host in options["hosts"]]
+        try:
+            seen = self._look_back(options, answers, frozenset(hostvars))
+            rows = recalled(answers, seen)
+            changed = self._tell(options, rows)
+        except RolloutError as error:
+            return {**result, "failed": True, "msg": str(error), "reason": error.reason}
+        return {**result, "changed": changed, "fleet": rows}
+
+    def _look_back(self, options: Mapping[str, Any], answers: list[dict[str, Any]], known: Collection[str]) -> Memory:
+        """What is known of everybody now. It is kept for the next time, if that can be written."""
+        path = None if options["memory"] is None else Path(options["memory"])
+        before = {} if path is None else load_memory(path)
+        now = time.time()
+        meant = None if options["ledger"] is None else _wanted(options["ledger"])
+        after = remember(before, answers, meant, known, now)
+        if path is not None and not self._task.check_mode:
+            try:
+                save_memory(path, after, now)
+            except RolloutError as error:
+                self._display.warning(str(error))
+        return after
+
+    def _tell(self, options: Mapping[str, Any], rows: list[dict[str, Any]]) -> bool:
+        """Show the fleet, or write it to a file; returns whether that changed."""
+        form = {"json": fleet_json, "csv": fleet_csv}.get(options["format"])
+        text = fleet_text(rows) + "\n" if form is None else form(rows)
+        if options["output"] is None:
+            self._display.display(f"\n{text}" if form is None else text)
+            return False
+        path = Path(options["output"])
+        try:
+            if path.exists() and path.read_text(encoding="utf-8") == text:
+                return False
+            if not self._task.check_mode:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8", newline="")
+        except (OSError, ValueError) as error:
+            remedy = "Name another file with -e bootc_status_output=FILE."
+            raise RolloutError(
+                f"Cannot write the status of the fleet to {path}: {error}.", remedy, "unwritable"
+            ) from error
+        return True
+
+
+def _wanted(ledger: str) -> dict[str, tuple[str, ...]]:
+    rollouts = [derive(store.read()) for store in open_stores(ledger).rollouts()]
+    return wanted([rollout for rollout in rollouts if rollout is not None])
 
 
 def _variant(variables: Mapping[str, Any]) -> str | None:
@@ -42,7 +105,7 @@ def _variant(variables: Mapping[str, Any]) -> str | None:
     return None if variant is None else str(variant)
 
 
-def _row(host: str, variables: Mapping[str, Any], variable: str, asleep: str | None) -> dict[str, Any]:
+def _answer(host: str, variables: Mapping[str, Any], variable: str, asleep: str | None) -> dict[str, Any]:
     answer = variables.get(variable) if asleep is None else None
     answer = answer if isinstance(answer, Mapping) else {"unreachable": True}
     status = answer.get("bootc")

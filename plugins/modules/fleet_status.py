@@ -15,7 +15,8 @@ author:
   - skorionos.bootc contributors (@skorionos)
 description:
   - Prints a table of devices from what M(skorionos.bootc.bootc_status) answered, and returns it as data.
-  - Asks no device anything itself.
+  - Asks no device anything itself. Who did not answer is shown with what O(memory) has of it, and since when it is
+    silent.
 extends_documentation_fragment:
   - skorionos.bootc._attributes
 attributes:
@@ -43,7 +44,30 @@ options:
       - Hosts that were not asked because they do not answer, each with why, as M(skorionos.bootc.fleet_probe) says.
     type: dict
     default: {}
+  memory:
+    description:
+      - File in which what was seen is kept for the next time, and for P(skorionos.bootc.fleet#inventory). It need not
+        exist. Nothing is kept when not given. Hosts that are in no inventory any more are forgotten.
+      - Where it cannot be written there is a warning. That it is written does not count as a change.
+    type: path
+  ledger:
+    description:
+      - Directory of the ledgers of rollouts. A device that runs something else than what its last rollout left it with
+        has drifted. When not given, what O(memory) knows of that counts.
+    type: path
+  format:
+    description:
+      - How to show the fleet. V(json) has the rows as they are returned; V(csv) has one line for each, in which texts
+        that a spreadsheet would take for a formula begin with an apostrophe.
+    type: str
+    choices: [table, json, csv]
+    default: table
+  output:
+    description: File to write instead of the terminal.
+    type: path
 seealso:
+  - plugin: skorionos.bootc.fleet
+    plugin_type: inventory
   - module: skorionos.bootc.fleet_probe
   - module: skorionos.bootc.bootc_status
 """
@@ -53,12 +77,13 @@ EXAMPLES = r"""
   skorionos.bootc.fleet_status:
     hosts: "{{ ansible_play_hosts_all }}"
     variable: bootc_fleet_answer
+    memory: /srv/fleet/.fleet-status.json
   run_once: true
 """
 
 RETURN = r"""
 fleet:
-  description: One entry per host.
+  description: One entry per host. Of one that did not answer it says what was seen last.
   returned: success
   type: list
   elements: dict
@@ -99,4 +124,18 @@ fleet:
     message:
       description: Why its status is unknown, as far as somebody said.
       type: str
+    seen_at:
+      description: When it last answered, V(none) when it never did.
+      type: str
+      sample: "2026-08-01T04:10:00.000Z"
+    unreachable_since:
+      description: Since when it has not answered, V(none) when it does.
+      type: str
+    drifted:
+      description: Whether it runs something else than what its last rollout left it with.
+      type: bool
+    known_bugs:
+      description: What is known to be wrong with its version of bootc.
+      type: list
+      elements: str
 """

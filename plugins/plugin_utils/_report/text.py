@@ -73,7 +73,8 @@ def fleet_text(rows: Iterable[Mapping[str, Any]], color: bool = False, width: in
     """Who runs what, without a newline at its end.
 
     A row has host, variant, reachable, is_bootc, backend, bootc_version, booted, staged and rollback (each None or a
-    mapping with version, digest and image), reboot_required and message.
+    mapping with version, digest and image), reboot_required, drifted, seen_at and unreachable_since (RFC 3339 or None),
+    known_bugs and message. Of a device that is not reachable it tells what was seen last.
     """
     fleet = sorted((clean(row) for row in rows), key=lambda row: (row.get("variant") or "", row["host"]))
     paint = _painter(color)
@@ -84,18 +85,22 @@ def fleet_text(rows: Iterable[Mapping[str, Any]], color: bool = False, width: in
     foreign = [row["host"] for row in fleet if row["reachable"] and not row["is_bootc"] and not row["message"]]
     known = [row for row in fleet if row["reachable"] and row["is_bootc"]]
     rebooting = [row["host"] for row in known if row["reboot_required"]]
+    drifted = [row["host"] for row in fleet if row["drifted"]]
     clients = Counter(row["bootc_version"] or "unknown" for row in known)
+    bugs = sorted({(row["bootc_version"], bug) for row in known for bug in row["known_bugs"]})
     blocks = [
         [paint("bold", f"{many(len(fleet), 'device')}, {len(known)} of them answered and run bootc")],
-        _fleet_versions(known, paint, width),
+        _fleet_versions([row for row in fleet if row["is_bootc"]], paint, width),
         _fleet_devices(fleet, paint, width),
         [
             *_named("Did not answer", silent, width),
             *_named("Could not tell", mute, width),
             *_named("Do not run bootc", foreign, width),
             *_named("Wait for a reboot", rebooting, width),
+            *_named("Run something else than their last rollout left them with", drifted, width),
             *_named("bootc versions", [f"{name} on {count}" for name, count in sorted(clients.items())], width),
         ],
+        _listed("Known troubles of these", [f"bootc {version}: {bug}." for version, bug in bugs], paint, width),
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
@@ -228,10 +233,17 @@ def _concerns(summary: Mapping[str, Any], paint: Paint, width: int) -> list[str]
 
 
 def _fleet_versions(known: Sequence[Mapping[str, Any]], paint: Paint, width: int) -> list[str]:
-    counts = Counter((row.get("variant") or "-", _version(row["booted"]), _digest(row["booted"])) for row in known)
+    """How many run what; those that did not answer run what they ran when they last did, and are counted besides."""
+
+    def what(row: Mapping[str, Any]) -> tuple[str, str, str]:
+        return row.get("variant") or "-", _version(row["booted"]), _digest(row["booted"])
+
+    counts = Counter(map(what, known))
+    silent = Counter(what(row) for row in known if not row["reachable"])
     ordered = sorted(counts.items(), key=lambda item: (item[0][0], -item[1], item[0]))
-    rows = [[*key, str(count)] for key, count in ordered]
+    rows = [[*key, str(count), *([str(silent[key] or "")] if silent else [])] for key, count in ordered]
     columns = [_Column("variant"), _Column("runs"), _Column("digest"), _Column("devices", right=True)]
+    columns += [_Column("silent", right=True)] if silent else []
     return _table(columns, rows, paint, width) if rows else []
 
 
@@ -255,14 +267,15 @@ def _fleet_devices(fleet: Sequence[Mapping[str, Any]], paint: Paint, width: int)
 
 def _note(row: Mapping[str, Any]) -> str:
     if not row["reachable"]:
-        words = "did not answer"
+        seen = f", seen {moment(row['seen_at'])}" if row["seen_at"] else ""
+        words = f"did not answer{seen}"
     elif not row["is_bootc"]:
         words = "could not tell" if row["message"] else "does not run bootc"
     elif row["reboot_required"]:
         turns = row.get("next_boot") == "rollback" and row["rollback"] is not None
         words = f"boots {_version(row['rollback'])} next" if turns else "waits for a reboot"
     else:
-        words = ""
+        words = "drifted" if row["drifted"] else ""
     return ": ".join(filter(None, [words, row["message"] or ""]))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import RolloutError
@@ -289,16 +289,33 @@ def _validator(schema: Mapping[str, Any]) -> Any:
     return extend(draft, type_checker=types)(dict(schema))
 
 
-def check(document: object, schema: Mapping[str, Any], source: str) -> None:
-    """Raise a RolloutError that lists every violation of ``schema`` in ``document``; ``source`` names the file."""
+def check(
+    document: object,
+    schema: Mapping[str, Any],
+    source: str,
+    *,
+    kind: str = "rollout spec",
+    line_of: Callable[[Sequence[str | int]], int | None] | None = None,
+    reason: str = "invalid_spec",
+) -> None:
+    """Raise a RolloutError that lists every violation of ``schema`` in ``document``; ``source`` names the file.
+
+    ``kind`` says what it is meant to be. With ``line_of``, which knows the line of a path, it says lines as well.
+    """
     errors = sorted(_validator(schema).iter_errors(document), key=lambda error: list(map(str, error.path)))
     if not errors:
         return
     problems = [_explain(error) for error in errors]
-    cause = f"{source} is not a valid rollout spec: " + " ".join(
+    if line_of is not None:
+        lines = [line_of(tuple(error.absolute_path)) for error in errors]
+        problems = [
+            (what if line is None else f"line {line}, {what}", remedy)
+            for line, (what, remedy) in zip(lines, problems, strict=True)
+        ]
+    cause = f"{source} is not a valid {kind}: " + " ".join(
         f"({number}) {what}" if len(problems) > 1 else what for number, (what, _unused) in enumerate(problems, start=1)
     )
-    raise RolloutError(cause, " ".join(dict.fromkeys(remedy for _unused, remedy in problems if remedy)), "invalid_spec")
+    raise RolloutError(cause, " ".join(dict.fromkeys(remedy for _unused, remedy in problems if remedy)), reason)
 
 
 def _explain(error: ValidationError) -> tuple[str, str]:

@@ -114,12 +114,23 @@ def _device(host: str, version: str, **other: Any) -> dict[str, Any]:
         "staged": None,
         "rollback": None,
         "reboot_required": False,
+        "drifted": False,
+        "seen_at": "2026-08-01T04:10:00.000Z",
+        "unreachable_since": None,
+        "known_bugs": [],
         "message": "",
         **other,
     }
 
 
-_SILENT = {"reachable": False, "is_bootc": None, "backend": None, "bootc_version": None, "booted": None}
+_SILENT = {
+    "reachable": False,
+    "seen_at": None,
+    "is_bootc": None,
+    "backend": None,
+    "bootc_version": None,
+    "booted": None,
+}
 
 
 def test_a_fleet_is_counted_by_version_and_listed() -> None:
@@ -148,6 +159,23 @@ def test_a_fleet_is_counted_by_version_and_listed() -> None:
     assert "\nDo not run bootc: nas\n" in text
     assert "\nWait for a reboot: kde-10\n" in text
     assert "bootc versions: 1.15.1 on 1, 1.16.9 on 2" in text
+
+
+def test_who_does_not_answer_counts_with_what_it_ran_and_who_drifted_is_named() -> None:
+    silent = {"reachable": False, "unreachable_since": "2026-08-02T00:00:00.000Z", "message": "timed out"}
+    text = fleet_text(
+        [
+            _device("kde-01", "v1.1.0"),
+            _device("kde-02", "v1.1.0", **silent),
+            _device("kde-03", "v1.0.0", drifted=True, known_bugs=["it may hang after staging"]),
+        ],
+        width=160,
+    )
+    counted = [re.split(r" {2,}", line.strip()) for line in text.splitlines() if line.startswith("  kde ")]
+    assert [line[-2:] for line in counted] == [["2", "1"], [digest("v1.0.0")[7:19], "1"]]
+    assert _row(text, "kde-02")[-1] == "did not answer, seen 2026-08-01 04:10 UTC: timed out"
+    assert "\nRun something else than their last rollout left them with: kde-03\n" in text
+    assert "bootc 1.16.9: it may hang after staging." in text
 
 
 def test_wide_characters_keep_the_columns_aligned() -> None:

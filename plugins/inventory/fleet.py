@@ -1,0 +1,228 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The inventory of a fleet: its devices from one file, and groups from what was last seen of them."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: fleet
+short_description: A fleet of bootc devices, grouped by what they run
+version_added: 0.1.0
+author:
+  - skorionos.bootc contributors (@skorionos)
+description:
+  - Reads a file that lists devices, with ranges for many and templates for what they have in common.
+  - What is wrong in the file is said with its line, before any device is touched.
+  - Sets the variables that rollouts go by. C(variant), C(site), C(ring), C(model) and C(timezone) of a device become
+    C(bootc_variant), C(bootc_site), C(bootc_ring), C(bootc_model) and C(bootc_timezone); what is under C(reach) becomes
+    what Ansible connects with.
+  - Makes a group of every label, such as C(variant_kde), C(ring_canary), C(site_berlin) and C(model_steam_deck).
+  - Makes groups of what the playbook P(skorionos.bootc.status#playbook) saw last, which it keeps in O(memory).
+    C(backend_composefs), C(booted_1_1_0), C(booted_) with the first 12 digits of the digest, C(bootc_staged),
+    C(bootc_needs_reboot), C(bootc_drifted) for devices that run something else than what their last rollout left them
+    with, C(bootc_unreachable) for those that did not answer, and C(bootc_unreachable_1d), C(bootc_unreachable_7d) and
+    C(bootc_unreachable_30d) for those that have not answered for so many days.
+  - Such a device has the variables C(bootc_seen), with the keys of what M(skorionos.bootc.fleet_status) returns of it,
+    C(bootc_seen_at) and, when it did not answer, C(bootc_unreachable_since).
+  - Facts in Ansible's own cache, such as C(bootc) by M(skorionos.bootc.bootc_status), can be used in O(compose),
+    O(groups) and O(keyed_groups) as well.
+extends_documentation_fragment:
+  - ansible.builtin.constructed
+options:
+  plugin:
+    description: Must name this plugin.
+    type: str
+    required: true
+    choices:
+      - skorionos.bootc.fleet
+  memory:
+    description:
+      - The file in which the status playbook keeps what it saw, relative to the folder of the fleet file.
+      - It need not exist yet.
+    type: str
+    default: .fleet-status.json
+    env:
+      - name: BOOTC_FLEET_MEMORY
+  include:
+    description:
+      - Further files with O(devices) and O(templates), relative to the folder of the file that names them. C(*) stands
+        for several. They may include others.
+    type: list
+    elements: str
+    default: []
+  defaults:
+    description:
+      - What holds for every device that does not say otherwise. It has the keys of an entry of O(devices) except name,
+        address and template. Only one of the files may have it.
+    type: dict
+    default: {}
+  templates:
+    description:
+      - What devices have in common, by name, with the same keys as O(defaults). A template may build on another with
+        C(template).
+    type: dict
+    default: {}
+  devices:
+    description: The devices.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the device, or of many of them as in C(deck-[01:40]). Step C([01:40:2]) takes every second.
+        type: str
+        required: true
+      address:
+        description: Where it is, if not at its name. For many of them, a range of the same length.
+        type: str
+      template:
+        description: The template to start from.
+        type: str
+      variant:
+        description: The variant of the image that it runs.
+        type: str
+      site:
+        description: Where it stands.
+        type: str
+      ring:
+        description: How early it takes part in rollouts, such as V(canary).
+        type: str
+      model:
+        description: What kind of device it is.
+        type: str
+      timezone:
+        description: Its time zone, for windows. What the device says itself when not given.
+        type: str
+      reach:
+        description: How to connect to it.
+        type: dict
+        suboptions:
+          connection:
+            description: The connection plugin.
+            type: str
+          user:
+            description: The user to log in as.
+            type: str
+          port:
+            description: The port of ssh.
+            type: int
+          jump:
+            description: The host to go through, as C(ssh -J) takes it.
+            type: str
+          become:
+            description: Whether to become root there.
+            type: bool
+          python:
+            description: Path of Python on the device.
+            type: str
+      vars:
+        description: Any other variables. Those of defaults, templates and the device add up.
+        type: dict
+seealso:
+  - plugin: skorionos.bootc.simulated_fleet
+    plugin_type: inventory
+notes:
+  - Nothing in a fleet file is templated when it is loaded. Variables are when they are used, as in any inventory.
+"""
+
+EXAMPLES = r"""
+# fleet.yml
+plugin: skorionos.bootc.fleet
+defaults:
+  reach: {user: admin, become: true}
+templates:
+  deck: {variant: kde, model: steam-deck}
+  kiosk: {variant: gnome, site: berlin, timezone: Europe/Berlin}
+devices:
+  - {name: deck-01, template: deck, ring: canary}
+  - {name: "deck-[02:40]", template: deck}
+  - {name: "kiosk-[1:12]", address: "192.0.2.[11:22]", template: kiosk, reach: {jump: gate.example.com}}
+keyed_groups:
+  - {key: bootc_seen.bootc_version, prefix: client}
+"""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible import constants
+from ansible.errors import AnsibleParserError
+from ansible.inventory.data import InventoryData
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
+from ansible.plugins.loader import cache_loader
+from ansible.utils.vars import combine_vars
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.files import read_fleet
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.groups import label_groups, seen_groups
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.members import Member
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory import Seen, load_memory
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.schema import SECTIONS
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import format_time
+
+
+class InventoryModule(BaseInventoryPlugin, Constructable):
+    """Adds the devices of a fleet file, and their groups."""
+
+    NAME = "skorionos.bootc.fleet"
+
+    def verify_file(self, path: str) -> bool:
+        """Take YAML files; ``plugin:`` in them decides the rest."""
+        return bool(super().verify_file(path)) and path.endswith((".yml", ".yaml"))
+
+    def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
+        """Add the hosts and groups of a fleet file."""
+        super().parse(inventory, loader, path, cache)
+        content = self._read_config_data(path)
+        sections = {key: content[key] for key in SECTIONS if key in content}
+        try:
+            devices = read_fleet(Path(path), sections, lambda part: loader.load_from_file(str(part), cache="none"))
+            memory = load_memory(Path(path).parent / self.get_option("memory"))
+        except RolloutError as error:
+            raise AnsibleParserError(str(error)) from error
+        now = time.time()
+        known: set[str] = set()
+        for device in devices:
+            self._add(device, memory.get(device.name), now, known)
+        self._construct(devices)
+
+    def _add(self, device: Member, seen: Seen | None, now: float, known: set[str]) -> None:
+        self.inventory.add_host(device.name)
+        variables = dict(device.variables)
+        groups = list(label_groups(device.labels))
+        if seen is not None:
+            groups += seen_groups(seen, now)
+            variables.update(_seen_variables(seen))
+        for group in groups:
+            if group not in known:
+                known.add(group)
+                self.inventory.add_group(group)
+            self.inventory.add_child(group, device.name)
+        for name, value in variables.items():
+            self.inventory.set_variable(device.name, name, value)
+
+    def _construct(self, devices: list[Member]) -> None:
+        compose, groups, keyed = (self.get_option(name) for name in ("compose", "groups", "keyed_groups"))
+        if not (compose or groups or keyed):
+            return
+        strict = self.get_option("strict")
+        facts = cache_loader.get(constants.CACHE_PLUGIN)
+        for device in devices:
+            variables = self.inventory.get_host(device.name).get_vars()
+            if facts.contains(device.name):
+                variables = combine_vars(variables, facts.get(device.name))
+            self._set_composite_vars(compose, variables, device.name, strict=strict)
+            variables = combine_vars(variables, self.inventory.get_host(device.name).get_vars())
+            self._add_host_to_composed_groups(groups, variables, device.name, strict=strict, fetch_hostvars=False)
+            self._add_host_to_keyed_groups(keyed, variables, device.name, strict=strict, fetch_hostvars=False)
+
+
+def _seen_variables(seen: Seen) -> Mapping[str, Any]:
+    variables: dict[str, Any] = {"bootc_seen": dict(seen.status)}
+    if seen.seen_at is not None:
+        variables["bootc_seen_at"] = format_time(seen.seen_at)
+    if seen.unreachable_since is not None:
+        variables["bootc_unreachable_since"] = format_time(seen.unreachable_since)
+    return variables

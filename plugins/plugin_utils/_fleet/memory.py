@@ -1,0 +1,158 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was last seen of every device: a JSON file that playbooks/status.yml writes and the inventory reads.
+
+``{"schema": 1, "written": TIME, "devices": {HOST: {"seen_at", "asked_at", "unreachable_since", "why", "variant",
+"wanted", "status"}}}``. Times are RFC 3339 in UTC; ``wanted`` lists the digests that the last rollout which a device
+completed accepts; ``status`` has the keys in ``KEPT`` of what bootc_status answered.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from .._rollout.errors import RolloutError
+from .._rollout.events import format_time, parse_time
+
+SCHEMA = 1
+KEPT = ("is_bootc", "backend", "bootc_version", "booted", "staged", "rollback", "next_boot", "reboot_required")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The last look at a device. Times in seconds since the epoch; ``seen_at`` is None for one that never answered."""
+
+    seen_at: float | None = None
+    asked_at: float = 0.0
+    unreachable_since: float | None = None
+    why: str = ""
+    variant: str | None = None
+    wanted: tuple[str, ...] = ()
+    status: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def drifted(self) -> bool:
+        """Whether it runs something else than what its last rollout left it with."""
+        booted = self.status.get("booted")
+        digest = booted.get("digest") if isinstance(booted, Mapping) else None
+        return bool(self.wanted) and digest is not None and digest not in self.wanted
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return {
+            "seen_at": _written(self.seen_at),
+            "asked_at": _written(self.asked_at),
+            "unreachable_since": _written(self.unreachable_since),
+            "why": self.why,
+            "variant": self.variant,
+            "wanted": list(self.wanted),
+            "status": dict(self.status),
+        }
+
+
+Memory = Mapping[str, Seen]
+
+
+def remember(
+    before: Memory,
+    rows: Iterable[Mapping[str, Any]],
+    wanted: Mapping[str, Collection[str]] | None,
+    known: Collection[str],
+    now: float,
+) -> dict[str, Seen]:
+    """What is known after a look at the devices of ``rows``; who is not in ``known`` any more is forgotten.
+
+    A row is what fleet_status makes of a device's answer. Who did not answer keeps what was seen before; without
+    ``wanted`` everybody keeps what they were meant to run.
+    """
+    after = {host: seen for host, seen in before.items() if host in known}
+    for row in rows:
+        host = row["host"]
+        last = replace(after.get(host, Seen()), asked_at=now, variant=row["variant"], why=str(row["message"] or ""))
+        if wanted is not None:
+            last = replace(last, wanted=tuple(sorted(wanted.get(host, ()))))
+        if not row["reachable"]:
+            since = now if last.unreachable_since is None else last.unreachable_since
+            after[host] = replace(last, unreachable_since=since)
+        elif row["message"]:  # it is there, and could not tell
+            after[host] = replace(last, seen_at=now, unreachable_since=None)
+        else:
+            status = {key: row[key] for key in KEPT}
+            after[host] = replace(last, seen_at=now, unreachable_since=None, status=status)
+    return after
+
+
+def load_memory(path: Path) -> dict[str, Seen]:
+    """Read the file; empty when there is none. Raises RolloutError (``invalid_memory``) for what is none."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise _unusable(path, f"cannot be read: {error.strerror}") from error
+    try:
+        document = json.loads(text)
+        if document["schema"] != SCHEMA:
+            raise _unusable(path, f"has schema {document['schema']!r}, and this is for {SCHEMA}")
+        return {str(host): _seen(entry) for host, entry in document["devices"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _unusable(path, "is not what playbooks/status.yml writes") from error
+
+
+def save_memory(path: Path, memory: Memory, now: float) -> None:
+    """Replace the file as a whole; raises RolloutError (``memory_unwritable``) and leaves the old one."""
+    devices = {host: memory[host].as_dict() for host in sorted(memory)}
+    document = {"schema": SCHEMA, "written": format_time(now), "devices": devices}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(document, file, indent=1)
+                file.write("\n")
+            Path(temporary).replace(path)
+        except OSError:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise RolloutError(
+            f"Cannot write what was seen of the fleet to {path}: {error.strerror}.",
+            "Make the folder writable, or name another file with -e bootc_status_memory=FILE (empty for none).",
+            "memory_unwritable",
+        ) from error
+
+
+def _seen(entry: Mapping[str, Any]) -> Seen:
+    status = entry["status"]
+    if not isinstance(status, dict):
+        raise TypeError("status is no mapping")
+    return Seen(
+        _read_time(entry["seen_at"]),
+        _read_time(entry["asked_at"]) or 0.0,
+        _read_time(entry["unreachable_since"]),
+        str(entry["why"]),
+        None if entry["variant"] is None else str(entry["variant"]),
+        tuple(map(str, entry["wanted"])),
+        status,
+    )
+
+
+def _written(seconds: float | None) -> str | None:
+    return None if seconds is None else format_time(seconds)
+
+
+def _read_time(text: str | None) -> float | None:
+    return None if text is None else parse_time(text)
+
+
+def _unusable(path: Path, why: str) -> RolloutError:
+    return RolloutError(
+        f"{path} {why}.", "Move it away; the next run of the status playbook writes it anew.", "invalid_memory"
+    )

@@ -1,0 +1,60 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The JSON schema of a fleet file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_TEXT = {"type": "string", "minLength": 1}
+_LABEL = {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z"}
+_VARIABLES = {
+    "type": "object",
+    "propertyNames": {"type": "string", "pattern": r"^[A-Za-z_][A-Za-z0-9_]*\Z"},
+}
+
+_WAYS: dict[str, Any] = {
+    "connection": _TEXT,
+    "user": _TEXT,
+    "port": {"type": "integer", "minimum": 1, "maximum": 65535},
+    "jump": {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9@:._,-]*\Z"},
+    "become": {"type": "boolean"},
+    "python": _TEXT,
+}
+
+DESCRIBED: dict[str, Any] = {
+    "variant": _LABEL,
+    "site": _LABEL,
+    "ring": _LABEL,
+    "model": _TEXT,
+    "timezone": _TEXT,
+    "reach": {"type": "object", "additionalProperties": False, "properties": _WAYS},
+    "vars": _VARIABLES,
+}
+"""What may be said of a device, in a template and for all."""
+
+_DEVICE: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["name"],
+    "properties": {"name": _TEXT, "address": _TEXT, "template": _LABEL, **DESCRIBED},
+}
+
+_TEMPLATE: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {"template": _LABEL, **DESCRIBED},
+}
+
+_SECTIONS: dict[str, Any] = {
+    "defaults": {"type": "object", "additionalProperties": False, "properties": DESCRIBED},
+    "templates": {"type": "object", "propertyNames": _LABEL, "additionalProperties": _TEMPLATE},
+    "devices": {"type": "array", "items": _DEVICE},
+    "include": {"type": "array", "items": _TEXT, "uniqueItems": True},
+}
+
+PART: dict[str, Any] = {"type": "object", "additionalProperties": False, "properties": _SECTIONS}
+"""A file that another one includes."""
+
+SECTIONS = tuple(_SECTIONS)

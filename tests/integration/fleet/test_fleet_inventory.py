@@ -1,0 +1,75 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The inventory of a fleet file, and what the status playbook adds to it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.simulated_fleet import PLAYBOOKS, REPOSITORY, SimulatedFleet, registry
+
+BIN = Path(sys.executable).parent
+
+
+def call(folder: Path, program: str, *arguments: str) -> str:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "LANG": "C.UTF-8",
+        "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / ".venv" / "collections"),
+        "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
+    }
+    (folder / "ansible.cfg").touch()
+    argv = [str(BIN / program), "-i", str(folder / "fleet"), *arguments]
+    done = subprocess.run(argv, env=environment, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_what_the_status_playbook_saw_becomes_groups(tmp_path: Path) -> None:
+    with registry(tmp_path) as address:
+        fleet = SimulatedFleet(tmp_path, address, REPOSITORY / ".venv" / "collections")
+        for host in ("deck-1", "deck-2"):
+            fleet.add(host, "kde", "--backend", "composefs")
+        inventory: dict[str, Any] = {
+            "plugin": "skorionos.bootc.fleet",
+            "defaults": {
+                "variant": "kde",
+                "reach": {"connection": "skorionos.bootc.simulated", "python": sys.executable},
+                "vars": {"bootc_simulated_dir": f"{tmp_path}/devices/{{{{ inventory_hostname }}}}"},
+            },
+            "devices": [{"name": "deck-[1:2]", "ring": "canary"}],
+            "keyed_groups": [{"key": "bootc_seen.bootc_version", "prefix": "client"}],
+        }
+        (tmp_path / "fleet").mkdir()
+        (tmp_path / "fleet" / "fleet.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
+        before = json.loads(call(tmp_path, "ansible-inventory", "--list"))
+        assert before["ring_canary"]["hosts"] == ["deck-1", "deck-2"]
+        assert "backend_composefs" not in before
+
+        status = str(PLAYBOOKS / "status.yml")
+        call(tmp_path, "ansible-playbook", status)
+        fleet.simulate("deck-2", "fault", "asleep")
+        table = call(tmp_path, "ansible-playbook", status)
+        assert "did not answer, seen 20" in table
+        listing = tmp_path / "fleet.csv"
+        call(tmp_path, "ansible-playbook", status, "-e", f"bootc_status_format=csv bootc_status_output={listing}")
+        rows = list(csv.DictReader(listing.open(encoding="utf-8")))
+        assert [(row["host"], row["reachable"], row["booted_version"]) for row in rows] == [
+            ("deck-1", "true", "1.0.0"),
+            ("deck-2", "false", "1.0.0"),
+        ]
+        after = json.loads(call(tmp_path, "ansible-inventory", "--list"))
+        assert after["backend_composefs"]["hosts"] == ["deck-1", "deck-2"]
+        assert after["bootc_unreachable"]["hosts"] == ["deck-2"]
+        assert after["client_1_16_9"]["hosts"] == ["deck-1", "deck-2"]

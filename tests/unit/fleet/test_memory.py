@@ -1,0 +1,128 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.clients import flaws_of
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.groups import seen_groups
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.listing import COLUMNS, fleet_csv, fleet_json
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory import load_memory, remember, save_memory
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.rows import recalled
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
+
+NOW = 1_800_000_000.0
+DAY = 86_400.0
+
+
+def answer(host: str = "a", digest: str = "sha256:1", **other: Any) -> dict[str, Any]:
+    return {
+        "host": host,
+        "variant": "kde",
+        "reachable": True,
+        "is_bootc": True,
+        "backend": "composefs",
+        "bootc_version": "1.16.9",
+        "booted": {"version": "1.0", "digest": digest, "image": "registry.example/kde:stable"},
+        "staged": None,
+        "rollback": None,
+        "next_boot": "booted",
+        "reboot_required": False,
+        "message": "",
+        **other,
+    }
+
+
+def silent(host: str = "a") -> dict[str, Any]:
+    nothing = dict.fromkeys(("backend", "bootc_version", "booted", "next_boot"))
+    return answer(host, **nothing, reachable=False, is_bootc=False, message="timed out")
+
+
+def test_who_does_not_answer_is_shown_as_it_was_seen_last_and_since_when() -> None:
+    seen = remember({}, [answer()], None, {"a"}, NOW)
+    seen = remember(seen, [silent()], None, {"a"}, NOW + DAY)
+    seen = remember(seen, [silent()], None, {"a"}, NOW + 9 * DAY)
+    (row,) = recalled([silent()], seen)
+    assert row["booted"]["version"] == "1.0"
+    assert not row["reachable"]
+    assert (row["seen_at"], row["unreachable_since"]) == ("2027-01-15T08:00:00.000Z", "2027-01-16T08:00:00.000Z")
+    assert {"bootc_unreachable", "bootc_unreachable_7d"} <= set(seen_groups(seen["a"], NOW + 9 * DAY))
+    assert "bootc_unreachable_30d" not in set(seen_groups(seen["a"], NOW + 9 * DAY))
+    seen = remember(seen, [answer()], None, {"a"}, NOW + 10 * DAY)
+    assert seen["a"].unreachable_since is None
+
+
+def test_who_was_not_asked_stays_and_who_left_the_inventory_is_forgotten() -> None:
+    seen = remember({}, [answer("a"), answer("b"), answer("c")], None, {"a", "b", "c"}, NOW)
+    seen = remember(seen, [answer("a")], None, {"a", "b"}, NOW + DAY)
+    assert (sorted(seen), seen["b"].asked_at) == (["a", "b"], NOW)
+
+
+def test_one_that_runs_something_else_than_its_last_rollout_left_it_with_has_drifted() -> None:
+    seen = remember(
+        {}, [answer("a", "sha256:1"), answer("b", "sha256:2")], {"a": ["sha256:1"], "b": ["sha256:1"]}, {"a", "b"}, NOW
+    )
+    assert (seen["a"].drifted, seen["b"].drifted) == (False, True)
+    assert "bootc_drifted" in set(seen_groups(seen["b"], NOW))
+    later = remember(seen, [answer("b", "sha256:2")], None, {"a", "b"}, NOW)
+    assert later["b"].drifted, "what it is meant to run is remembered"
+
+
+def test_groups_tell_what_runs_and_what_waits() -> None:
+    staged = {"version": "1.1", "digest": "sha256:3", "image": "x"}
+    told = answer(digest="sha256:" + "ab" * 32, staged=staged, reboot_required=True)
+    seen = remember({}, [told], None, {"a"}, NOW)
+    assert set(seen_groups(seen["a"], NOW)) == {
+        "backend_composefs",
+        "booted_1_0",
+        "booted_abababababab",
+        "bootc_staged",
+        "bootc_needs_reboot",
+    }
+
+
+def test_names_of_groups_are_harmless_whatever_devices_say() -> None:
+    booted = {"version": "{{ lookup('pipe', 'id') }}\n1", "digest": "sha256:" + "0" * 64, "image": "x"}
+    seen = remember({}, [answer(booted=booted)], None, {"a"}, NOW)
+    assert "booted_lookup_pipe_id_1" in set(seen_groups(seen["a"], NOW))
+
+
+def test_the_memory_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "seen.json"
+    seen = remember({}, [answer("a"), silent("b")], {"a": ["sha256:1"]}, {"a", "b"}, NOW)
+    save_memory(path, seen, NOW)
+    assert load_memory(path) == seen
+    assert [entry.name for entry in path.parent.iterdir()] == ["seen.json"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 2}', '{"schema": 1, "devices": {"a": {"status": []}}}'])
+def test_a_memory_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "seen.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(RolloutError, match="Move it away") as refused:
+        load_memory(path)
+    assert refused.value.reason == "invalid_memory"
+
+
+def test_a_spreadsheet_takes_nothing_of_a_device_for_a_formula() -> None:
+    booted = {"version": '=HYPERLINK("x")', "digest": "sha256:1", "image": "x"}
+    told = [answer(booted=booted), silent("b")]
+    rows = recalled(told, remember({}, told, None, {"a", "b"}, NOW))
+    first, second = csv.DictReader(io.StringIO(fleet_csv(rows)))
+    assert tuple(first) == COLUMNS
+    assert (first["booted_version"], first["reachable"]) == ('\'=HYPERLINK("x")', "true")
+    assert (second["booted_version"], second["message"]) == ("", "timed out")
+    assert json.loads(fleet_json(rows))["fleet"] == rows
+
+
+def test_known_troubles_follow_version_and_backend() -> None:
+    assert flaws_of("1.16.9", "composefs") == []
+    assert flaws_of("1.16.3", "ostree") == []
+    assert len(flaws_of("1.16.3", "composefs")) == 2
+    assert flaws_of(None, "composefs") == flaws_of("unknown", None) == []
