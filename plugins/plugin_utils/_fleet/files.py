@@ -73,7 +73,8 @@ def read_fleet(path: Path, sections: Mapping[str, Any], read: Callable[[Path], o
         try:
             files.add(source, part)
         except InvalidFleet as error:
-            raise RolloutError(*map(str, error.said), "invalid_fleet") from error
+            cause, remedy = error.said
+            raise RolloutError(cause, remedy, "invalid_fleet") from error
         for index, pattern in enumerate(part.get("include", [])):
             for found in _included(source, index, pattern):
                 if found.resolve() not in seen:
