@@ -25,6 +25,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.forecast 
     UNREACHABLE,
     Action,
     Assumptions,
+    Latecomer,
     Need,
     Tempo,
     WaveInput,
@@ -51,6 +52,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "spec": {"type": "path", "required": True},
                 "phase": {"type": "str"},
                 "decided": {"type": "dict", "default": {}},
+                "joining": {"type": "list", "elements": "dict", "default": []},
                 "variable": {"type": "str", "required": True},
                 "asleep": {"type": "dict", "default": {}},
                 "rate": {"type": "str", "default": DEFAULT_RATE},
@@ -68,7 +70,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         rate = parse_rate(str(options["rate"]))
         assumptions = Assumptions(rate, REBOOT_SECONDS, spec.verify.settle, spec.pace.download_rate)
         book = LayerBook(anchored(spec, Path(str(options["spec"])).parent), plan.targets.values())
-        needs = _needs(plan, book, options, hostvars)
+        late = {str(entry["host"]): str(entry["variant"]) for entry in options["joining"]}
+        needs = _needs(plan, {**plan.variant_of, **late}, book, options, hostvars)
         waves = [
             WaveInput(
                 wave.name,
@@ -80,7 +83,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             )
             for wave, hosts in zip(plan.waves, plan.hosts, strict=True)
         ]
-        document = plan_document(plan, forecast(waves, assumptions), options["phase"], book.troubles)
+        joining = [Latecomer(needs[each["host"]], each["wave"], each["on_record"]) for each in options["joining"]]
+        document = plan_document(plan, forecast(waves, assumptions), options["phase"], book.troubles, joining)
         files = {
             Path(options["dest"]) / f"{spec.id}.plan.json": json.dumps(document, indent=2) + "\n",
             Path(options["dest"]) / f"{spec.id}.plan.txt": full_plan_text(document) + "\n",
@@ -99,11 +103,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         }
 
 
-def _needs(plan: Plan, book: LayerBook, options: Mapping[str, Any], hostvars: Mapping[str, Any]) -> dict[str, Need]:
-    images = {name: book.of_target(target) for name, target in plan.targets.items() if name in plan.variant_of.values()}
+def _needs(
+    plan: Plan,
+    variant_of: Mapping[str, str],
+    book: LayerBook,
+    options: Mapping[str, Any],
+    hostvars: Mapping[str, Any],
+) -> dict[str, Need]:
+    images = {name: book.of_target(target) for name, target in plan.targets.items() if name in variant_of.values()}
     needs = {}
-    for host in plan.members:
-        variant = plan.variant_of[host]
+    for host, variant in variant_of.items():
         known = host in hostvars
         site = _site(host, hostvars[host]) if known else None
         if host in options["decided"]:

@@ -19,7 +19,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._operator import ledger_directory
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._release import resolve_targets
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import DeviceClass
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import Device, DeviceClass, Rollout
 
 _DECIDED = (DeviceClass.SUCCEEDED, DeviceClass.CHARGED, DeviceClass.NEUTRAL)
 
@@ -59,6 +59,7 @@ class ActionModule(rollout_open.ActionModule):
         rollout = opened.rollout
         is_new = any(event.kind == "planned" for event in opened.recorded)
         present = {candidate.host for candidate in candidates}
+        news = {event.host for event in opened.recorded if event.kind == "joined"}
         decided = {
             device.host: device.state.value
             for device in rollout.devices.values()
@@ -72,5 +73,11 @@ class ActionModule(rollout_open.ActionModule):
             "plan_hash": rollout.plan.hash,
             "phase": None if is_new else rollout.phase.value,
             "decided": decided,
-            "hosts": [host for host in rollout.plan.members if host in present and host not in decided],
+            "joining": [_joining(rollout, rollout.devices[host], host not in news) for host in rollout.joined],
+            "hosts": [host for host in rollout.devices if host in present and host not in decided],
         }
+
+
+def _joining(rollout: Rollout, device: Device, on_record: bool) -> dict[str, Any]:
+    wave = None if device.catching_up else rollout.plan.waves[device.wave].name
+    return {"host": device.host, "variant": device.variant, "wave": wave, "on_record": on_record}

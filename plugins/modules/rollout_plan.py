@@ -93,8 +93,28 @@ decided:
   description: Devices that have their verdict in a rollout on record, each with its state.
   returned: success
   type: dict
+joining:
+  description:
+    - Hosts that came into the inventory after the plan of a rollout on record was made, and join it as
+      C(selection.late_joiners) of its spec says. The plan and its hash are the same without them.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    host:
+      description: Its name.
+      type: str
+    variant:
+      description: Which variant it runs.
+      type: str
+    wave:
+      description: Name of the wave it joins, V(none) when it catches up.
+      type: str
+    on_record:
+      description: Whether it joined already. Others do when the rollout is run next.
+      type: bool
 hosts:
-  description: Devices that may still be updated, wave by wave.
+  description: Devices that may still be updated, wave by wave, then those that came later.
   returned: success
   type: list
   elements: str
