@@ -75,6 +75,19 @@ PHASES = {
     "passed": "passed",
 }
 
+ORDERS = {
+    "pause": "paused",
+    "resume": "resumed",
+    "approve": "approved",
+    "accept": "accepted as it is",
+    "cancel": "canceled",
+    "abort": "aborted",
+    "revert": "to be taken back",
+}
+
+_STOPPED_BY_ORDER = ("paused", "canceled", "aborted")
+"""Phases that say of themselves who wanted them, and why."""
+
 HOLD_RULES = {
     "failure_budget": "more devices failed than the wave may lose",
     "success_threshold": "too few of the updates succeeded",
@@ -282,3 +295,11 @@ def measured(summary: Mapping[str, Any], key: str) -> list[float]:
 
 CATCHING_UP = "catching up"
 """What stands for the wave of devices that catch up. With its space it is the name of none."""
+
+
+def order_before(summary: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The last order of somebody, where the phase it led to is not what is told anyway: ``done``, by, at and why."""
+    order = summary["order"]
+    if order is None or summary["phase"] in _STOPPED_BY_ORDER:
+        return None
+    return {**order, "done": ORDERS.get(order["verb"], spoken(order["verb"]))}
