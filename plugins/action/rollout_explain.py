@@ -11,7 +11,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._operator import WHICH, find_rollout
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import explanation_text
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError, some
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import format_time
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.explain import explain
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import DeviceClass, Rollout
@@ -53,7 +53,7 @@ def _chosen(rollout: Rollout, hosts: list[str]) -> list[str]:
     strangers = [host for host in hosts if host not in rollout.devices]
     if strangers:
         raise RolloutError(
-            f"The rollout {rollout.plan.spec.id} has no device {', '.join(strangers[:5])}.",
+            f"The rollout {rollout.plan.spec.id} has no device {some(strangers)}.",
             "Use the names of its plan.",
             "no_hosts",
         )

@@ -14,6 +14,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from .._rollout.errors import some
 from .charts import histogram, median
 from .timeline import Entry, tell
 from .words import (
@@ -37,7 +38,6 @@ from .words import (
     short,
     shown_groups,
     size,
-    some,
     span,
     spoken,
     tally,

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from .._rollout.errors import some
 from .text import _Column, _painter, _table, _wrap
-from .words import PHASES, clean, short, size, some, span, spoken
+from .words import PHASES, clean, short, size, span, spoken
 
 _AT_MOST = 20
 _WIDE = 120

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._rollout.errors import some
 from .charts import median
 from .words import (
     CATCHING_UP,
@@ -30,7 +31,6 @@ from .words import (
     order_before,
     short,
     shown_groups,
-    some,
     span,
     spoken,
     tally,

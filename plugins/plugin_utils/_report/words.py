@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -207,12 +207,6 @@ def short(digest: str | None) -> str:
 def many(count: int, one: str, several: str | None = None) -> str:
     """``1 device``, ``2 devices``."""
     return f"{count} {one if count == 1 else several or one + 's'}"
-
-
-def some(names: Sequence[str], limit: int) -> str:
-    """``a, b and 3 more``."""
-    shown = ", ".join(names[:limit])
-    return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
 
 
 def spoken(word: str) -> str:
