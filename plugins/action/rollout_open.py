@@ -24,7 +24,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import
     worth_asking,
 )
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet_reach import who_answers
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._operator import ledger_directory
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._operator import PLANNING, ledger_directory
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._reach.knock import Reach
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._release import resolve_targets
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import rollout_text
@@ -48,13 +48,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         _unused, options = self.validate_argument_spec(
             argument_spec={
-                "spec": {"type": "path", "required": True},
-                "ledger": {"type": "path"},
+                **PLANNING,
                 "patience": {"type": "str", "default": "15m"},
-                "accept_removed": {"type": "bool", "default": False},
                 "probe": {"type": "bool", "default": True},
-                "supersedes": {"type": "list", "elements": "str", "default": []},
-                "why": {"type": "str", "default": ""},
             }
         )
         try:

@@ -16,7 +16,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import
     open_rollout,
     read_spec,
 )
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._operator import ledger_directory
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._operator import PLANNING, ledger_directory
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._release import resolve_targets
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import Device, DeviceClass, Rollout
@@ -29,11 +29,7 @@ class ActionModule(rollout_open.ActionModule):
         result: dict[str, Any] = super(rollout_open.ActionModule, self).run(tmp, task_vars)
         _unused, options = self.validate_argument_spec(
             argument_spec={
-                "spec": {"type": "path", "required": True},
-                "ledger": {"type": "path"},
-                "accept_removed": {"type": "bool", "default": False},
-                "supersedes": {"type": "list", "elements": "str", "default": []},
-                "why": {"type": "str", "default": ""},
+                **PLANNING,
             }
         )
         try:
