@@ -9,10 +9,9 @@ import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 from ansible_collections.skorionos.bootc.plugins.action.rollout_open import anchored
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._layer_book import LayerBook
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._plan_answers import answer_of
@@ -37,34 +36,25 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.need impo
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Plan, Target, load_plan
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.quantities import parse_rate, share
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec, Wave
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action import RolloutAction
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
-    TRANSFERS_FILES = False
+class ActionModule(RolloutAction):
     _supports_check_mode = True
-    _requires_connection = False
+    OPTIONS: ClassVar[dict[str, Any]] = {
+        "plan": {"type": "dict", "required": True},
+        "spec": {"type": "path", "required": True},
+        "phase": {"type": "str"},
+        "decided": {"type": "dict", "default": {}},
+        "joining": {"type": "list", "elements": "dict", "default": []},
+        "variable": {"type": "str", "required": True},
+        "asleep": {"type": "dict", "default": {}},
+        "rate": {"type": "str", "default": DEFAULT_RATE},
+        "dest": {"type": "path", "required": True},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _unused, options = self.validate_argument_spec(
-            argument_spec={
-                "plan": {"type": "dict", "required": True},
-                "spec": {"type": "path", "required": True},
-                "phase": {"type": "str"},
-                "decided": {"type": "dict", "default": {}},
-                "joining": {"type": "list", "elements": "dict", "default": []},
-                "variable": {"type": "str", "required": True},
-                "asleep": {"type": "dict", "default": {}},
-                "rate": {"type": "str", "default": DEFAULT_RATE},
-                "dest": {"type": "path", "required": True},
-            }
-        )
-        try:
-            return {**result, **self._tell(options, (task_vars or {})["hostvars"])}
-        except RolloutError as error:
-            return {**result, "failed": True, "msg": str(error), "reason": error.reason}
-
-    def _tell(self, options: dict[str, Any], hostvars: Mapping[str, Any]) -> dict[str, Any]:
+    def answer(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        hostvars = task_vars["hostvars"]
         plan = load_plan(options["plan"])
         spec = plan.spec
         rate = parse_rate(str(options["rate"]))

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from ansible.plugins.action import ActionBase
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import (
     plain,
@@ -25,30 +24,18 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes im
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import derive
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import open_stores
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.summary import summarize
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action import STEP, RolloutAction
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
-    TRANSFERS_FILES = False
-    _supports_check_mode = False
-    _requires_connection = False
+class ActionModule(RolloutAction):
+    OPTIONS: ClassVar[dict[str, Any]] = {
+        **STEP,
+        "epoch": {"type": "int"},
+        "deadline": {"type": "float", "required": True},
+        "metrics": {"type": "path"},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _unused, options = self.validate_argument_spec(
-            argument_spec={
-                "id": {"type": "str", "required": True},
-                "ledger": {"type": "path", "required": True},
-                "epoch": {"type": "int"},
-                "deadline": {"type": "float", "required": True},
-                "metrics": {"type": "path"},
-            }
-        )
-        try:
-            return {**result, **self._report(options)}
-        except RolloutError as error:
-            return {**result, "failed": True, "msg": str(error), "reason": error.reason}
-
-    def _report(self, options: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         ledger = open_stores(options["ledger"]).rollout(str(options["id"]))
         recorded = False
         if options["epoch"] is not None:

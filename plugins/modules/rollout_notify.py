@@ -51,8 +51,9 @@ options:
     type: list
     elements: str
   summary:
-    description: As RV(skorionos.bootc.rollout_report#module:summary) gave it. O(program) does not do without.
+    description: As RV(skorionos.bootc.rollout_report#module:summary) gave it.
     type: dict
+    default: {}
 seealso:
   - module: skorionos.bootc.rollout_report
 """

@@ -21,15 +21,6 @@ from ._rollout.store import Store, open_stores
 WHICH: dict[str, Any] = {"spec": {"type": "path"}, "id": {"type": "str"}, "ledger": {"type": "path"}}
 """Options that say which rollout is meant."""
 
-PLANNING: dict[str, Any] = {
-    "spec": {"type": "path", "required": True},
-    "ledger": {"type": "path"},
-    "accept_removed": {"type": "bool", "default": False},
-    "supersedes": {"type": "list", "elements": "str", "default": []},
-    "why": {"type": "str", "default": ""},
-}
-"""Options by which a rollout is planned, or picked up again."""
-
 
 def find_rollout(options: Mapping[str, Any]) -> tuple[Store, Rollout]:
     """The ledger that ``spec``, or ``id`` and ``ledger``, mean, and what it says; raises RolloutError without one."""
