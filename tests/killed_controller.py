@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from tests.simulated_fleet import SimulatedFleet
 
@@ -27,7 +28,7 @@ def output(fleet: SimulatedFleet) -> str:
     return (fleet.root / "output").read_text(encoding="utf-8")
 
 
-def run(fleet: SimulatedFleet, spec: Path, kill: str) -> int:
+def run(fleet: SimulatedFleet, spec: Path, kill: str, **variables: Any) -> int:
     """Run it as the leader of its process group; returns how its process ended."""
     environment = {
         **fleet.environment(),
@@ -38,7 +39,7 @@ def run(fleet: SimulatedFleet, spec: Path, kill: str) -> int:
     }
     with (fleet.root / "output").open("ab") as file:
         process = subprocess.Popen(
-            fleet.command("rollout", bootc_rollout_spec=str(spec)),
+            fleet.command("rollout", bootc_rollout_spec=str(spec), **variables),
             env=environment,
             cwd=fleet.root,
             stdout=file,

@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from ansible.plugins.action import ActionBase
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import read_spec
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._operator import (
     WHICH,
@@ -22,37 +21,29 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.operate i
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import apply_events
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.revert import revert_spec, successor_of
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import Rollout
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action import RolloutAction
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
-    TRANSFERS_FILES = False
+class ActionModule(RolloutAction):
     _supports_check_mode = True
-    _requires_connection = False
+    OPTIONS: ClassVar[dict[str, Any]] = {
+        **WHICH,
+        "verb": {"type": "str", "required": True, "choices": sorted(VERBS)},
+        "why": {"type": "str", "default": ""},
+        "hosts": {"type": "list", "elements": "str", "default": []},
+        "plan_hash": {"type": "str"},
+        "dest": {"type": "path"},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _unused, options = self.validate_argument_spec(
-            argument_spec={
-                **WHICH,
-                "verb": {"type": "str", "required": True, "choices": sorted(VERBS)},
-                "why": {"type": "str", "default": ""},
-                "hosts": {"type": "list", "elements": "str", "default": []},
-                "plan_hash": {"type": "str"},
-                "dest": {"type": "path"},
-            }
-        )
+    def answer(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         given = Command(
             options["verb"], speaker(), options["why"], tuple(options["hosts"]), options["plan_hash"] or None
         )
-        try:
-            ledger, rollout = find_rollout(options)
-            events = command(ledger, given, dry_run=self._task.check_mode)
-            written = self._write_spec(options, rollout) if given.verb == "revert" else None
-        except RolloutError as error:
-            return {**result, "failed": True, "msg": str(error), "reason": error.reason}
+        ledger, rollout = find_rollout(options)
+        events = command(ledger, given, dry_run=self._task.check_mode)
+        written = self._write_spec(options, rollout) if given.verb == "revert" else None
         after = apply_events(rollout, events)
         return {
-            **result,
             "changed": bool(events),
             "id": rollout.plan.spec.id,
             "phase": after.phase.value,

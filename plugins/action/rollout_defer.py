@@ -5,38 +5,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from ansible.plugins.action import ActionBase
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import CONTROLLER_REASONS, RolloutError
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import CONTROLLER_REASONS
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import could_not_ask
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import open_stores
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action import STEP, RolloutAction
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
-    TRANSFERS_FILES = False
-    _supports_check_mode = False
-    _requires_connection = False
+class ActionModule(RolloutAction):
+    OPTIONS: ClassVar[dict[str, Any]] = {
+        **STEP,
+        "epoch": {"type": "int", "required": True},
+        "host": {"type": "str", "required": True},
+        "failure": {"type": "dict", "required": True},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _unused, options = self.validate_argument_spec(
-            argument_spec={
-                "id": {"type": "str", "required": True},
-                "ledger": {"type": "path", "required": True},
-                "epoch": {"type": "int", "required": True},
-                "host": {"type": "str", "required": True},
-                "failure": {"type": "dict", "required": True},
-            }
-        )
+    def answer(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         failure = options["failure"]
         message = str(failure.get("msg") or "its task failed")[:400]
         if failure.get("reason") in CONTROLLER_REASONS:
-            return {**result, "failed": True, "msg": message, "reason": failure["reason"]}
+            return {"failed": True, "msg": message, "reason": failure["reason"]}
         ledger = open_stores(options["ledger"]).rollout(str(options["id"]))
-        try:
-            news = could_not_ask(ledger, options["epoch"], str(options["host"]), message, CLOCK.now())
-        except RolloutError as error:
-            return {**result, "failed": True, "msg": str(error), "reason": error.reason}
-        return {**result, "changed": news, "msg": message}
+        news = could_not_ask(ledger, options["epoch"], str(options["host"]), message, CLOCK.now())
+        return {"changed": news, "msg": message}

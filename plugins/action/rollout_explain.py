@@ -5,33 +5,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from ansible.plugins.action import ActionBase
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._operator import WHICH, find_rollout
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import explanation_text
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError, some
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import format_time
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.explain import explain
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import DeviceClass, Rollout
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action import RolloutAction
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
-    TRANSFERS_FILES = False
+class ActionModule(RolloutAction):
     _supports_check_mode = True
-    _requires_connection = False
+    OPTIONS: ClassVar[dict[str, Any]] = {**WHICH, "hosts": {"type": "list", "elements": "str", "default": []}}
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _unused, options = self.validate_argument_spec(
-            argument_spec={**WHICH, "hosts": {"type": "list", "elements": "str", "default": []}}
-        )
-        try:
-            _ledger, rollout = find_rollout(options)
-            hosts = _chosen(rollout, options["hosts"])
-        except RolloutError as error:
-            return {**result, "failed": True, "msg": str(error), "reason": error.reason}
+    def answer(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        _ledger, rollout = find_rollout(options)
+        hosts = _chosen(rollout, options["hosts"])
         now = CLOCK.now()
         told = [
             {
@@ -45,7 +37,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             for told in (explain(rollout, host, now) for host in hosts)
         ]
         self._display.display(f"\n{explanation_text(told)}\n")
-        return {**result, "changed": False, "id": rollout.plan.spec.id, "devices": told}
+        return {"changed": False, "id": rollout.plan.spec.id, "devices": told}
 
 
 def _chosen(rollout: Rollout, hosts: list[str]) -> list[str]:
@@ -53,7 +45,7 @@ def _chosen(rollout: Rollout, hosts: list[str]) -> list[str]:
     strangers = [host for host in hosts if host not in rollout.devices]
     if strangers:
         raise RolloutError(
-            f"The rollout {rollout.plan.spec.id} has no device {', '.join(strangers[:5])}.",
+            f"The rollout {rollout.plan.spec.id} has no device {some(strangers)}.",
             "Use the names of its plan.",
             "no_hosts",
         )

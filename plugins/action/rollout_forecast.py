@@ -9,10 +9,9 @@ import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 from ansible_collections.skorionos.bootc.plugins.action.rollout_open import anchored
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._layer_book import LayerBook
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._plan_answers import answer_of
@@ -25,6 +24,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.forecast 
     UNREACHABLE,
     Action,
     Assumptions,
+    Latecomer,
     Need,
     Tempo,
     WaveInput,
@@ -36,39 +36,32 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.need impo
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Plan, Target, load_plan
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.quantities import parse_rate, share
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec, Wave
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action import RolloutAction
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
-    TRANSFERS_FILES = False
+class ActionModule(RolloutAction):
     _supports_check_mode = True
-    _requires_connection = False
+    OPTIONS: ClassVar[dict[str, Any]] = {
+        "plan": {"type": "dict", "required": True},
+        "spec": {"type": "path", "required": True},
+        "phase": {"type": "str"},
+        "decided": {"type": "dict", "default": {}},
+        "joining": {"type": "list", "elements": "dict", "default": []},
+        "variable": {"type": "str", "required": True},
+        "asleep": {"type": "dict", "default": {}},
+        "rate": {"type": "str", "default": DEFAULT_RATE},
+        "dest": {"type": "path", "required": True},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _unused, options = self.validate_argument_spec(
-            argument_spec={
-                "plan": {"type": "dict", "required": True},
-                "spec": {"type": "path", "required": True},
-                "phase": {"type": "str"},
-                "decided": {"type": "dict", "default": {}},
-                "variable": {"type": "str", "required": True},
-                "asleep": {"type": "dict", "default": {}},
-                "rate": {"type": "str", "default": DEFAULT_RATE},
-                "dest": {"type": "path", "required": True},
-            }
-        )
-        try:
-            return {**result, **self._tell(options, (task_vars or {})["hostvars"])}
-        except RolloutError as error:
-            return {**result, "failed": True, "msg": str(error), "reason": error.reason}
-
-    def _tell(self, options: dict[str, Any], hostvars: Mapping[str, Any]) -> dict[str, Any]:
+    def answer(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        hostvars = task_vars["hostvars"]
         plan = load_plan(options["plan"])
         spec = plan.spec
         rate = parse_rate(str(options["rate"]))
         assumptions = Assumptions(rate, REBOOT_SECONDS, spec.verify.settle, spec.pace.download_rate)
         book = LayerBook(anchored(spec, Path(str(options["spec"])).parent), plan.targets.values())
-        needs = _needs(plan, book, options, hostvars)
+        late = {str(entry["host"]): str(entry["variant"]) for entry in options["joining"]}
+        needs = _needs(plan, {**plan.variant_of, **late}, book, options, hostvars)
         waves = [
             WaveInput(
                 wave.name,
@@ -80,7 +73,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             )
             for wave, hosts in zip(plan.waves, plan.hosts, strict=True)
         ]
-        document = plan_document(plan, forecast(waves, assumptions), options["phase"], book.troubles)
+        joining = [Latecomer(needs[each["host"]], each["wave"], each["on_record"]) for each in options["joining"]]
+        document = plan_document(plan, forecast(waves, assumptions), options["phase"], book.troubles, joining)
         files = {
             Path(options["dest"]) / f"{spec.id}.plan.json": json.dumps(document, indent=2) + "\n",
             Path(options["dest"]) / f"{spec.id}.plan.txt": full_plan_text(document) + "\n",
@@ -99,11 +93,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         }
 
 
-def _needs(plan: Plan, book: LayerBook, options: Mapping[str, Any], hostvars: Mapping[str, Any]) -> dict[str, Need]:
-    images = {name: book.of_target(target) for name, target in plan.targets.items() if name in plan.variant_of.values()}
+def _needs(
+    plan: Plan,
+    variant_of: Mapping[str, str],
+    book: LayerBook,
+    options: Mapping[str, Any],
+    hostvars: Mapping[str, Any],
+) -> dict[str, Need]:
+    images = {name: book.of_target(target) for name, target in plan.targets.items() if name in variant_of.values()}
     needs = {}
-    for host in plan.members:
-        variant = plan.variant_of[host]
+    for host, variant in variant_of.items():
         known = host in hostvars
         site = _site(host, hostvars[host]) if known else None
         if host in options["decided"]:

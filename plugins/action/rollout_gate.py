@@ -6,56 +6,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from ansible.plugins.action import ActionBase
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._analysis import analyse
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK, as_document, insist_on_lease
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import patience, progress
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide import later_batches
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.pace import occupancy
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import clear_batch
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import replay
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import Store, open_stores
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action import STEP, RolloutAction
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
-    TRANSFERS_FILES = False
-    _supports_check_mode = False
-    _requires_connection = False
+class ActionModule(RolloutAction):
+    OPTIONS: ClassVar[dict[str, Any]] = {
+        **STEP,
+        "epoch": {"type": "int", "required": True},
+        "deadline": {"type": "float", "required": True},
+        "batch": {"type": "list", "elements": "str", "required": True},
+        "known": {"type": "dict", "default": {}},
+        "round": {"type": "list", "elements": "str"},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _unused, options = self.validate_argument_spec(
-            argument_spec={
-                "id": {"type": "str", "required": True},
-                "ledger": {"type": "path", "required": True},
-                "epoch": {"type": "int", "required": True},
-                "deadline": {"type": "float", "required": True},
-                "batch": {"type": "list", "elements": "str", "required": True},
-                "known": {"type": "dict", "default": {}},
-                "round": {"type": "list", "elements": "str"},
-            }
-        )
+    def answer(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         known = options["known"]
         if known and not known.get("confirm"):
-            return {**result, **known, "changed": False}
+            return {**known, "changed": False}
         ledger = open_stores(options["ledger"]).rollout(str(options["id"]))
-        try:
-            insist_on_lease(ledger, options["epoch"])
-            if options["round"] is not None:
-                return {**result, **self._another_round(ledger, options["round"], options["deadline"])}
-            cleared = clear_batch(
-                ledger, options["epoch"], options["batch"], CLOCK, options["deadline"], analyse=analyse
-            )
-        except RolloutError as error:
-            return {**result, "failed": True, "msg": str(error), "reason": error.reason}
+        insist_on_lease(ledger, options["epoch"])
+        if options["round"] is not None:
+            return self._another_round(ledger, options["round"], options["deadline"])
+        cleared = clear_batch(ledger, options["epoch"], options["batch"], CLOCK, options["deadline"], analyse=analyse)
         rollout = cleared.rollout
         self._display.display(progress(rollout, cleared.go, cleared.wait))
         targets = rollout.plan.targets
         return {
-            **result,
             "changed": cleared.recorded,
             "stop": cleared.stop,
             "draining": cleared.draining,

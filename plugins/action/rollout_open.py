@@ -10,13 +10,13 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import (
     CLOCK,
+    Opened,
     Takeover,
     note_answers,
     open_rollout,
@@ -34,49 +34,23 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan impo
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.quantities import parse_duration
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.summary import summarize
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action import PLANNING, RolloutAction
 
 _PATTERN_CHARACTERS = re.compile(r"[\s,*?\[\]{}!&~]")
 """In a play's `hosts`, a name with one of these would not mean the host of that name."""
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
-    TRANSFERS_FILES = False
+class ActionModule(RolloutAction):
     _supports_check_mode = True
-    _requires_connection = False
+    OPTIONS: ClassVar[dict[str, Any]] = {
+        **PLANNING,
+        "patience": {"type": "str", "default": "15m"},
+        "probe": {"type": "bool", "default": True},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _unused, options = self.validate_argument_spec(
-            argument_spec={
-                "spec": {"type": "path", "required": True},
-                "ledger": {"type": "path"},
-                "patience": {"type": "str", "default": "15m"},
-                "accept_removed": {"type": "bool", "default": False},
-                "probe": {"type": "bool", "default": True},
-                "supersedes": {"type": "list", "elements": "str", "default": []},
-                "why": {"type": "str", "default": ""},
-            }
-        )
-        try:
-            return {**result, **self._open(options, task_vars or {})}
-        except RolloutError as error:
-            return {**result, "failed": True, "msg": str(error), "reason": error.reason}
-
-    def _open(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         deadline = CLOCK.now() + parse_duration(str(options["patience"]), "patience")
-        spec = read_spec(Path(str(options["spec"])))
-        candidates = self._candidates(spec, task_vars)
-        root = ledger_directory(options)
-        opened = open_rollout(
-            root,
-            spec,
-            candidates,
-            lambda asked: resolve_targets(anchored(asked, Path(str(options["spec"])).parent)),
-            dry_run=self._task.check_mode,
-            deadline=deadline,
-            accept_removed=options["accept_removed"],
-            takeover=Takeover(tuple(options["supersedes"]), str(options["why"])),
-        )
+        root, candidates, opened = self._opened(options, task_vars, deadline, dry_run=self._task.check_mode)
         # A play knows only hosts of the inventory, and its batches must add up.
         gone = set(opened.rollout.devices) - {candidate.host for candidate in candidates}
         due = batches(opened.rollout, skip=gone) if opened.epoch is not None else ()
@@ -92,7 +66,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             self._display.display(rollout_text(summary))
         return {
             "changed": bool(opened.recorded),
-            "id": spec.id,
+            "id": opened.rollout.plan.spec.id,
             "ledger": str(root),
             "epoch": opened.epoch,
             "fence": opened.fence,
@@ -102,6 +76,26 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "asleep": len(silent),
             "summary": summary,
         }
+
+    def _opened(
+        self, options: dict[str, Any], task_vars: dict[str, Any], deadline: float, *, dry_run: bool
+    ) -> tuple[Path, list[Candidate], Opened]:
+        """Where the ledgers are, the hosts of the inventory that take part, and the rollout."""
+        path = Path(str(options["spec"]))
+        spec = read_spec(path)
+        candidates = self._candidates(spec, task_vars)
+        root = ledger_directory(options)
+        opened = open_rollout(
+            root,
+            spec,
+            candidates,
+            lambda asked: resolve_targets(anchored(asked, path.parent)),
+            dry_run=dry_run,
+            deadline=deadline,
+            accept_removed=options["accept_removed"],
+            takeover=Takeover(tuple(options["supersedes"]), str(options["why"])),
+        )
+        return root, candidates, opened
 
     def _candidates(self, spec: Spec, task_vars: dict[str, Any]) -> list[Candidate]:
         lookup = lookup_loader.get("ansible.builtin.inventory_hostnames", loader=self._loader, templar=self._templar)

@@ -6,11 +6,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from ansible.plugins.action import ActionBase
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import (
     plain,
@@ -20,35 +18,24 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import (
 )
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide import decide
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event, format_time
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import format_time
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.outcome import outcome_of
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import clear_batch
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import derive
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import open_stores
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.summary import summarize
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action import STEP, RolloutAction
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
-    TRANSFERS_FILES = False
-    _supports_check_mode = False
-    _requires_connection = False
+class ActionModule(RolloutAction):
+    OPTIONS: ClassVar[dict[str, Any]] = {
+        **STEP,
+        "epoch": {"type": "int"},
+        "deadline": {"type": "float", "required": True},
+        "metrics": {"type": "path"},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _unused, options = self.validate_argument_spec(
-            argument_spec={
-                "id": {"type": "str", "required": True},
-                "ledger": {"type": "path", "required": True},
-                "epoch": {"type": "int"},
-                "deadline": {"type": "float", "required": True},
-                "metrics": {"type": "path"},
-            }
-        )
-        try:
-            return {**result, **self._report(options)}
-        except RolloutError as error:
-            return {**result, "failed": True, "msg": str(error), "reason": error.reason}
-
-    def _report(self, options: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         ledger = open_stores(options["ledger"]).rollout(str(options["id"]))
         recorded = False
         if options["epoch"] is not None:
@@ -62,7 +49,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         directory = Path(str(options["ledger"])) / str(options["id"])
         page = directory / "report.html"
         text = f"{rollout_text(summary)}\n\nReport: {page}\n"
-        story = [event.as_dict() for event in events if event.kind != "planned"]
+        story = [event.as_dict() for event in events if event.kind not in ("planned", "notified")]
         try:
             _write(page, rollout_html(summary, story, format_time(CLOCK.now())))
             _write(directory / "summary.json", json.dumps(summary, indent=2) + "\n")
@@ -81,24 +68,18 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 f"{plain(silent[0]['message'] or 'nothing')}"
             )
         self._display.display(f"\n{text}")
+        outcome = outcome_of(rollout, events)
         return {
             "changed": recorded,
             "phase": summary["phase"],
             "held": summary["phase"] == "held",
-            "turned": None if options["epoch"] is None else _turn(events),
+            "turned": None if outcome is None else outcome.turned,
+            "since": None if outcome is None else outcome.at,
+            "told": [] if outcome is None else sorted(outcome.told),
             "hold": summary["hold"],
             "summary": summary,
             "report": str(page),
         }
-
-
-_TURNS = ("held", "completed", "aborted")
-
-
-def _turn(events: Sequence[Event]) -> str | None:
-    """What the rollout came to in this run that somebody may want to be told, if anything."""
-    opened = max(index for index, event in enumerate(events) if event.kind == "opened")
-    return next((event.kind for event in reversed(events[opened:]) if event.kind in _TURNS), None)
 
 
 def _write(path: Path, content: str) -> None:

@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - skorionos.bootc._attributes
   - skorionos.bootc._attributes.device
   - skorionos.bootc._fence
+  - skorionos.bootc._inhibitors
 attributes:
   check_mode:
     support: full
@@ -80,61 +81,6 @@ options:
         type: list
         elements: str
         default: []
-  inhibitors:
-    description:
-      - What keeps the device from being rebooted, looked at right before. If anything does, the verdict is V(inhibited)
-        and nothing was touched, so that the task can be run again later.
-      - What cannot be found out inhibits as well, unless the entry allows that.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      kind:
-        description:
-          - V(session) is a person with an active session. V(game) is a running game. V(battery) is less charge than
-            O(inhibitors[].percent) while the device is not plugged in.
-          - V(metered) is a network that costs by volume. V(disk) is less space than O(inhibitors[].free_bytes) at
-            O(inhibitors[].path).
-          - V(systemd) is a lock against shutdown, as C(systemd-inhibit --list) tells. V(file) is a file at
-            O(inhibitors[].path). V(command) is a O(inhibitors[].command) that ends with exit code 0.
-        type: str
-        required: true
-        choices:
-          - session
-          - game
-          - battery
-          - metered
-          - disk
-          - systemd
-          - file
-          - command
-      why:
-        description: Why this matters here, for whoever reads the result.
-        type: str
-      unknown:
-        description: What to do where it cannot be found out.
-        type: str
-        default: inhibit
-        choices:
-          - inhibit
-          - allow
-      processes:
-        description: For V(game), names of processes that are games, in place of those that are known.
-        type: list
-        elements: str
-      percent:
-        description: For V(battery), the charge that is wanted, from 1 to 100.
-        type: int
-      path:
-        description: For V(disk) and V(file), an absolute path on the device.
-        type: str
-      free_bytes:
-        description: For V(disk), the bytes that are wanted.
-        type: int
-      command:
-        description: For V(command), a program with its arguments.
-        type: list
-        elements: str
   look_back:
     description:
       - Do not reboot, only say why the device does not run what it was rebooted into, such as after it was silent for

@@ -18,6 +18,7 @@ description:
 extends_documentation_fragment:
   - skorionos.bootc._attributes
   - skorionos.bootc._attributes.device
+  - skorionos.bootc._inhibitors
 attributes:
   check_mode:
     support: full
@@ -33,54 +34,6 @@ options:
         runs; then the module fails with RV(reason=busy) instead of hanging.
     type: int
     default: 30
-  inhibitors:
-    description:
-      - What would keep the device from being rebooted, with the suboptions of the same name of
-        M(skorionos.bootc.bootc_apply). What does so now is returned as RV(inhibited_by).
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      kind:
-        description: What to look for.
-        type: str
-        required: true
-        choices:
-          - session
-          - game
-          - battery
-          - metered
-          - disk
-          - systemd
-          - file
-          - command
-      why:
-        description: Why this matters here, for whoever reads the result.
-        type: str
-      unknown:
-        description: What to do where it cannot be found out.
-        type: str
-        default: inhibit
-        choices:
-          - inhibit
-          - allow
-      processes:
-        description: For V(game), names of processes that are games, in place of those that are known.
-        type: list
-        elements: str
-      percent:
-        description: For V(battery), the charge that is wanted, from 1 to 100.
-        type: int
-      path:
-        description: For V(disk) and V(file), an absolute path on the device.
-        type: str
-      free_bytes:
-        description: For V(disk), the bytes that are wanted.
-        type: int
-      command:
-        description: For V(command), a program with its arguments.
-        type: list
-        elements: str
 notes:
   - Needs root on bootc hosts, as bootc itself does; without it, the module fails and says so. Other hosts can be asked
     by anybody.

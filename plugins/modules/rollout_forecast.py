@@ -48,6 +48,11 @@ options:
     description: As RV(skorionos.bootc.rollout_plan#module:decided) gave it.
     type: dict
     default: {}
+  joining:
+    description: As RV(skorionos.bootc.rollout_plan#module:joining) gave it. They are told apart, and are in no sum.
+    type: list
+    elements: dict
+    default: []
   variable:
     description:
       - Name of the variable in which each host's answer was registered. Devices without one, and those that did not
@@ -93,7 +98,8 @@ plan_hash:
 document:
   description:
     - The plan with its cost, as it is in C(ID.plan.json), with the keys C(schema), C(id), C(plan_hash), C(phase),
-      C(variants), C(waves), C(totals), C(assumptions) and C(warnings). Sizes are in bytes, times in seconds.
+      C(variants), C(waves), C(totals), C(assumptions), C(joining) and C(warnings). Sizes are in bytes, times in
+      seconds.
   returned: success
   type: dict
 files:

@@ -23,6 +23,7 @@ description:
   - Touches no device beyond that.
 extends_documentation_fragment:
   - skorionos.bootc._attributes
+  - skorionos.bootc._planning
 attributes:
   check_mode:
     support: full
@@ -35,23 +36,10 @@ attributes:
     support: full
     platforms: posix
 options:
-  spec:
-    description: The rollout spec, a YAML file.
-    type: path
-    required: true
-  ledger:
-    description:
-      - Directory that holds one directory per rollout; made when absent.
-      - C(rollouts) beside the spec when not given.
-    type: path
   patience:
     description: How long this pass may wait for what only time brings about, such as V(90s), V(15m) or V(2h).
     type: str
     default: 15m
-  accept_removed:
-    description: Go on although many devices of the rollout have left the inventory. They are counted nowhere then.
-    type: bool
-    default: false
   probe:
     description:
       - Ask devices whether they are awake before anybody is touched. See M(skorionos.bootc.fleet_probe).
@@ -59,17 +47,6 @@ options:
       - Nobody is asked in check mode.
     type: bool
     default: true
-  supersedes:
-    description:
-      - Unfinished rollouts that give way to this one when it is planned, besides those that its spec names.
-      - Devices in the middle of their update have to come to an end first.
-    type: list
-    elements: str
-    default: []
-  why:
-    description: A sentence for the record, which O(supersedes) does not do without.
-    type: str
-    default: ""
 seealso:
   - module: skorionos.bootc.fleet_probe
   - module: skorionos.bootc.rollout_gate

@@ -19,6 +19,7 @@ description:
   - Touches no device and writes nothing.
 extends_documentation_fragment:
   - skorionos.bootc._attributes
+  - skorionos.bootc._planning
 attributes:
   check_mode:
     support: full
@@ -29,29 +30,6 @@ attributes:
   platform:
     support: full
     platforms: posix
-options:
-  spec:
-    description: The rollout spec, a YAML file.
-    type: path
-    required: true
-  ledger:
-    description:
-      - Directory that holds one directory per rollout.
-      - C(rollouts) beside the spec when not given.
-    type: path
-  accept_removed:
-    description: Go on although many devices of the rollout have left the inventory. They are counted nowhere then.
-    type: bool
-    default: false
-  supersedes:
-    description: Unfinished rollouts that are to give way to this one, besides those that its spec names.
-    type: list
-    elements: str
-    default: []
-  why:
-    description: A sentence for the record, which O(supersedes) does not do without.
-    type: str
-    default: ""
 seealso:
   - module: skorionos.bootc.rollout_open
   - module: skorionos.bootc.rollout_forecast
@@ -93,8 +71,28 @@ decided:
   description: Devices that have their verdict in a rollout on record, each with its state.
   returned: success
   type: dict
+joining:
+  description:
+    - Hosts that came into the inventory after the plan of a rollout on record was made, and join it as
+      C(selection.late_joiners) of its spec says. The plan and its hash are the same without them.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    host:
+      description: Its name.
+      type: str
+    variant:
+      description: Which variant it runs.
+      type: str
+    wave:
+      description: Name of the wave it joins, V(none) when it catches up.
+      type: str
+    on_record:
+      description: Whether it joined already. Others do when the rollout is run next.
+      type: bool
 hosts:
-  description: Devices that may still be updated, wave by wave.
+  description: Devices that may still be updated, wave by wave, then those that came later.
   returned: success
   type: list
   elements: str

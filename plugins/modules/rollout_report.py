@@ -40,6 +40,7 @@ options:
     type: path
 seealso:
   - module: skorionos.bootc.rollout_open
+  - module: skorionos.bootc.rollout_notify
 """
 
 EXAMPLES = r"""
@@ -63,9 +64,18 @@ held:
   returned: success
   type: bool
 turned:
-  description: V(held), V(completed) or V(aborted) when the rollout came to that in this pass, V(none) otherwise.
+  description: V(held), V(completed) or V(aborted) when the rollout is that, V(none) otherwise.
   returned: success
   type: str
+since:
+  description: When it came to that, RFC 3339 in UTC; V(none) otherwise.
+  returned: success
+  type: str
+told:
+  description: Who was told of RV(turned), as M(skorionos.bootc.rollout_notify) recorded it.
+  returned: success
+  type: list
+  elements: str
 hold:
   description: Why it is held, V(none) when it is not.
   returned: success

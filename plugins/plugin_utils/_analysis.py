@@ -5,21 +5,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
-import subprocess
-import tempfile
 import time
 
+from ._program import LONGEST_OUTPUT, run_program
 from ._rollout.events import Event
 from ._rollout.spec import Analysis
 from ._rollout.states import FAILED, INCONCLUSIVE, SUCCESSFUL, Finding, Rollout
 from ._rollout.summary import summarize
 
-LONGEST_OUTPUT = 500
-_OUTCOMES = {0: SUCCESSFUL, 1: FAILED}
+_OUTCOMES: dict[int | None, str] = {0: SUCCESSFUL, 1: FAILED}
 
 
 def analyse(rollout: Rollout, index: int, analysis: Analysis) -> Event:
@@ -32,34 +27,8 @@ def analyse(rollout: Rollout, index: int, analysis: Analysis) -> Event:
 
 def run(analysis: Analysis, given: str) -> Finding:
     """What the command says of ``given``: exit code 0 is success, 1 failure; anything else tells nothing."""
-    # A file and no pipe, which a process that it leaves behind would keep open.
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as document:
-        document.write(given.encode("utf-8", "backslashreplace"))
-        document.seek(0)
-        try:
-            process = subprocess.Popen(
-                analysis.command, stdin=document, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-            )
-        except (OSError, ValueError) as error:  # ValueError: a NUL in an argument
-            return Finding(INCONCLUSIVE, f"it could not be started: {error}"[:LONGEST_OUTPUT])
-        try:
-            code = process.wait(analysis.timeout)
-        except subprocess.TimeoutExpired:
-            code = None
-        finally:
-            if process.poll() is None:
-                _end(process)
-        output.seek(0)
-        told = output.read(4 * LONGEST_OUTPUT).decode("utf-8", "replace")[:LONGEST_OUTPUT]
-    if code is None:
-        return Finding(INCONCLUSIVE, f"no answer within {analysis.timeout} seconds. {told}"[:LONGEST_OUTPUT])
-    if code not in _OUTCOMES:
-        return Finding(INCONCLUSIVE, f"exit code {code}. {told}"[:LONGEST_OUTPUT])
-    return Finding(_OUTCOMES[code], told)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End it, with everything it began."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    ended = run_program(analysis.command, given, analysis.timeout)
+    if ended.code in _OUTCOMES:
+        return Finding(_OUTCOMES[ended.code], ended.output)
+    code = "" if ended.code is None else f"exit code {ended.code}. "
+    return Finding(INCONCLUSIVE, f"{code}{ended.output}"[:LONGEST_OUTPUT])

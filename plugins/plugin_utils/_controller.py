@@ -20,7 +20,7 @@ import yaml
 
 from ._reach.knock import Answer, Reach
 from ._rollout.decide import advance
-from ._rollout.errors import RolloutError
+from ._rollout.errors import RolloutError, some
 from ._rollout.events import Event
 from ._rollout.fencing import fence_of
 from ._rollout.gate import Wait
@@ -226,11 +226,13 @@ def _heard(rollout: Rollout, device: Device, answer: Answer, now: float) -> Even
     return None
 
 
+_LEFT = "its host left the inventory, or `selection` does not match it any more"
+
+
 def _excused(asked: Sequence[str], candidates: Sequence[Candidate]) -> list[Event]:
     """Nobody can look again at updated devices whose hosts left: their wave would never pass for want of that."""
     present = {candidate.host for candidate in candidates}
-    message = "its host left the inventory, or `selection` does not match it any more"
-    data = {"reason": "removed", "message": message}
+    data = {"reason": "removed", "message": _LEFT}
     return [Event("unconfirmed", CLOCK.now(), host, data=data) for host in asked if host not in present]
 
 
@@ -313,7 +315,7 @@ def _moved(device: Device, present: Mapping[str, str | None]) -> str:
 
 
 def _gone(device: Device, now: float) -> Event:
-    message = "its host left the inventory, or `selection` does not match it any more"
+    message = _LEFT
     if device.state is DeviceState.SILENT:
         return Event("lost", now, device.host, data={"reason": "silent", "message": message})
     if device.state in DISRUPTED:
@@ -448,18 +450,17 @@ def _bad_for(rollouts: Iterable[Rollout], plan: Plan, variant_of: Mapping[str, s
 def _refuse_rivalry(ledger: Store, rollout: Rollout, shared: Sequence[str], supersedes: Collection[str]) -> None:
     other = rollout.plan.spec.id
     holder = ledger.read_lease()
-    names = ", ".join(shared[:5]) + (f" and {len(shared) - 5} more" if len(shared) > 5 else "")
     if holder is not None and _may_be_at_work(holder):
         raise RolloutError(
             f"The rollout {other} is being run right now by {holder.user} (process {holder.pid} on {holder.machine}) "
-            f"over the same devices: {names}.",
+            f"over the same devices: {some(shared)}.",
             "Wait for that run to end.",
             "devices_busy",
         )
     over = rollout.phase in OVER
     if not over and other not in supersedes:
         raise RolloutError(
-            f"The rollout {other} is {rollout.phase.value} over the same devices: {names}.",
+            f"The rollout {other} is {rollout.phase.value} over the same devices: {some(shared)}.",
             f"Let it complete, or take its devices over: add `supersedes: [{other}]` to the spec, or "
             f"`-e bootc_rollout_supersedes={other} -e bootc_rollout_why=...` to this run.",
             "devices_busy",
@@ -471,7 +472,7 @@ def _refuse_rivalry(ledger: Store, rollout: Rollout, shared: Sequence[str], supe
     ]
     if flying:
         raise RolloutError(
-            f"The rollout {other} left devices in the middle of their update: {', '.join(sorted(flying)[:5])}.",
+            f"The rollout {other} left devices in the middle of their update: {some(sorted(flying))}.",
             f"Run the rollout playbook with the spec of {other} once more: it finishes what is in flight.",
             "devices_busy",
         )

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..module_utils._bootc.status import Status, version_tuple
+from ..module_utils._bootc.transitions.supported import can_park
 from ._boot_wait import INHIBITED, Calls, glance, wait_for_boot
 from ._rollout.errors import RolloutError
 from ._rollout.port import DeviceError, Health, Inhibited, Observation, Reboot, Unreachable
@@ -29,8 +30,6 @@ _KINDS = {
 }
 """The inhibitors of a spec, as bootc_apply calls them."""
 _NAMES = {kind: name for name, kind in _KINDS.items()}
-_PARKS = (1, 12)
-"""The first release of bootc that tells, and arms again, what is parked; on ostree only."""
 _IMAGES = "/sysroot"
 _NOTICE = "This device restarts in {minutes} to install an update. Please save your work."
 
@@ -195,8 +194,10 @@ def observation(result: Mapping[str, Any]) -> Observation:
 
 
 def _parks(status: Mapping[str, Any]) -> bool:
-    version = re.match(r"([0-9]+)\.([0-9]+)", _text(status.get("bootc_version")) or "")
-    return status.get("backend") == "ostree" and version is not None and (int(version[1]), int(version[2])) >= _PARKS
+    """Where the version is not known nothing is parked: whether that worked could not be told."""
+    version = _text(status.get("bootc_version"))
+    known = version_tuple(version) is not None
+    return known and can_park(Status(bootc_version=version, backend=_text(status.get("backend"))))
 
 
 def _inhibitions(result: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

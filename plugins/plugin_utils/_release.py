@@ -11,7 +11,7 @@ from ..module_utils._oci.client import RegistryClient, Resolved
 from ..module_utils._oci.errors import InvalidReference, RegistryError
 from ..module_utils._oci.reference import parse_reference
 from ..module_utils._oci.transport import REQUESTS_IMPORT_ERROR, new_session
-from ._rollout.errors import RolloutError
+from ._rollout.errors import RolloutError, some
 from ._rollout.plan import Hop, Target, hop_of, target_of
 from ._rollout.spec import Barrier, Spec, Variant
 
@@ -41,7 +41,7 @@ def _resolve(client: RegistryClient, variant: Variant) -> Target:
         accepted = _accepted(client, resolved)
         hops = [_resolve_hop(client, variant, barrier) for barrier in variant.barriers]
     except (RegistryError, InvalidReference) as error:
-        ran = "" if variant.only is None else f" (what {', '.join(variant.only[:5])} ran before)"
+        ran = "" if variant.only is None else f" (what {some(variant.only)} ran before)"
         leave = "" if variant.only is None else " Or leave these devices out with selection.hosts."
         raise RolloutError(
             f"Variant {variant.name}{ran}: {error}",

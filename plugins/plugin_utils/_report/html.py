@@ -14,6 +14,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from .._rollout.errors import some
 from .charts import histogram, median
 from .timeline import Entry, tell
 from .words import (
@@ -32,11 +33,11 @@ from .words import (
     measured,
     moment,
     number,
+    order_before,
     parse_moment,
     short,
     shown_groups,
     size,
-    some,
     span,
     spoken,
     tally,
@@ -88,6 +89,7 @@ def _view(summary: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> di
         "waves": [*(_wave(wave) for wave in summary["waves"]), *_late(summary["catching_up"])],
         "hold": _hold(summary),
         "order": _order(summary),
+        "order_before": order_before(summary),
         "wait": _wait(summary),
         "asleep": some([d["host"] for d in summary["devices"] if d["state"] == "unreachable"], 10),
         "concerns": voices(look_at(summary)),

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from .._rollout.errors import some
 from .text import _Column, _painter, _table, _wrap
-from .words import PHASES, clean, short, size, some, span, spoken
+from .words import PHASES, clean, short, size, span, spoken
 
 _AT_MOST = 20
 _WIDE = 120
@@ -23,7 +24,7 @@ def plan_text(document: Mapping[str, Any], width: int = 100) -> str:
 def full_plan_text(document: Mapping[str, Any]) -> str:
     """The same with every host, and a line per device: what is kept and sent to those who approve."""
     told = clean(document)
-    everyone = max(_AT_MOST, told["totals"]["counts"]["total"])
+    everyone = max(_AT_MOST, told["totals"]["counts"]["total"], len(told["joining"]))
     return _blocks([*_overview(told, _WIDE, everyone), _devices(told)])
 
 
@@ -32,11 +33,12 @@ def _blocks(blocks: Iterable[Sequence[str]]) -> str:
 
 
 def _overview(told: Mapping[str, Any], width: int, most: int) -> list[list[str]]:
-    devices = [device for wave in told["waves"] for device in wave["devices"]]
+    devices = [*(device for wave in told["waves"] for device in wave["devices"]), *told["joining"]]
     return [
         _headline(told, width),
         _waves(told, width),
         _members(told, width, most),
+        _told("Came after the plan was made", _late(told, most), width, most),
         _told("Already done", _grouped(devices, _done, most), width, most),
         _told("Would not be updated", _grouped(devices, _refusal, most), width, most),
         _told("Sizes that are upper bounds", _grouped(devices, _doubt, most), width, most),
@@ -85,6 +87,21 @@ def _members(told: Mapping[str, Any], width: int, most: int) -> list[str]:
     return lines
 
 
+def _late(told: Mapping[str, Any], most: int) -> list[str]:
+    joining = told["joining"]
+    if not joining:
+        return []
+    doubt = "" if all(device["exact"] for device in joining) else "≤ "
+    sums = f"{doubt}{size(sum(device['bytes'] for device in joining))} to download, which no figure above counts"
+    return [*_grouped(joining, _entry, most), sums]
+
+
+def _entry(device: Mapping[str, Any]) -> Iterable[str]:
+    """The rollout has it, or takes it in when it is run next."""
+    into = "to catch up when all waves passed" if device["wave"] is None else f"wave {device['wave']}"
+    yield f"joined {into}" if device["on_record"] else f"would join {into}"
+
+
 def _devices(told: Mapping[str, Any]) -> list[str]:
     columns = [
         _Column("host"),
@@ -99,15 +116,17 @@ def _devices(told: Mapping[str, Any]) -> list[str]:
     rows = [
         [
             device["host"],
-            wave["name"],
+            wave,
             device["variant"],
             device["site"] or "-",
             words[device["action"]],
             ("" if device["exact"] else "≤ ") + size(device["bytes"]),
             _minutes(device["seconds"]),
         ]
-        for wave in told["waves"]
-        for device in wave["devices"]
+        for wave, device in [
+            *((wave["name"], device) for wave in told["waves"] for device in wave["devices"]),
+            *((device["wave"] or "catch-up", device) for device in told["joining"]),
+        ]
     ]
     return ["Every device", *_table(columns, rows, _painter(False), _WIDE)]
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .._rollout.decide import is_due_by
+from .._rollout.errors import some
 from .._rollout.events import format_time
 from .._rollout.gate import Wait
 from .._rollout.states import STOPPED, Device, DeviceClass, DeviceState, Rollout, WavePhase
-from .words import CATCHING_UP, PHASES, WAIT_RULES, moment, plain, some, spoken
+from .words import CATCHING_UP, PHASES, WAIT_RULES, moment, plain, spoken
 
 _NAMED = 4
 

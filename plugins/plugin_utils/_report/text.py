@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._rollout.errors import some
 from .charts import median
 from .words import (
     CATCHING_UP,
@@ -27,9 +28,9 @@ from .words import (
     many,
     measured,
     moment,
+    order_before,
     short,
     shown_groups,
-    some,
     span,
     spoken,
     tally,
@@ -62,7 +63,7 @@ def rollout_text(summary: Mapping[str, Any], color: bool = False, width: int = 1
     blocks = [
         _headline(told, paint, width),
         _waves(told, paint, width),
-        [*_story(told, paint, width), *_put_off(told, width)],
+        [*_story(told, paint, width), *_last_order(told, width), *_put_off(told, width)],
         _concerns(told, paint, width),
         _listed("Warnings", told["warnings"], paint, width),
     ]
@@ -169,6 +170,13 @@ def _ordered(phase: str, order: Mapping[str, Any], width: int) -> list[str]:
     who = f"{done} by {order['by']} on {moment(order['at'])}: {order['why']}."
     then = "Nothing new starts until somebody resumes it." if phase == "paused" else "Nothing new starts any more."
     return _wrap(f"{who} {then}", width)
+
+
+def _last_order(summary: Mapping[str, Any], width: int) -> list[str]:
+    order = order_before(summary)
+    if order is None:
+        return []
+    return _wrap(f"Last order: {order['done']} by {order['by']} on {moment(order['at'])}: {order['why']}.", width)
 
 
 def _put_off(summary: Mapping[str, Any], width: int) -> list[str]:

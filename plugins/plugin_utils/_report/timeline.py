@@ -108,6 +108,8 @@ def _rollout_entry(summary: Mapping[str, Any], event: Mapping[str, Any]) -> Entr
         what = f"Wave {wave} opened"
     elif kind == "wave_passed":
         what = f"Wave {wave} passed"
+    elif kind == "opened":
+        what, detail = _opened(data), data.get("why", "")
     elif kind == "held":
         what, group = f"Held in wave {wave}" if wave else "Held", "failed"
         detail = f"{HOLD_RULES.get(data['rule'], spoken(data['rule']))} ({data['numbers']})"
@@ -123,3 +125,9 @@ def _rollout_entry(summary: Mapping[str, Any], event: Mapping[str, Any]) -> Entr
     elif kind == "superseded":
         what, detail = f"Superseded by {data['by']}", ": ".join(filter(None, [data.get("who"), data.get("why")]))
     return Entry(event["at"], what, (), detail, group)
+
+
+def _opened(data: Mapping[str, Any]) -> str:
+    run = f"Run by {data['by']} on {data['machine']}" if "by" in data and "machine" in data else "Run"
+    taken = data.get("took_over", [])
+    return f"{run}, takes devices over from {', '.join(taken)}" if taken else run

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -74,6 +74,19 @@ PHASES = {
     "open": "open",
     "passed": "passed",
 }
+
+ORDERS = {
+    "pause": "paused",
+    "resume": "resumed",
+    "approve": "approved",
+    "accept": "accepted as it is",
+    "cancel": "canceled",
+    "abort": "aborted",
+    "revert": "to be taken back",
+}
+
+_STOPPED_BY_ORDER = ("paused", "canceled", "aborted")
+"""Phases that say of themselves who wanted them, and why."""
 
 HOLD_RULES = {
     "failure_budget": "more devices failed than the wave may lose",
@@ -196,12 +209,6 @@ def many(count: int, one: str, several: str | None = None) -> str:
     return f"{count} {one if count == 1 else several or one + 's'}"
 
 
-def some(names: Sequence[str], limit: int) -> str:
-    """``a, b and 3 more``."""
-    shown = ", ".join(names[:limit])
-    return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
-
-
 def spoken(word: str) -> str:
     """An identifier as words."""
     return word.replace("_", " ")
@@ -282,3 +289,11 @@ def measured(summary: Mapping[str, Any], key: str) -> list[float]:
 
 CATCHING_UP = "catching up"
 """What stands for the wave of devices that catch up. With its space it is the name of none."""
+
+
+def order_before(summary: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The last order of somebody, where the phase it led to is not what is told anyway: ``done``, by, at and why."""
+    order = summary["order"]
+    if order is None or summary["phase"] in _STOPPED_BY_ORDER:
+        return None
+    return {**order, "done": ORDERS.get(order["verb"], spoken(order["verb"]))}

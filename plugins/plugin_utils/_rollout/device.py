@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the skorionos.bootc contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One device's way through a rollout: observe, stage, reboot, prove, or go back.
+"""One device's way through a rollout: observe, stage, reboot; then its proof, or its way back (``proof``).
 
 Every side effect is journaled before and after. Entering again after a crash starts by observing the device, so that
 what was done is found done: a reboot that happened is never asked for a second time.
@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from .plan import Target
-from .port import DeviceError, Inhibited, Journal, Observation, Port, Reboot, Turn, Unreachable
-from .spec import Spec
+from .plan import not_comparable
+from .port import DeviceError, Inhibited, Observation, Reboot, Turn, Unreachable
+from .proof import MOST_REBOOTS_ASKED, OCCUPIED, Before, Proof
 from .states import DISRUPTED, Device, DeviceClass, DeviceState
 from .timing import WINDOW, NotNow, as_parked, as_put_off, inhibited, is_overdue, outside_windows
 from .windows import need_zone
@@ -27,64 +27,6 @@ _UNFIT_HOST = frozenset({"not_bootc", "read_only", "unsupported_version"})
 conflict in /etc) is a failure of the release: were it neutral, a broken image would pass its canary unseen."""
 _WITHOUT_ATTEMPT = frozenset({"busy", "fenced", "timeout", "network"})
 """Neither the release nor the device is at fault; how long the wave waits for them is for its coverage to say."""
-_OCCUPIED = frozenset({"busy", "fenced", "timeout"})
-"""Something else is at work on the device for now, or another rollout holds it."""
-_MOST_REBOOTS_ASKED = 3
-"""How often one update, or one way back, may ask for its reboot: a device on which nothing comes of it is no good."""
-_MOST_VANISHED = 3
-"""How often a device may fall silent in its checks, or on its way back, before that is its verdict."""
-_GOING_DOWN_SECONDS = 30.0
-"""How long a device that was asked to reboot may go on answering, sensibly or not, before it is down."""
-
-
-@dataclass(frozen=True)
-class Before:
-    """What was true of a device before its reboot; ``reboots_asked`` counts those of its update, this one included."""
-
-    boot_id: str | None
-    digest: str | None
-    deployment: str | None = None
-    rollback: str | None = None
-    failed_units: tuple[str, ...] = ()
-    reboots_asked: int = 0
-    vanished: int = 0
-
-    @classmethod
-    def of(cls, device: Device) -> Before:
-        """As the journal has it."""
-        first = (device.previous_digest, device.previous_deployment, device.previous_rollback)
-        return cls(
-            device.boot_id,
-            *((device.leg_digest, device.leg_deployment, device.leg_rollback) if device.hops else first),
-            device.failed_units,
-            device.reboots_asked,
-            device.vanished,
-        )
-
-    def is_booted(self, seen: Observation) -> bool:
-        """Whether the device runs what it ran then."""
-        return self._is(seen.booted, seen.booted_deployment)
-
-    def is_rollback(self, seen: Observation) -> bool:
-        """Whether its rollback slot holds what it ran then."""
-        return self._is(seen.rollback, seen.rollback_deployment)
-
-    def _is(self, digest: str | None, deployment: str | None) -> bool:
-        return (digest is not None and digest == self.digest) or (
-            deployment is not None and deployment == self.deployment
-        )
-
-
-@dataclass(frozen=True)
-class Complaint:
-    """Why a device goes back to its previous image."""
-
-    reason: str
-    message: str
-
-    def as_data(self) -> dict[str, object]:
-        """As its events have it."""
-        return {"reason": self.reason, "message": self.message}
 
 
 def _intent(seen: Observation, hop: str | None) -> dict[str, object]:
@@ -102,24 +44,16 @@ def _intent(seen: Observation, hop: str | None) -> dict[str, object]:
 
 
 @dataclass(frozen=True)
-class Update:
-    """The flow for one device.
+class Update(Proof):
+    """The flow for one device, from where the ledger left it.
 
-    ``now`` returns seconds since the epoch; a silent device is waited for until ``deadline`` at most. ``turn`` is asked
-    right before something new begins, staging or a reboot into the target: others may have failed meanwhile. When it
-    says no, what is in flight is still finished. ``timezone`` is that of the inventory, if it has one.
+    ``turn`` is asked right before something new begins, staging or a reboot into the target: others may have failed
+    meanwhile. When it says no, what is in flight is still finished. ``timezone`` is that of the inventory, if any.
     """
 
-    port: Port
-    journal: Journal
-    target: Target
-    spec: Spec
-    now: Callable[[], float]
-    deadline: float
     turn: Turn
     timezone: str | None = None
     sleep: Callable[[float], None] = time.sleep
-    route: Target | None = None
 
     def go(self, device: Device, again: Callable[[], Device]) -> None:
         """``run`` from one barrier to the next for as long as they are passed; ``again`` reads the device anew."""
@@ -133,11 +67,6 @@ class Update:
         """The flow on the way to that barrier, or without one to the target."""
         whole = self.route or self.target
         return replace(self, target=whole.towards(hop), route=whole)
-
-    @property
-    def _hop(self) -> str | None:
-        """The barrier it is on the way to, if it is to one."""
-        return None if self.route in (None, self.target) else self.target.digest
 
     def run(self, device: Device) -> None:
         """Take the device from where the ledger left it as far as it goes; all news is in the journal.
@@ -257,7 +186,7 @@ class Update:
         """Take it to the first barrier it has not passed, or to the target."""
         left = (self.route or self.target).hops_from(seen.booted, seen.booted_version)
         if left is None:
-            message = f"{seen.booted_version or 'no version'} cannot be compared with the barriers of its variant"
+            message = not_comparable(seen.booted_version)
             in_flight = device.device_class is DeviceClass.FLIGHT
             data = self._closed(message, seen) if in_flight else {"message": message}
             self.journal("incompatible", {"reason": "unknown_version", **data})
@@ -484,7 +413,7 @@ class Update:
             return
         except DeviceError:
             seen = None
-        if error.reason in _OCCUPIED:
+        if error.reason in OCCUPIED:
             self.journal("staged", {"reason": error.reason, "message": error.message, "refused": True})
         else:
             self.journal("failed", {"reason": error.reason, **self._closed(error.message, seen)})
@@ -522,220 +451,11 @@ class Update:
             self._begin(device, seen)
 
     def _was_asked_too_often(self, device: Device) -> bool:
-        if device.reboots_asked < _MOST_REBOOTS_ASKED:
+        if device.reboots_asked < MOST_REBOOTS_ASKED:
             return False
         message = f"asked {device.reboots_asked} times to reboot into the new image, it still runs the previous one"
         self.journal("failed", {"reason": "not_applied", **self._closed(message)})
         return True
-
-    # -- the verdict ---------------------------------------------------------------------------------------------------
-
-    def _booted(
-        self,
-        before: Before,
-        seen: Observation,
-        seconds: float | None,
-        *,
-        was_there: bool = False,
-        again: bool = False,
-    ) -> None:
-        """Judge what came up after a reboot.
-
-        ``was_there`` when it ran the target already and is met again before its proof, ``again`` for the second time.
-        """
-        if self._is_target(seen.booted):
-            self.journal("booted", {"booted_digest": seen.booted, "boot_seconds": seconds, "booted_id": seen.boot_id})
-            self._prove(before, seen, again)
-        elif not before.is_booted(seen):
-            self._inconsistent(before, seen)
-        elif was_there or (self._is_target(seen.rollback) and not self._is_target(before.rollback)):
-            message = "it booted the new image and fell back to the previous one"
-            self._gave_up("rolled_back", "came_back_on_previous", message, seen)
-        elif before.reboots_asked < _MOST_REBOOTS_ASKED:
-            # A power loss does this, and that is nobody's fault; only a device that does it every time is broken.
-            message = "it came back on the previous image: the update was not finalised at shutdown"
-            data = {"reason": "stage_lost", "attempt": False, **self._closed(message, seen)}
-            self.journal("deferred", data)
-        else:
-            message = f"it came back on the previous image after each of {before.reboots_asked} reboots"
-            self._gave_up("failed", "came_back_on_previous", message, seen)
-
-    def _prove(self, before: Before, seen: Observation, again: bool) -> None:
-        try:
-            health = self.port.health(before.failed_units)
-        except Unreachable:
-            self._vanished_in_check(before, seen, again)
-            return
-        except DeviceError as error:
-            self._could_not_check(before, seen, error, again)
-            return
-        after = health.after
-        if not health.healthy:
-            self._go_back(before, after, Complaint("unhealthy", health.complaint))
-        elif after.boot_id != seen.boot_id or not self._is_target(after.booted):
-            self._go_back(before, after, Complaint("restless", "it rebooted again while its health was checked"))
-        elif self._hop is not None:
-            self.journal("hop_passed", {"booted_digest": after.booted, "hop": self._hop})
-        else:
-            self.journal("succeeded", {"booted_digest": after.booted})
-
-    def _could_not_check(self, before: Before, seen: Observation, error: DeviceError, again: bool) -> None:
-        """That something else holds bootc says nothing of the image: ask once more when that is over."""
-        back = None
-        if error.reason in _OCCUPIED and not again:
-            back = self.port.await_boot(None, self.spec.verify.timeout)
-        if back is None and error.reason in _OCCUPIED and before.vanished < _MOST_VANISHED:
-            self.journal("silent", {"reason": error.reason, "message": f"not checked yet: {error.message}"})
-        elif back is None:
-            self._go_back(before, seen, Complaint(error.reason, error.message))
-        elif back.boot_id == seen.boot_id:
-            self._prove(before, back, again=True)
-        else:
-            self._booted(before, back, None, was_there=True, again=True)
-
-    def _vanished_in_check(self, before: Before, seen: Observation, again: bool) -> None:
-        message = "no answer while its health was checked"
-        if before.vanished >= _MOST_VANISHED:
-            message = f"it vanished {before.vanished} times while it was checked"
-            self._go_back(before, seen, Complaint("restless", message))
-            return
-        if again:  # it comes and goes: the next pass may find it steadier
-            self.journal("silent", {"reason": "silent", "message": message})
-            return
-        back = self._await_answer(message)
-        if back is not None:
-            self._booted(before, back, None, was_there=True, again=True)
-
-    def _gave_up(self, kind: str, reason: str, message: str, seen: Observation) -> None:
-        """It runs its previous image. A boot loader that fell back goes forward again at the next boot, unless told."""
-        self.journal(kind, {"reason": reason, **self._closed(message, seen), "booted_digest": seen.booted})
-
-    def _inconsistent(self, before: Before, seen: Observation) -> None:
-        message = f"it runs {seen.booted}, which is neither the new image nor the previous one ({before.digest})"
-        self.journal("inconsistent", {"reason": "unexpected_digest", "message": message, "booted_digest": seen.booted})
-
-    # -- once more -----------------------------------------------------------------------------------------------------
-
-    def confirm(self, device: Device) -> None:
-        """Look again, at the end of its wave's soak, at a device that succeeded: it may have thought better of it."""
-        before = Before.of(device)
-        try:
-            health = self.port.health(before.failed_units, settle=False)
-        except (Unreachable, DeviceError) as error:
-            # Asleep is not broken, and it was proven when it was awake.
-            self.journal("unconfirmed", {"reason": "silent", "message": str(error)})
-            return
-        seen = health.after
-        if self._is_target(seen.booted) and health.healthy:
-            self.journal("confirmed", {})
-        elif self._is_target(seen.booted):
-            self._go_back(before, seen, Complaint("unhealthy", f"at the end of the soak: {health.complaint}"))
-        elif before.is_booted(seen):
-            message = "it went back to the previous image after it had succeeded"
-            self._gave_up("rolled_back", "came_back_on_previous", message, seen)
-        else:
-            message = f"it runs {seen.booted}, which somebody gave it after it had succeeded"
-            self.journal("incompatible", {"reason": "drifted", "message": message, "booted_digest": seen.booted})
-
-    # -- back ----------------------------------------------------------------------------------------------------------
-
-    def _go_back(self, before: Before, seen: Observation, why: Complaint) -> None:
-        self.journal("rolling_back", why.as_data())
-        if before.is_booted(seen):
-            self._returned(before, seen, why)  # its own boot checks were faster
-        else:
-            self._roll_back(before, seen, why)
-
-    def _roll_back(self, before: Before, seen: Observation, why: Complaint, *, again: bool = False) -> None:
-        if self._is_target(seen.rollback):
-            # Booting the rollback slot would go forward.
-            self._cannot_go_back(f"{why.message}; its rollback slot holds the new image as well")
-        elif seen.rollback is not None and not before.is_rollback(seen):
-            self._cannot_go_back(f"{why.message}; its rollback slot holds {seen.rollback} instead of {before.digest}")
-        else:
-            self._boot_back(before, seen, why, again)
-
-    def _boot_back(self, before: Before, seen: Observation, why: Complaint, again: bool) -> None:
-        asked = None
-        try:
-            queued = self.port.queue_rollback()
-            if queued.boot_id != seen.boot_id:  # its own boot checks were faster, and what is queued now leads forward
-                self._came_up_on_its_way_back(before, queued, why, again=True)
-                return
-            if queued.next_boot == "booted":
-                self._cannot_go_back(f"{why.message}; the rollback was asked for, but does not boot next")
-                return
-            asked = queued.boot_id
-            self.journal("rolling_back", {**why.as_data(), "boot_id": asked})
-            self.port.reboot([queued.rollback] if queued.rollback else [])
-        except Unreachable:
-            pass
-        except DeviceError as error:
-            self._refused_to_go_back(before, seen, why, error, again)
-            return
-        back = self.port.await_boot(asked, self.spec.apply.reboot_timeout) if asked is not None else None
-        if back is None:
-            back = self._await_on_its_way_back(before, why, again)
-        if back is not None:
-            self._came_up_on_its_way_back(before, back, why, again)
-
-    def _refused_to_go_back(
-        self, before: Before, seen: Observation, why: Complaint, error: DeviceError, again: bool
-    ) -> None:
-        back = self._after_going_down(seen.boot_id)
-        if back is not None:
-            self._came_up_on_its_way_back(before, back, why, again)
-        elif error.reason in _OCCUPIED:  # the next run tries again
-            self.journal("rolling_back", {**why.as_data(), "refused": True})
-        else:
-            self._cannot_go_back(f"{why.message}; going back failed: {error.message}")
-
-    def _await_on_its_way_back(self, before: Before, why: Complaint, again: bool) -> Observation | None:
-        silence = f"no answer while going back ({why.message})"
-        if before.vanished >= _MOST_VANISHED:
-            self._cannot_go_back(f"{why.message}; it vanished {before.vanished} times on its way back")
-        elif again:
-            self.journal("silent", {"reason": "silent", "message": silence})
-        else:
-            return self._await_answer(silence)
-        return None
-
-    def _came_up_on_its_way_back(self, before: Before, seen: Observation, why: Complaint, again: bool) -> None:
-        if self._is_target(seen.booted) and not again:
-            self._roll_back(before, seen, why, again=True)
-        else:
-            self._returned(before, seen, why)
-
-    def _returned(self, before: Before, seen: Observation, why: Complaint) -> None:
-        if before.is_booted(seen):
-            self._gave_up("rolled_back", why.reason, why.message, seen)
-        elif self._is_target(seen.booted):
-            self._cannot_go_back(f"{why.message}; it came up on the new image again")
-        else:
-            self._inconsistent(before, seen)
-
-    def _cannot_go_back(self, message: str) -> None:
-        self.journal("inconsistent", {"reason": "rollback_failed", "message": message})
-
-    def _resume_rollback(self, device: Device, seen: Observation) -> None:
-        before = Before.of(device)
-        why = Complaint(*device.going_back or ("unhealthy", "going back"))
-        if before.is_booted(seen):
-            self._returned(before, seen, why)
-        elif not self._is_target(seen.booted):
-            self._inconsistent(before, seen)
-        elif device.reboots_asked >= _MOST_REBOOTS_ASKED:
-            self._cannot_go_back(
-                f"{why.message}; after {device.reboots_asked} attempts to go back it runs the new image"
-            )
-        elif device.reboots_asked and seen.boot_id == device.boot_id:
-            back = self._after_going_down(device.boot_id, device.since)
-            if back is None:
-                self._roll_back(before, seen, why)
-            else:
-                self._resume_rollback(device, back)
-        else:
-            self._roll_back(before, seen, why)
 
     # -- silence -------------------------------------------------------------------------------------------------------
 
@@ -756,27 +476,6 @@ class Update:
         seen = self.port.await_boot(None, remaining) if remaining > 0 else None
         return seen or self._await_answer("no answer when its update was to go on")
 
-    def _await_answer(self, message: str, boot_id: str | None = None) -> Observation | None:
-        """A touched device fell silent: wait for it, until its grace or this pass is over.
-
-        With a ``boot_id`` only an answer from another boot counts.
-        """
-        self.journal("silent", {"reason": "silent", "message": message})
-        return self._await_until(self.now() + self.spec.apply.contact_grace, boot_id)
-
-    def _await_until(self, grace_ends: float, boot_id: str | None) -> Observation | None:
-        remaining = min(grace_ends, self.deadline) - self.now()
-        seen = self.port.await_boot(boot_id, remaining) if remaining > 0 else None
-        if seen is None and self.now() >= grace_ends:
-            self.journal("lost", {"reason": "silent", "message": "no answer since its reboot"})
-        return seen
-
-    def _after_going_down(self, boot_id: str | None, since: float | None = None) -> Observation | None:
-        """What answers from another boot soon after ``since`` (now, when not given); None when nothing does."""
-        patience = min(_GOING_DOWN_SECONDS, self.spec.apply.reboot_timeout)
-        remaining = patience if since is None else since + patience - self.now()
-        return self.port.await_boot(boot_id, remaining) if remaining > 0 else None
-
     def _unfit_to_ask(self, device: Device, error: DeviceError) -> None:
         data = {"reason": error.reason, "message": error.message}
         if device.device_class is DeviceClass.FLIGHT:
@@ -787,47 +486,3 @@ class Update:
             self.journal("incompatible", data)
         elif device.state is not DeviceState.DEFERRED or device.message != error.message:
             self.journal("deferred", {**data, "attempt": False})
-
-    # -- what boots next -----------------------------------------------------------------------------------------------
-
-    def _closed(
-        self, message: str | None, seen: Observation | None = None, *, unless: Observation | None = None
-    ) -> dict[str, object]:
-        """Make sure that a later reboot of a device that was given up applies nothing; returns what to journal."""
-        try:
-            self._disarm(seen or self.port.observe(), unless)
-        except (Unreachable, DeviceError):
-            warning = "what boots next could not be changed yet and may apply at its next reboot"
-            return {"message": f"{message}; {warning}" if message else warning, "armed": True}
-        return {"message": message} if message else {}
-
-    def _disarm(self, seen: Observation, unless: Observation | None = None) -> None:
-        """Have it boot again what it runs, ``unless`` what boots next is what it was before anything was done to it."""
-        came_back_from = seen.rollback if self._is_target(seen.rollback) else None
-        parked = self._is_parked(seen)
-        stays = seen.next_boot not in ("staged", "rollback") and came_back_from is None
-        if stays and not parked:
-            return
-        if unless is not None and (seen.next_boot, seen.staged) == (unless.next_boot, unless.staged):
-            return
-        if parked:
-            self.port.drop()  # its own updater might arm it
-        if stays:
-            return
-        if seen.booted is None:
-            raise DeviceError("unexpected", "what it runs has no digest by which it could be told to stay there")
-        if not self._is_target(seen.booted):
-            self.port.stay(f"{self.target.image}@{seen.booted}", seen.booted, came_back_from)
-
-    def _is_target(self, digest: str | None) -> bool:
-        return digest is not None and digest in self.target.accept
-
-    def _is_parked(self, seen: Observation) -> bool:
-        """Whether the target waits on it, and no reboot applies it."""
-        return self.spec.stage.ahead and self._is_target(seen.staged) and seen.next_boot not in ("staged", "rollback")
-
-    def _boots_target_next(self, seen: Observation) -> bool:
-        return seen.next_boot in ("staged", "rollback") and self._is_target(self._next_digest(seen))
-
-    def _next_digest(self, seen: Observation) -> str | None:
-        return {"booted": seen.booted, "staged": seen.staged, "rollback": seen.rollback}.get(seen.next_boot or "")

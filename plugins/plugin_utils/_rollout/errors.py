@@ -1,9 +1,11 @@
 # Copyright (c) 2026, the skorionos.bootc contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one error this package raises for input it cannot accept."""
+"""The one error this package raises for input it cannot accept, and how messages name many devices."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class RolloutError(Exception):
@@ -33,3 +35,9 @@ CONTROLLER_REASONS = frozenset(
     }
 )
 """Reasons for which a run cannot go on at all, whatever its devices do."""
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """``a, b and 3 more``."""
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -151,6 +151,18 @@ class WaveForecast:
 
 
 @dataclass(frozen=True)
+class Latecomer:
+    """A device that came after the plan was made. ``wave`` is the one it joins, None when it catches up.
+
+    ``on_record`` says that it joined already; else it does when the rollout is run next.
+    """
+
+    need: Need
+    wave: str | None
+    on_record: bool
+
+
+@dataclass(frozen=True)
 class Forecast:
     """All waves in order; a total is the sum over them."""
 
@@ -166,7 +178,7 @@ class Forecast:
                     "approve": wave.approve,
                     "parallel": wave.tempo.most,
                     **_sums([wave]),
-                    "devices": [self._device(need) for need in wave.needs],
+                    "devices": [self.device(need) for need in wave.needs],
                 }
                 for wave in self.waves
             ],
@@ -180,7 +192,8 @@ class Forecast:
             },
         }
 
-    def _device(self, need: Need) -> dict[str, Any]:
+    def device(self, need: Need) -> dict[str, Any]:
+        """What the document has of one device."""
         return {
             "host": need.host,
             "variant": need.variant,
@@ -230,8 +243,13 @@ def spread_of(plan: Plan, needs: Sequence[Need]) -> int:
     return 0 if rate is None else -(-size // rate)
 
 
-def plan_document(plan: Plan, told: Forecast, phase: str | None, warnings: Sequence[str] = ()) -> dict[str, Any]:
-    """The JSON document people review. ``phase`` is that of a rollout which is on record already, else None."""
+def plan_document(
+    plan: Plan, told: Forecast, phase: str | None, warnings: Sequence[str] = (), joining: Sequence[Latecomer] = ()
+) -> dict[str, Any]:
+    """The JSON document people review. ``phase`` is that of a rollout which is on record already, else None.
+
+    Those that are ``joining`` such a one are in none of the sums: its plan is the same without them.
+    """
     return {
         "schema": 1,
         "id": plan.spec.id,
@@ -242,6 +260,7 @@ def plan_document(plan: Plan, told: Forecast, phase: str | None, warnings: Seque
             for target in plan.targets.values()
         ],
         **told.as_dict(),
+        "joining": [{**told.device(late.need), "wave": late.wave, "on_record": late.on_record} for late in joining],
         "warnings": [*plan.warnings, *warnings],
     }
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .forecast import UNREACHABLE, Action, Layers, Need
-from .plan import Hop, Target
+from .plan import Hop, Target, not_comparable
 from .port import Observation
 
 _UNFIT = {
@@ -128,8 +128,7 @@ def _lost_way(target: Target, answer: Answer) -> tuple[str, str] | None:
     seen = answer.seen
     if seen is None or seen.booted in target.accept or target.hops_from(seen.booted, seen.booted_version) is not None:
         return None
-    version = seen.booted_version or "no version"
-    return "unknown_version", f"{version} cannot be compared with the barriers of its variant."
+    return "unknown_version", f"{not_comparable(seen.booted_version)}."
 
 
 def _passage(hop: Hop) -> str:

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from .decide import decide
-from .errors import RolloutError
+from .errors import RolloutError, some
 from .events import Event
 from .revert import successor_of, to_take_back
 from .states import OVER, STOPPED, Device, DeviceClass, DeviceState, Rollout, RolloutPhase, WavePhase
@@ -70,7 +70,7 @@ def _accept(rollout: Rollout, command: Command, now: float) -> tuple[Event, ...]
     busy = [d.host for d in rollout.in_wave(index) if d.at_risk]
     if busy:
         raise _refusal(
-            f"Devices of the wave are in the middle of their update: {_some(busy)}.",
+            f"Devices of the wave are in the middle of their update: {some(sorted(busy))}.",
             "Run the rollout once more, so that they come to an end, and look at them before you accept the wave.",
         )
     return (Event("accepted", now, wave=index, data=command.data),)
@@ -122,7 +122,7 @@ def _exclude(rollout: Rollout, command: Command, now: float) -> tuple[Event, ...
     decided = [d.host for d in devices if d.device_class in (DeviceClass.SUCCEEDED, DeviceClass.CHARGED)]
     if decided:
         raise _refusal(
-            f"These have their verdict, which stays: {_some(decided)}.",
+            f"These have their verdict, which stays: {some(sorted(decided))}.",
             "Exclude only devices that wait or are being updated; `resume` goes on in spite of failed ones.",
         )
     left = [d for d in devices if d.device_class in (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT) and not d.excluded]
@@ -136,7 +136,7 @@ def _retry(rollout: Rollout, command: Command, now: float) -> tuple[Event, ...]:
     hopeless = [d.host for d in devices if not _may_be_retried(d) and d.device_class is not DeviceClass.UNTOUCHED]
     if hopeless:
         raise _refusal(
-            f"There is nothing to try again on {_some(hopeless)}.",
+            f"There is nothing to try again on {some(sorted(hopeless))}.",
             "Retry only devices that failed, were rolled back or lost, were excluded, or could not be updated.",
         )
     return tuple(Event("retried", now, device.host, data=command.data) for device in devices if _may_be_retried(device))
@@ -153,7 +153,7 @@ def _named(rollout: Rollout, command: Command) -> list[Device]:
     strangers = [host for host in command.hosts if host not in rollout.devices]
     if strangers:
         raise _refusal(
-            f"The rollout {rollout.plan.spec.id} has no device {_some(strangers)}.", "Use the names of its plan."
+            f"The rollout {rollout.plan.spec.id} has no device {some(sorted(strangers))}.", "Use the names of its plan."
         )
     return [rollout.devices[host] for host in dict.fromkeys(command.hosts)]
 
@@ -175,7 +175,3 @@ _START_ANOTHER = "Plan another rollout under a new id."
 
 def _refusal(cause: str, remedy: str) -> RolloutError:
     return RolloutError(cause, remedy, "not_applicable")
-
-
-def _some(hosts: Sequence[str]) -> str:
-    return ", ".join(sorted(hosts)[:5]) + (f" and {len(hosts) - 5} more" if len(hosts) > 5 else "")

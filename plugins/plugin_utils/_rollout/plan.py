@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .errors import RolloutError
+from .errors import RolloutError, some
 from .quantities import percent_of, share
 from .spec import Barrier, Spec, Variant, Wave, canonical, load_spec, timing_warnings
 from .versions import is_older
@@ -32,6 +32,11 @@ class Candidate:
     host: str
     variant: str | None
     labels: Mapping[str, Any] = field(default_factory=dict)
+
+
+def not_comparable(version: str | None) -> str:
+    """Why a device with barriers before it is left out when nobody can tell which of them it passed."""
+    return f"{version or 'no version'} cannot be compared with the barriers of its variant"
 
 
 @dataclass(frozen=True)
@@ -161,7 +166,7 @@ def check_membership(spec: Spec, candidates: Iterable[Candidate]) -> dict[str, l
     nameless = [candidate.host for candidate in everyone if candidate.variant is None]
     if nameless:
         raise RolloutError(
-            f"{_some(nameless)} has no variable bootc_variant, so which image it runs is unknown.",
+            f"{_each(nameless)} has no variable bootc_variant, so which image it runs is unknown.",
             "Set bootc_variant in the inventory for it or its group, or leave it out with selection.hosts.",
             "no_variant",
         )
@@ -216,11 +221,11 @@ def make_plan(spec: Spec, candidates: Sequence[Candidate], targets: Mapping[str,
     left_out = sorted(candidate.host for candidate in candidates if candidate.host not in variant_of)
     if left_out and spec.reverts:
         warnings.append(
-            f"{_some(left_out)} is not taken back: it is not on the release of {spec.reverts}, what it ran before is "
+            f"{_each(left_out)} is not taken back: it is not on the release of {spec.reverts}, what it ran before is "
             "not known, it went through a barrier, or another rollout took it over."
         )
     elif left_out:
-        warnings.append(f"{_some(left_out)} runs a variant that this rollout does not update.")
+        warnings.append(f"{_each(left_out)} runs a variant that this rollout does not update.")
     untried = sorted(set(variant_of.values()) - {variant_of[host] for host in waves[0]})
     if untried:
         warnings.append(f"No device of {', '.join(untried)} is in the first wave.")
@@ -382,11 +387,8 @@ def _tier(spec: Spec, candidate: Candidate) -> int:
     return given
 
 
-def _some(hosts: Sequence[str]) -> str:
-    if len(hosts) == 1:
-        return hosts[0]
-    shown = ", ".join(hosts[:3])
-    return f"Each of {len(hosts)} hosts ({shown}{', ...' if len(hosts) > 3 else ''})"
+def _each(hosts: Sequence[str]) -> str:
+    return hosts[0] if len(hosts) == 1 else f"Each of {len(hosts)} hosts ({some(hosts, 3)})"
 
 
 _MANY = 20

@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import json
+
+import jsonschema
 import pytest
 
-from tests.simulated_fleet import SimulatedFleet
+from tests.simulated_fleet import REPOSITORY, SimulatedFleet
 
 pytestmark = pytest.mark.integration
+SCHEMA = json.loads((REPOSITORY / "docs" / "rollout-plan.schema.json").read_text(encoding="utf-8"))
 ID = "to-v1.1.0"
 
 
@@ -19,6 +23,15 @@ def test_a_device_that_joins_after_the_end_goes_straight_to_the_release(fleet: S
     assert fleet.roll_out(spec).rc == 0
     plan_hash = fleet.summary(ID)["plan_hash"]
     fleet.add("kde-2", "kde", "--backend", "ostree")
+
+    review = fleet.run("rollout_plan", bootc_rollout_spec=str(spec))
+    assert review.rc == 0, review.output
+    assert "kde-2: would join to catch up when all waves passed" in review.sentence()
+    told = json.loads((fleet.root / "rollouts" / f"{ID}.plan.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(SCHEMA).validate(told)
+    assert told["plan_hash"] == plan_hash
+    (late,) = told["joining"]
+    assert (late["host"], late["action"], late["exact"], late["on_record"]) == ("kde-2", "update", True, False)
 
     run = fleet.roll_out(spec)
 

@@ -153,3 +153,23 @@ def test_killed_anywhere_it_comes_to_the_same_end_over_the_same_reboots(
 
     assert ends[-1] == way.rc, output(fleet)
     check_end(fleet, way)
+
+
+def test_who_was_not_told_is_told_by_the_next_run_and_then_no_more(fleet: SimulatedFleet) -> None:
+    """The run that completed it was killed before it could tell anybody; the program fails when it is told at last."""
+    spec = prepare(fleet, FORTH)
+    told, broken = fleet.root / "told", fleet.root / "broken"
+    program = ["/bin/sh", "-c", f'echo "$0" >> "{told}"; ! test -e "{broken}"']
+    last = len(FORTH.points) - 1
+    assert run(fleet, spec, f"{last} after", bootc_rollout_notify=program) == -signal.SIGKILL
+    assert not told.exists()
+    broken.touch()
+    assert run(fleet, spec, "", bootc_rollout_notify=program) == 0
+    assert told.read_text(encoding="utf-8").split() == ["completed"]
+    broken.unlink()
+    for _once_and_no_more in range(2):
+        assert run(fleet, spec, "", bootc_rollout_notify=program) == 0
+        assert told.read_text(encoding="utf-8").split() == ["completed"] * 2
+    notices = [event["data"]["to"] for event in fleet.events(FORTH.rollout) if event["kind"] == "notified"]
+    assert notices == ["program"]
+    check_end(fleet, FORTH)

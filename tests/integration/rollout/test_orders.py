@@ -6,11 +6,40 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from tests.simulated_fleet import Run, SimulatedFleet
 
 ID = "to-v1.1.0"
+
+
+@contextmanager
+def listening() -> Iterator[tuple[str, list[Any]]]:
+    """The address of a web service, and what it was told."""
+    received: list[Any] = []
+
+    class Service(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/hook", received
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def order(fleet: SimulatedFleet, spec: Path, verb: str, **variables: str) -> Run:
@@ -91,8 +120,13 @@ def test_an_aborted_rollout_touches_nobody_and_fails(fleet: SimulatedFleet) -> N
     spec = fleet.spec("v1.1.0", wave_defaults={"soak": "0s", "approve": "before"})
     assert fleet.roll_out(spec).rc == 0
     assert order(fleet, spec, "abort").rc == 0
-    run = fleet.roll_out(spec)
+    with listening() as (address, received):
+        run = fleet.roll_out(spec, bootc_rollout_webhook=address)
     assert run.rc == 2
     assert "was aborted by" in run.output
     assert fleet.boots("kde-1") == 1
     assert fleet.states(ID) == {"kde-1": "canceled"}
+    (told,) = received
+    assert (told["turned"], told["summary"]["order"]["why"]) == ("aborted", "a test wants it")
+    assert address not in run.output, "such an address often is the password"
+    assert [event["data"]["to"] for event in fleet.events(ID) if event["kind"] == "notified"] == ["web service"]

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._analysis import LONGEST_OUTPUT, analyse, run
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._analysis import analyse, run
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._program import LONGEST_OUTPUT
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Analysis
 
 from tests.unit.rollout.builders import one_wave, opened, replay

@@ -71,6 +71,28 @@ def test_the_story_has_every_order() -> None:
         assert words in page
 
 
+def test_why_it_goes_on_is_told_when_it_does() -> None:
+    failed = told("failed", PLAN.hosts[0][0])
+    held = Event("held", BEGIN, wave=0, data={"rule": "failure_budget", "numbers": "1", "hosts": [], "remedy": "Mend."})
+    text, page = seen(*failed, held, said("resumed"))
+    assert "Last order: resumed by anna@admin on 2027-01-15 08:00 UTC: so it is <script>" in text
+    assert "Last order: resumed by anna@admin on" in page
+    assert "<script>alert" not in page
+    assert "\x1b" not in text
+    assert "Last order" not in seen()[0]
+    assert "Last order" not in seen(said("paused"))[0], "that is told of the pause itself"
+
+
+def test_the_story_says_who_ran_it_and_why_devices_were_taken_over() -> None:
+    run = {"by": "anna", "machine": "admin-pc", "pid": 1}
+    _text, page = seen(
+        Event("opened", BEGIN, data={**run, "took_over": ["r0"], "why": EVIL}), Event("opened", BEGIN, data=run)
+    )
+    assert "Run by anna on admin-pc, takes devices over from r0" in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script>alert" not in page
+
+
 def line(rollout: Rollout, *go: str) -> str:
     rollout, _unused, decisions = advance(rollout, BEGIN)
     return progress(rollout, go, decisions.wait)

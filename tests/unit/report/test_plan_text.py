@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._report.plan_text 
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.forecast import (
     Action,
     Assumptions,
+    Latecomer,
     Need,
     Tempo,
     WaveInput,
@@ -25,7 +27,13 @@ from tests.fleet_model import plan_for, small_spec
 GB = 10**9
 
 
-def document(needs: dict[str, Need] | None = None, phase: str | None = None, size: int = 40, **spec: Any) -> Any:
+def document(
+    needs: dict[str, Need] | None = None,
+    phase: str | None = None,
+    size: int = 40,
+    joining: Sequence[Latecomer] = (),
+    **spec: Any,
+) -> Any:
     """The plan of ``size`` devices that fetch 1 GB each, apart from those in ``needs``."""
     changes = {"waves": [{"name": "canary", "count": 1, "soak": "2h"}], "verify": {"settle": "2m"}, **spec}
     plan = plan_for(small_spec(**changes), [(f"kde-{number:02}", "kde") for number in range(1, size + 1)])
@@ -40,7 +48,7 @@ def document(needs: dict[str, Need] | None = None, phase: str | None = None, siz
         for wave, hosts in zip(plan.waves, plan.hosts, strict=True)
     ]
     taken = Assumptions(rate=6_250_000, reboot=120, settle=120)
-    return plan_document(plan, forecast(waves, taken), phase, ["The registry is slow."])
+    return plan_document(plan, forecast(waves, taken), phase, ["The registry is slow."], joining)
 
 
 def need(host: str, action: Action = Action.UPDATE, **changes: Any) -> Need:
@@ -100,6 +108,30 @@ def test_waves_that_wait_for_approval_are_named_with_the_command() -> None:
     assert "Waits for approval after canary. Approve with:\n" in text
     given = f" -e bootc_rollout_spec=FILE -e bootc_rollout_plan_hash={told['plan_hash'][:12]}"
     assert f"{given} -e bootc_rollout_why='...'\n" in text
+
+
+def test_those_who_came_after_the_plan_are_told_apart_and_counted_in_no_sum() -> None:
+    plan = document()
+    assert "Came after the plan was made" not in plan_text(plan)
+    joining = [
+        Latecomer(need("new-1"), None, on_record=False),
+        Latecomer(need("new-2"), None, on_record=False),
+        Latecomer(need("new-3", exact=False, reason="unreachable", message="no route"), "rest", on_record=False),
+        Latecomer(need("old-1", Action.DECIDED, reason="succeeded"), None, on_record=True),
+    ]
+    told = document(phase="running", joining=joining)
+    assert (told["plan_hash"], told["totals"]) == (plan["plan_hash"], plan["totals"])
+    text = plan_text(told)
+    expected = """Came after the plan was made
+  new-1, new-2: would join to catch up when all waves passed
+  new-3: would join wave rest
+  old-1: joined to catch up when all waves passed
+  ≤ 3.0 GB to download, which no figure above counts
+"""
+    assert expected in text
+    assert "  new-3: did not answer (no route); the whole image is counted\n" in text
+    assert row(full_plan_text(told), "new-1")[:3] == ["new-1", "catch-up", "kde"]
+    assert row(full_plan_text(told), "new-3")[:3] == ["new-3", "rest", "kde"]
 
 
 def test_caches_have_a_column_where_there_are_sites() -> None:

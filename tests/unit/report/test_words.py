@@ -18,9 +18,9 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._report.words impo
     plain,
     short,
     size,
-    some,
     span,
 )
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import some
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import DeviceState
 from hypothesis import given
 from hypothesis import strategies as st

@@ -120,7 +120,7 @@ def test_an_image_without_hosts_and_hosts_without_image_are_warned_about() -> No
     plan = plan_for(small_spec(variants=TWO), hosts)
     assert plan.warnings == (
         "No host runs variant gnome.",
-        "Each of 5 hosts (xfce0, xfce1, xfce2, ...) runs a variant that this rollout does not update.",
+        "Each of 5 hosts (xfce0, xfce1, xfce2 and 2 more) runs a variant that this rollout does not update.",
     )
     assert sorted(plan.members) == ["kde0", "kde1"]
 
@@ -134,7 +134,7 @@ def test_an_image_without_hosts_and_hosts_without_image_are_warned_about() -> No
         (
             [Candidate(host, None) for host in "abcd"],
             "no_variant",
-            "Each of 4 hosts (a, b, c, ...) has no variable",
+            "Each of 4 hosts (a, b, c and 1 more) has no variable",
             "Set bootc_variant",
         ),
         (

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Sequence, Tuple
 
 from ..._errors import BootcError
-from ..status import COMPOSEFS, Status
-from .model import Command
+from ..status import COMPOSEFS, OSTREE, Status
+from .model import ARM, Command
 
 Version = Tuple[int, int, int]
 
@@ -64,6 +64,25 @@ def require_supported(status: Status, commands: Sequence[Command]) -> None:
                 f"{status.backend} host, {'.'.join(map(str, _needed(status, feature)))} or newer does",
                 f"{feature.instead}, or update the device first" if feature.instead else _UPDATE_FIRST,
             )
+
+
+def can_park(status: Status) -> bool:
+    """Whether an image that is named can be staged so that no reboot applies it.
+
+    Releases that cannot arm what is parked do not tell either that it is.
+    """
+    return status.backend == OSTREE and supports(status, ARM)
+
+
+def require_parking(status: Status) -> None:
+    """Raise BootcError of kind unsupported_version where ``can_park`` says no."""
+    if status.backend != OSTREE:
+        raise BootcError(
+            "unsupported_version",
+            "On the composefs backend bootc cannot park an image that is named",
+            "Stage it shortly before the reboot, without parked=true; an update of what is tracked can be parked",
+        )
+    require_supported(status, [ARM])
 
 
 def _missing(status: Status, command: Command) -> _Feature | None:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..._errors import BootcError
 from ..status import COMPOSEFS, OSTREE, ImageSpec, Slot, Status
 from .drop import drop_staged, dropped_note
-from .model import ARM, CONTAINER_POLICY, LOCK, PARK, ROLLBACK, UPGRADE, Command, Switch, Transition
+from .model import CONTAINER_POLICY, LOCK, PARK, ROLLBACK, UPGRADE, Command, Switch, Transition
 from .shared import (
     PARKED_IN_THE_WAY,
     arm,
@@ -20,7 +19,7 @@ from .shared import (
     require_two_entries,
     with_staged,
 )
-from .supported import require_supported
+from .supported import require_parking
 
 # Older releases on composefs leave a stale boot entry behind when they roll back with something staged.
 _ROLLBACK_DROPS_STAGED_SINCE = (1, 16, 0)
@@ -28,7 +27,7 @@ _ROLLBACK_DROPS_STAGED_SINCE = (1, 16, 0)
 
 def plan_switch(status: Status, desired: Switch) -> Transition:
     if desired.park:
-        _require_parking(status)
+        require_parking(status)
     wanted = _wanted_spec(status, desired)
     tag_only = "@" not in desired.image and (desired.by_name or not desired.accept)
     if tag_only and _current_spec(status) == wanted:
@@ -105,16 +104,6 @@ def _park_wanted(status: Status, staged: Slot, note: str) -> Transition:
     # What is parked is never told to be capable of a soft reboot.
     parked = replace(staged, download_only=True, soft_reboot_capable=None)
     return Transition((LOCK,), replace(status, staged=parked), note=note)
-
-
-def _require_parking(status: Status) -> None:
-    if status.backend != OSTREE:
-        raise BootcError(
-            "unsupported_version",
-            "On the composefs backend bootc cannot park an image that is named",
-            "Stage it shortly before the reboot, without parked=true; an update of what is tracked can be parked",
-        )
-    require_supported(status, [ARM])  # releases that cannot arm what is parked do not tell either that it is
 
 
 def _stay_on_booted(status: Status, note: str) -> Transition:

@@ -1,0 +1,51 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tell somebody what a rollout came to, and have it on record, so that no later run tells them again."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._program import Ended, run_program
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import plain
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.outcome import notified
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import open_stores
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action import STEP, RolloutAction
+
+_FAILED = "program_failed"
+_SECONDS = 300
+"""How long a program may take to be told."""
+
+
+class ActionModule(RolloutAction):
+    OPTIONS: ClassVar[dict[str, Any]] = {
+        **STEP,
+        "turned": {"type": "str", "required": True},
+        "since": {"type": "str", "required": True},
+        "to": {"type": "str", "required": True},
+        "program": {"type": "list", "elements": "str"},
+        "summary": {"type": "dict", "default": {}},
+    }
+
+    def answer(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        if options["program"] is not None:
+            command = [*options["program"], options["turned"]]
+            ended = run_program(command, json.dumps(options["summary"]), _SECONDS)
+            if ended.code != 0:
+                raise RolloutError(
+                    f"The program could not be told: {_said(ended)}", "The next run tries again.", _FAILED
+                )
+        event = notified(options["turned"], options["since"], options["to"], CLOCK.now())
+        ledger = open_stores(options["ledger"]).rollout(str(options["id"]))
+        # The lease was given back, so that this is told in the turn of whoever has it now.
+        ledger.append([event], ledger.last_epoch())
+        return {"changed": True}
+
+
+def _said(ended: Ended) -> str:
+    code = "" if ended.code is None else f"exit code {ended.code}. "
+    return f"{code}{plain(ended.output)}".strip()
