@@ -8,13 +8,14 @@ from __future__ import annotations
 import yaml
 from ansible_collections.skorionos.bootc.plugins.modules import (
     image_build,
+    image_channel,
     image_index,
     image_info,
     image_push,
     image_tag,
 )
 
-MODULES = (image_build, image_index, image_info, image_push, image_tag)
+MODULES = (image_build, image_channel, image_index, image_info, image_push, image_tag)
 
 
 def test_the_group_holds_the_modules_whose_documentation_says_so(repository):
