@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from .answers import answer_error, said
 from .auth import Challenge, Lookup, find_credentials, parse_challenges
+from .certificates import certificate_folder
 from .errors import AUTH, NETWORK, NOT_FOUND, UNEXPECTED, UNSUPPORTED, Refused, RegistryError
 from .manifest import (
     MEDIA_TYPES,
@@ -29,7 +30,8 @@ from .manifest import (
     verify_digest,
 )
 from .reference import Reference
-from .transport import Response, Transport, silence_insecure_warnings
+from .registries_conf import insecure_prefixes, is_insecure
+from .transport import Response, Transport
 
 if TYPE_CHECKING:
     import requests
@@ -101,22 +103,27 @@ class RegistryClient:
         ``for_push``, reading asks for the right to push too: some registries tell only those who may create a
         repository that it does not exist, and refuse everybody else.
         """
+        self._environ = os.environ if environ is None else environ
         self._transport = Transport(
-            session, verify=not insecure, timeout=timeout, retries=retries, sleep=sleep, now=now
+            session,
+            verify=not insecure,
+            timeout=timeout,
+            retries=retries,
+            sleep=sleep,
+            now=now,
+            certificates=lambda host: certificate_folder(host, self._environ),
         )
         self._insecure = insecure
+        self._insecure_prefixes: Mapping[str, bool] | None = None
         self._auth_file = auth_file
         self._read_scope = _PUSH if for_push else _PULL
         self._now = now
-        self._environ = os.environ if environ is None else environ
         self._schemes: dict[str, str] = {}
         self._tokens: dict[tuple[str, str], _Token] = {}
-        if insecure:
-            silence_insecure_warnings()
 
     def ping(self, registry: str) -> None:
         """Raise unless ``registry`` answers like one. Being asked for credentials is an answer."""
-        url = f"{self._base(registry)}/v2/"
+        url = f"{self._base(registry, registry)}/v2/"
         response = self._transport.send("GET", url, headers={}, limit=_LARGEST_ANSWER)
         if response.status not in (200, 401):
             raise answer_error(response, f"{registry}", "ask whether it is a registry")
@@ -377,7 +384,7 @@ class RegistryClient:
         data: bytes | None = None,
         follow: bool = True,
     ) -> Response:
-        url = f"{self._base(reference.registry)}/v2/{reference.repository_there}/{path}"
+        url = f"{self._base(reference.registry, reference.name)}/v2/{reference.repository_there}/{path}"
         key = (reference.registry, f"repository:{reference.repository_there}:{scope}")
 
         def send() -> Response:
@@ -392,7 +399,7 @@ class RegistryClient:
         if response.status == 401 and response.url == url:
             challenges = parse_challenges(response.headers.get("WWW-Authenticate", ""))
             lookup = find_credentials(self._auth_file, self._environ, reference.registry, reference.repository_there)
-            self._tokens[key] = self._authenticate(reference.registry, key[1], challenges, lookup, url)
+            self._tokens[key] = self._authenticate(reference, key[1], challenges, lookup, url)
             response = send()
             if response.status in (401, 403):
                 cause = f"{reference.registry} refuses '{scope}' on {reference.name}{said(response)}."
@@ -404,11 +411,12 @@ class RegistryClient:
         return response
 
     def _authenticate(
-        self, registry: str, scope: str, challenges: Iterable[Challenge], lookup: Lookup, url: str
+        self, reference: Reference, scope: str, challenges: Iterable[Challenge], lookup: Lookup, url: str
     ) -> _Token:
+        registry = reference.registry
         offered = {challenge.scheme: challenge for challenge in challenges}
         if "bearer" in offered:
-            return self._fetch_token(registry, scope, offered["bearer"], lookup, url)
+            return self._fetch_token(reference, scope, offered["bearer"], lookup, url)
         if "basic" not in offered:
             raise RegistryError(
                 AUTH,
@@ -419,9 +427,10 @@ class RegistryClient:
             raise RegistryError(AUTH, f"{registry} wants credentials.", lookup.note)
         return _Token(lookup.credentials.basic, float("inf"))
 
-    def _fetch_token(self, registry: str, scope: str, challenge: Challenge, lookup: Lookup, url: str) -> _Token:
+    def _fetch_token(self, reference: Reference, scope: str, challenge: Challenge, lookup: Lookup, url: str) -> _Token:
+        registry = reference.registry
         realm = urljoin(url, challenge.parameters.get("realm", ""))
-        if urlsplit(realm).scheme != "https" and not self._insecure:
+        if urlsplit(realm).scheme != "https" and not self._is_insecure(reference.name):
             raise RegistryError(
                 AUTH,
                 f"{registry} sends us to {urlsplit(realm).netloc} for a token, without TLS.",
@@ -489,14 +498,23 @@ class RegistryClient:
         # Renewed a little early, so that a token does not run out on its way.
         return _Token(f"Bearer {token}", self._now() + life * 0.9)
 
-    def _base(self, registry: str) -> str:
+    def _base(self, registry: str, name: str) -> str:
         host = "registry-1.docker.io" if registry == "docker.io" else registry
-        return f"{self._scheme(host)}://{host}"
+        return f"{self._scheme(host, name)}://{host}"
 
-    def _scheme(self, host: str) -> str:
-        if not self._insecure:
+    def _is_insecure(self, name: str) -> bool:
+        """Whether everything is, or the host's own configuration says so of this registry or repository."""
+        if self._insecure:
+            return True
+        if self._insecure_prefixes is None:
+            self._insecure_prefixes = insecure_prefixes(self._environ)
+        return is_insecure(self._insecure_prefixes, name)
+
+    def _scheme(self, host: str, name: str) -> str:
+        if not self._is_insecure(name):
             return "https"
         if host not in self._schemes:
+            self._transport.trust(host)
             try:
                 self._transport.send("GET", f"https://{host}/v2/", headers={}, limit=_LARGEST_ANSWER, retries=0)
             except RegistryError as error:
