@@ -12,7 +12,11 @@ options:
   tls_verify:
     description:
       - Whether the registry must speak TLS with a certificate that is trusted.
-      - With V(false), any certificate is accepted, and plain HTTP is spoken to a registry that has no TLS.
+      - With V(false), any certificate is accepted, and plain HTTP is spoken to a registry that has no TLS. The same
+        goes for a registry that C(registries.conf) on that host calls insecure. Reading that takes Python 3.11 or the
+        package C(tomli).
+      - Authorities and client certificates of one registry are taken from C(certs.d/HOST:PORT) below
+        C($XDG_CONFIG_HOME/containers), C(/etc/containers) or C(/etc/docker), as podman and docker do.
     type: bool
     default: true
   auth_file:
@@ -21,7 +25,8 @@ options:
       - When not given, the first of these with an entry for the repository or its host is used, C($REGISTRY_AUTH_FILE),
         C($XDG_RUNTIME_DIR/containers/auth.json), C($XDG_CONFIG_HOME/containers/auth.json), C(~/.docker/config.json).
         When E(REGISTRY_AUTH_FILE) is set, the files after it are not looked at.
-      - Credential helpers are not supported.
+      - Credential helpers that such a file names (C(credHelpers), C(credsStore)) are asked, on the host that the module
+        runs on.
     type: path
 requirements:
   - requests (Python library)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Iterator, Mapping
 
 from .errors import AUTH, RegistryError
+from .helpers import HelperError, ask_helper
 
 
 @dataclass(frozen=True)
@@ -65,24 +66,44 @@ def auth_files(explicit: str | None, environ: Mapping[str, str]) -> list[Path]:
 def find_credentials(explicit: str | None, environ: Mapping[str, str], registry: str, repository: str) -> Lookup:
     """Look for the most specific entry; the first file that has one wins."""
     files = auth_files(explicit, environ)
-    helpers = []
+    search = _Search(registry, repository, environ, [])
     for path in files:
-        document = _read(path, required=bool(explicit))
-        credentials = _match(document, registry, repository, str(path))
+        credentials = search.look_into(_read(path, required=bool(explicit)), path)
         if credentials is not None:
-            return Lookup(credentials, f"Credentials of user '{credentials.username}' from {path} were used.")
-        if registry in (document.get("credHelpers") or {}) or document.get("credsStore"):
-            helpers.append(str(path))
-    if helpers:
-        return Lookup(
-            None,
-            f"{' and '.join(helpers)} refers to a credential helper, which is not supported: "
-            f"write credentials with 'podman login --authfile FILE {registry}' and name that file.",
-        )
+            who = f"of user '{credentials.username}' " if credentials.username else ""
+            return Lookup(credentials, f"Credentials {who}from {credentials.source} were used.")
     looked = ", ".join(str(path) for path in files)
-    return Lookup(
-        None, f"No credentials for {registry} in {looked}: run 'podman login {registry}' or name an auth file."
-    )
+    note = f"No credentials for {registry} in {looked}: run 'podman login {registry}' or name an auth file."
+    return Lookup(None, " ".join([*search.troubles, note]))
+
+
+@dataclass(frozen=True)
+class _Search:
+    registry: str
+    repository: str
+    environ: Mapping[str, str]
+    troubles: list[str]
+    """What was wrong with helpers. No end of the search: what is wanted may be public."""
+
+    def look_into(self, document: Mapping[str, Any], path: Path) -> Credentials | None:
+        """Return what the helper for this registry has, else the file itself, else the helper for all others."""
+        own = (document.get("credHelpers") or {}).get(self.registry)
+        found = self._ask(own, path) if own else None
+        found = found or _match(document, self.registry, self.repository, str(path))
+        if found is None and not own and document.get("credsStore"):
+            found = self._ask(document["credsStore"], path)
+        return found
+
+    def _ask(self, helper: object, path: Path) -> Credentials | None:
+        try:
+            answer = ask_helper(str(helper), self.registry, self.environ)
+        except HelperError as error:
+            self.troubles.append(f"The credential helper that {path} names for {self.registry} {error}.")
+            return None
+        if answer is None:
+            return None
+        username, password, identity_token = answer
+        return Credentials(username, password, f"the credential helper '{helper}' of {path}", identity_token)
 
 
 def _read(path: Path, *, required: bool) -> Mapping[str, Any]:
@@ -103,6 +124,8 @@ def _read(path: Path, *, required: bool) -> Mapping[str, Any]:
         raise RegistryError(AUTH, f"The auth file {path} is not JSON.", "Write it anew with 'podman login'.") from error
     if not isinstance(document, dict) or not isinstance(document.get("auths") or {}, dict):
         raise RegistryError(AUTH, f"The auth file {path} has no 'auths' object.", "Write it anew with 'podman login'.")
+    if not isinstance(document.get("credHelpers") or {}, dict):
+        raise RegistryError(AUTH, f"'credHelpers' in the auth file {path} is no object.", "Correct it.")
     return document
 
 

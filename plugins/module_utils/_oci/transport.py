@@ -10,12 +10,16 @@ import time
 import traceback
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable, Mapping
 from urllib.parse import urljoin, urlsplit
 
+from .certificates import tls_context
 from .errors import NETWORK, UNEXPECTED, RegistryError
 
 if TYPE_CHECKING:
+    import ssl
+
     import requests
 
 REQUESTS_IMPORT_ERROR = ""
@@ -64,14 +68,26 @@ class Transport:
         retries: int = 3,
         sleep: Callable[[float], None] = time.sleep,
         now: Callable[[], float] = time.time,
+        certificates: Callable[[str], Path | None] = lambda _host: None,
     ) -> None:
-        """Use ``session``; give each network step ``timeout`` seconds and each request ``retries`` more tries."""
+        """Use ``session``; give each network step ``timeout`` seconds and each request ``retries`` more tries.
+
+        ``certificates`` returns the folder with those for one ``host[:port]``, if there is one.
+        """
         self._session = session
         self._verify = verify
+        self._trusted: set[str] = set()
+        self._certificates = certificates
+        self._prepared: set[str] = set()
         self._timeout = timeout
         self._retries = retries
         self._sleep = sleep
         self._now = now
+
+    def trust(self, host: str) -> None:
+        """Take any certificate of ``host[:port]`` from now on."""
+        self._trusted.add(host)
+        silence_insecure_warnings()
 
     def send(
         self,
@@ -82,14 +98,20 @@ class Transport:
         limit: int,
         data: bytes | None = None,
         retries: int | None = None,
+        follow: bool = True,
     ) -> Response:
-        """Return the final answer, whatever its status; raise when there is none."""
+        """Return the final answer, whatever its status; raise when there is none.
+
+        Without ``follow``, a redirect is the final answer. A whole body that comes where a ``Range`` was asked for is
+        not read: the answer has status 200 then, and nothing in it.
+        """
         tries = 1 + (self._retries if retries is None else retries)
         delay = _FIRST_DELAY
         for left in range(tries - 1, -1, -1):
             wait = delay
             try:
-                response = self._follow(method, url, headers, data, limit)
+                read = self._follow if follow else self._once
+                response = read(method, url, headers, data, limit)
             except _TransientFailure as error:
                 if not left:
                     raise RegistryError(
@@ -144,6 +166,9 @@ class Transport:
 
     def _once(self, method: str, url: str, headers: Mapping[str, str], data: bytes | None, limit: int) -> Response:
         host = urlsplit(url).netloc
+        verify = self._verify and host not in self._trusted
+        if url.startswith("https:"):
+            self._prepare(host, verify=verify)
         # Compressed transfer would change the bytes that digests are computed over.
         sent = {"Accept-Encoding": "identity", "User-Agent": "skorionos.bootc", **headers}
         try:
@@ -157,8 +182,10 @@ class Transport:
                 timeout=self._timeout,
                 allow_redirects=False,
                 stream=True,
-                verify=None if self._verify else False,
+                verify=None if verify else False,
             ) as answer:
+                if "Range" in sent and answer.status_code == 200:
+                    return Response(answer.status_code, answer.headers, b"", url)
                 body = _read_body(answer, limit, host)
                 expected = answer.headers.get("Content-Length", "")
                 if method != "HEAD" and expected.isdigit() and len(body) < int(expected):
@@ -168,7 +195,7 @@ class Transport:
             raise RegistryError(
                 NETWORK,
                 f"No trusted TLS connection to {host}: {_innermost(error)}.",
-                "Install the registry's CA certificate or name it in REQUESTS_CA_BUNDLE, "
+                f"Put the registry's CA certificate into /etc/containers/certs.d/{host}/ca.crt, "
                 "or, for one without TLS that you trust, set tls_verify: false (in a spec, registry.insecure: true).",
             ) from error
         except (
@@ -181,6 +208,28 @@ class Transport:
             raise RegistryError(
                 NETWORK, f"The request to {host} failed: {_innermost(error)}.", "Check the reference and the proxy."
             ) from error
+
+    def _prepare(self, host: str, *, verify: bool) -> None:
+        """Before the first connection to a host, see to it that its own certificates are used for it."""
+        if host in self._prepared:
+            return
+        folder = self._certificates(host)
+        if folder is not None:
+            self._session.mount(f"https://{host}/", _adapter(tls_context(folder, verify=verify)))
+        self._prepared.add(host)
+
+
+def _adapter(context: ssl.SSLContext) -> requests.adapters.HTTPAdapter:
+    """Return what makes connections with that context, through a proxy or without one."""
+
+    class Adapter(requests.adapters.HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **settings: Any) -> None:
+            super().init_poolmanager(*args, ssl_context=context, **settings)
+
+        def proxy_manager_for(self, *args: Any, **settings: Any) -> Any:
+            return super().proxy_manager_for(*args, ssl_context=context, **settings)
+
+    return Adapter()
 
 
 def silence_insecure_warnings() -> None:

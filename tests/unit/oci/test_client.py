@@ -60,7 +60,7 @@ def test_official_images_of_docker_hub_are_found(registry, client, monkeypatch):
     expected = registry.image("v1")
     for (method, path), replies in list(registry.replies.items()):
         registry.replies[method, path.replace("/os/kde/", "/library/debian/")] = replies
-    monkeypatch.setattr(client, "_base", lambda _registry: f"http://{registry.address}")
+    monkeypatch.setattr(client, "_base", lambda _registry, _name: f"http://{registry.address}")
     resolved = client.resolve(Reference("docker.io", "debian", "v1"))
     assert (resolved.digest, str(resolved.reference)) == (expected, "docker.io/debian:v1")
 
@@ -354,7 +354,7 @@ def test_a_credential_helper_is_explained_when_credentials_are_wanted(registry, 
     (tmp_path / ".docker" / "config.json").write_text('{"credsStore": "desktop"}')
     assert make_client().get_manifest(registry.reference())
     registry.on("GET", "/v2/os/kde/manifests/v1", error(401, "UNAUTHORIZED", "no", WWW_Authenticate='Basic realm="x"'))
-    with pytest.raises(RegistryError, match=r"config\.json refers to a credential helper, which is not supported"):
+    with pytest.raises(RegistryError, match=r"config\.json names for .* is not in PATH"):
         make_client().get_manifest(registry.reference())
 
 

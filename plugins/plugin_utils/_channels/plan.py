@@ -1,0 +1,81 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which channels there are, where one goes back to, and what an operation did that can be undone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .model import Channel, ChannelError, Entry
+
+MOVED = ("begun", "done")
+"""States of an entry whose channel was, or may have been, moved."""
+
+
+def channels_of(variants: Sequence[str], name: str, repository: str, tag: str) -> list[Channel]:
+    """The channel of each variant; ``{variant}`` and ``{channel}`` in repository and tag are replaced.
+
+    Raises ChannelError when two variants would have the same tag.
+    """
+    found = [
+        Channel(
+            variant,
+            name,
+            repository.replace("{variant}", variant),
+            tag.replace("{variant}", variant).replace("{channel}", name),
+        )
+        for variant in variants
+    ]
+    places = [str(channel) for channel in found]
+    twice = sorted({place for place in places if places.count(place) > 1})
+    if twice:
+        raise ChannelError(
+            f"More than one variant has the channel {twice[0]}.",
+            "Put {variant} into bootc_repository or bootc_channel_tag.",
+            "invalid",
+        )
+    return found
+
+
+def stage_before(name: str, channels: Sequence[str]) -> str | None:
+    """The channel a release comes from on its way to ``name``; raises ChannelError for one that is not known."""
+    if name not in channels:
+        raise ChannelError(
+            f"There is no channel '{name}' among {', '.join(channels)}.", "Give one of these.", "invalid"
+        )
+    index = list(channels).index(name)
+    return channels[index - 1] if index else None
+
+
+def came_from(channel: Channel, digest: str, entries: Sequence[Entry]) -> str | None:
+    """What the channel had when ``digest`` was promoted into it, as far as the journal knows.
+
+    Promotions that were undone meanwhile do not count, nor do moves backwards.
+    """
+    undone = {entry.undoes for entry in entries}
+    for entry in reversed(entries):
+        same = entry.channel == channel and entry.after == digest and entry.verb == "promote"
+        if same and entry.state in MOVED and entry.operation not in undone:
+            return entry.before
+    return None
+
+
+def to_undo(entries: Sequence[Entry], operation: str | None) -> list[Entry]:
+    """The moves of an operation, by default the last one; nothing when that was undone already.
+
+    An operation that undid another is not undone by default: then running this twice would be doing and undoing.
+    """
+    wanted = operation or (entries[-1].operation if entries else None)
+    if wanted is None:
+        raise ChannelError("The journal has no operation that could be undone.", "Name the right journal.", "not_found")
+    moves = {entry.channel: entry for entry in entries if entry.operation == wanted and entry.state in MOVED}
+    if not moves and not any(entry.operation == wanted for entry in entries):
+        raise ChannelError(
+            f"The journal has no operation '{wanted}'.", "Look into the journal for its id.", "not_found"
+        )
+    failed = {entry.channel for entry in entries if entry.operation == wanted and entry.state == "failed"}
+    is_undo = any(entry.undoes for entry in moves.values())
+    if is_undo and operation is None:
+        return []
+    return [entry for channel, entry in moves.items() if channel not in failed]

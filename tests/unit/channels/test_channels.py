@@ -1,0 +1,324 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Channels move by digest, only when nothing speaks against it, and can be taken back."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.client import RegistryClient
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.errors import RegistryError
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._channels.guards import evidence_of
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._channels.journal import open_journal, read_journal
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._channels.model import ChannelError
+
+ABSENT = "sha256:" + "0" * 64
+
+
+def summary(phase="completed", canary="passed", **digests):
+    return {
+        "id": "r1",
+        "phase": phase,
+        "variants": [{"name": name, "digest": digest} for name, digest in digests.items()],
+        "waves": [{"name": "canary", "phase": canary}, {"name": "rest", "phase": "open"}],
+    }
+
+
+def test_a_promotion_is_predicted_done_and_then_left_alone(site):
+    new = site.publish("1.1", "kde-testing")
+    predicted = site.move("promote", dry_run=True)
+    assert ([step.after.digest for step in predicted.steps], site.at("kde-stable")) == ([new], None)
+    assert not site.journal.exists()
+    done = site.move("promote", why="the soak was quiet")
+    assert site.at("kde-stable") == new
+    assert [line["state"] for line in site.lines()] == ["begun", "done"]
+    line = site.lines()[-1]
+    assert (line["from"], line["to"], line["version"], line["tag"]) == (None, new, "1.1", "kde-stable")
+    assert (line["operation"], line["why"]) == (done.operation, "the soak was quiet")
+    assert "@" in line["by"]
+    again = site.move("promote")
+    assert (again.steps, again.operation, len(site.lines())) == ([], None, 2)
+
+
+def test_a_release_does_not_skip_a_channel(site):
+    new = site.publish("1.1", "kde-latest")
+    site.publish("1.0", "kde-testing")
+    with pytest.raises(ChannelError, match="is not in the channel testing") as raised:
+        site.move("promote", source="latest")
+    assert (raised.value.reason, site.at("kde-stable")) == ("refused", None)
+    with pytest.raises(ChannelError, match="takes a reason") as raised:
+        site.move("promote", source="latest", force=True)
+    assert raised.value.reason == "invalid"
+    site.move("promote", source="latest", force=True, why="a security fix")
+    assert site.at("kde-stable") == new
+    assert site.lines()[-1]["overruled"][0].startswith("skips: ")
+
+
+@pytest.mark.parametrize(
+    ("has", "gets", "refused"),
+    [
+        (("1.10", "2"), ("1.9", "3"), True),
+        (("1.9", "3"), ("1.10", "2"), False),
+        (("1.1", "2026-02"), ("1.1", "2026-01"), True),
+        (("1.1", "2026-01"), ("1.1", "2026-02"), False),
+        (("", "2026-02"), ("1.1", "2026-01"), True),
+        (("1.2", "same"), ("next", "same"), False),
+    ],
+)
+def test_an_older_release_is_refused_as_far_as_that_can_be_told(site, has, gets, refused):
+    current = site.publish(has[0], "kde-stable", created=has[1])
+    new = site.publish(gets[0], "kde-testing", created=gets[1])
+    if refused:
+        with pytest.raises(ChannelError, match="is older than"):
+            site.move("promote")
+        assert site.at("kde-stable") == current
+    else:
+        site.move("promote")
+        assert site.at("kde-stable") == new
+
+
+def test_all_variants_or_none(site):
+    site.publish("1.1", "kde-testing")
+    site.publish("1.0", "gnome-testing")
+    site.publish("1.2", "gnome-stable")
+    with pytest.raises(ChannelError, match=r"gnome: 1\.0"):
+        site.move("promote", variants=["kde", "gnome"])
+    assert site.at("kde-stable") is None
+    with pytest.raises(ChannelError, match=r"nothing at .*hyprland-testing"):
+        site.move("promote", variants=["kde", "hyprland"])
+    assert site.at("kde-stable") is None
+    assert not site.journal.read_text()
+
+
+def test_a_channel_is_moved_only_from_what_was_expected(site):
+    new, old = site.publish("1.1", "kde-testing"), site.publish("1.0", "kde-stable")
+    for wrong in ("absent", ABSENT):
+        with pytest.raises(RegistryError, match="was expected to be") as raised:
+            site.move("promote", expected={"kde": wrong})
+        assert (raised.value.kind, site.at("kde-stable")) == ("conflict", old)
+    site.move("promote", expected={"kde": old})
+    assert site.at("kde-stable") == new
+
+
+def test_a_release_file_says_what_is_meant(site):
+    new = site.publish("1.1", "kde-v1.1")
+    release = site.folder / "release.json"
+    release.write_text(json.dumps({"version": "1.1", "variants": [{"name": "kde", "digest": new, "image": "x"}]}))
+    site.move("promote", "latest", release=str(release))
+    assert site.at("kde-latest") == new
+    with pytest.raises(ChannelError, match="Which release of gnome"):
+        site.move("promote", "latest", variants=["gnome"], release=str(release))
+    with pytest.raises(ChannelError, match="Nothing comes before the channel latest"):
+        site.move("promote", "latest")
+    release.write_text("[]")
+    with pytest.raises(ChannelError, match="is not a release file"):
+        site.move("promote", "latest", release=str(release))
+
+
+def test_a_rollout_has_to_have_brought_the_very_image(site):
+    new = site.publish("1.1", "kde-testing")
+    path = site.folder / "summary.json"
+    cases = {
+        "is held": summary("held", kde=new),
+        "is running, not completed": summary("running", kde=new),
+        "did not bring this variant": summary(gnome=new),
+        f"brought {ABSENT}": summary(kde=ABSENT),
+    }
+    for said, document in cases.items():
+        path.write_text(json.dumps(document))
+        with pytest.raises(ChannelError, match=said):
+            site.move("promote", rollout=str(path))
+    path.write_text(json.dumps(summary(kde=new)))
+    site.move("promote", rollout=str(path))
+    assert site.at("kde-stable") == new
+
+
+@pytest.mark.parametrize(
+    ("phase", "canary", "enough"),
+    [("running", "passed", True), ("running", "open", False), ("aborted", "passed", False), ("held", "passed", False)],
+)
+def test_a_wave_that_passed_its_soak_can_be_enough(phase, canary, enough):
+    assert (not evidence_of(summary(phase, canary), "canary").lacking) is enough
+
+
+def test_what_is_no_summary_is_refused():
+    with pytest.raises(ChannelError, match="neither a summary"):
+        evidence_of({"phase": "completed"}, None)
+    with pytest.raises(ChannelError, match="has no wave 'canry'; it has canary, rest"):
+        evidence_of(summary(), "canry")
+
+
+def test_a_release_is_taken_out_of_a_channel_and_does_not_come_back_unasked(site):
+    old = site.publish("1.0", "kde-stable")
+    bad = site.publish("1.1", "kde-testing")
+    site.move("promote")
+    assert site.at("kde-stable") == bad
+    with pytest.raises(ChannelError, match="without a reason"):
+        site.move("demote", version="1.1")
+    with pytest.raises(ChannelError, match="Which release is taken out"):
+        site.move("demote", why="it hangs")
+    site.move("demote", version="v1.1", why="it hangs")
+    assert site.at("kde-stable") == old
+    assert site.move("demote", version="1.1", why="it hangs").steps == [], "taking it out twice is taking it out"
+    with pytest.raises(ChannelError, match=r"was taken out of stable on .*: it hangs"):
+        site.move("promote")
+    site.move("promote", force=True, why="the firmware was to blame")
+    assert site.at("kde-stable") == bad
+
+
+def test_a_release_goes_back_to_what_is_named_where_the_journal_does_not_know(site):
+    old = site.publish("1.0", "kde-v1.0")
+    site.publish("1.1", "kde-stable")
+    with pytest.raises(ChannelError, match="is not in the journal"):
+        site.move("demote", version="1.1", why="it hangs")
+    site.move("demote", version="1.1", why="it hangs", digests={"kde": old})
+    assert site.at("kde-stable") == old
+
+
+def test_a_second_demotion_goes_further_back_and_not_forward(site):
+    first = site.publish("1.0", "kde-stable")
+    second = site.publish("1.1", "kde-testing")
+    site.move("promote")
+    site.publish("1.2", "kde-testing")
+    site.move("promote")
+    site.move("demote", version="1.2", why="a")
+    assert site.at("kde-stable") == second
+    site.move("demote", version="1.1", why="b")
+    assert site.at("kde-stable") == first
+
+
+def test_an_operation_is_undone_once(site):
+    old = {variant: site.publish("1.0", f"{variant}-stable") for variant in ("kde", "gnome")}
+    for variant in ("kde", "gnome"):
+        site.publish("1.1", f"{variant}-testing")
+    done = site.move("promote", variants=["kde", "gnome"])
+    assert len(site.move("undo", None, dry_run=True).steps) == 2
+    site.move("undo", None)
+    assert {variant: site.at(f"{variant}-stable") for variant in old} == old
+    assert site.lines()[-1]["undoes"] == done.operation
+    assert site.move("undo", None).steps == [], "undoing twice is undoing"
+    assert site.move("undo", None, operation=done.operation).steps == []
+
+
+def test_what_somebody_else_moved_since_is_not_undone(site):
+    old = site.publish("1.0", "kde-stable", "gnome-stable")
+    for variant in ("kde", "gnome"):
+        site.publish("1.1", f"{variant}-testing")
+    site.move("promote", variants=["kde", "gnome"])
+    moved = site.at("kde-stable")
+    theirs = site.publish("1.2", "gnome-stable")
+    with pytest.raises(RegistryError, match="gnome-stable was expected") as raised:
+        site.move("undo", None)
+    assert raised.value.kind == "conflict"
+    assert (site.at("kde-stable"), site.at("gnome-stable")) == (moved, theirs)
+    assert old not in (moved, theirs)
+
+
+def test_a_channel_that_was_not_there_before_cannot_go_back(site):
+    site.publish("1.1", "kde-testing")
+    site.move("promote")
+    with pytest.raises(ChannelError, match="did not exist before") as raised:
+        site.move("undo", None)
+    assert raised.value.reason == "unsupported"
+
+
+def test_an_operation_that_is_not_on_record_is_not_undone(site):
+    with pytest.raises(ChannelError, match="no operation that could be undone"):
+        site.move("undo", None)
+    site.publish("1.1", "kde-testing")
+    site.move("promote")
+    with pytest.raises(ChannelError, match="no operation 'x'"):
+        site.move("undo", None, operation="x")
+
+
+def test_a_process_killed_in_the_middle_can_be_gone_on_with_and_undone(site, monkeypatch):
+    old = site.publish("1.0", "kde-stable", "gnome-stable")
+    new = {variant: site.publish("1.1", f"{variant}-testing") for variant in ("kde", "gnome")}
+    put = RegistryClient.put_manifest
+
+    class Killed(BaseException):
+        pass
+
+    def put_one_and_die(client, reference, manifest):
+        put(client, reference, manifest)
+        raise Killed
+
+    monkeypatch.setattr(RegistryClient, "put_manifest", put_one_and_die)
+    with pytest.raises(Killed):
+        site.move("promote", variants=["kde", "gnome"])
+    monkeypatch.setattr(RegistryClient, "put_manifest", put)
+    assert [line["state"] for line in site.lines()] == ["begun"]
+    assert (site.at("kde-stable"), site.at("gnome-stable")) == (new["kde"], old)
+    killed = site.lines()[0]["operation"]
+    site.move("promote", variants=["kde", "gnome"])
+    assert {variant: site.at(f"{variant}-stable") for variant in new} == new
+    site.move("undo", None)
+    assert (site.at("kde-stable"), site.at("gnome-stable")) == (new["kde"], old)
+    site.move("undo", None, operation=killed)
+    assert site.at("kde-stable") == old
+
+
+def test_a_failure_in_the_middle_says_what_was_moved(site, monkeypatch):
+    site.publish("1.0", "kde-stable", "gnome-stable")
+    for variant in ("kde", "gnome"):
+        site.publish("1.1", f"{variant}-testing")
+    put = RegistryClient.put_manifest
+
+    def refuse_gnome(client, reference, manifest):
+        if "gnome" in str(reference.tag):
+            raise RegistryError("auth", "No.")
+        put(client, reference, manifest)
+
+    monkeypatch.setattr(RegistryClient, "put_manifest", refuse_gnome)
+    with pytest.raises(ChannelError, match="kde-stable was moved") as raised:
+        site.move("promote", variants=["kde", "gnome"])
+    assert raised.value.reason == "auth"
+    assert [line["state"] for line in site.lines()] == ["begun", "done", "begun", "failed"]
+
+
+def test_nothing_is_moved_without_a_journal(site):
+    site.publish("1.1", "kde-testing")
+    (site.folder / "file").write_text("")
+    with pytest.raises(ChannelError, match="Without a journal nothing is moved") as raised:
+        site.move("promote", journal=str(site.folder / "file" / "channels.jsonl"))
+    assert (raised.value.reason, site.at("kde-stable")) == ("journal", None)
+
+
+def test_half_a_line_that_a_killed_process_left_is_dropped(site):
+    site.publish("1.1", "kde-testing")
+    site.move("promote")
+    whole = site.journal.read_bytes()
+    site.journal.write_bytes(whole + b'{"at": "20')
+    assert len(read_journal(site.journal)) == 2
+    with open_journal(site.journal) as journal:
+        journal.append(journal.read()[-1:])
+    assert site.journal.read_bytes() == whole + whole.splitlines(keepends=True)[-1]
+
+
+@pytest.mark.parametrize("line", ["x", "[]", "{}", '{"at": 1}'])
+def test_a_journal_that_somebody_spoilt_is_not_read_past(site, line):
+    site.publish("1.1", "kde-testing")
+    site.move("promote")
+    site.journal.write_text(line + "\n" + site.journal.read_text())
+    with pytest.raises(ChannelError, match="Line 1 of the journal"):
+        site.move("promote")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"tag": "{channel}", "variants": ["kde", "gnome"]}, "More than one variant"),
+        ({"tag": "{variant} {channel}"}, "is not a tag"),
+        ({"channels": ["edge"]}, "There is no channel 'stable' among edge"),
+        ({"source": "edge"}, "There is no channel 'edge'"),
+        ({"digests": {"kde": "v1"}}, "is not a digest"),
+        ({"expected": {"kde": "v1"}}, "is not a digest"),
+    ],
+)
+def test_wrong_options_are_explained(site, options, said):
+    site.publish("1.1", "kde-testing")
+    with pytest.raises(ChannelError, match=said) as raised:
+        site.move("promote", **options)
+    assert raised.value.reason == "invalid"
