@@ -81,8 +81,8 @@ options:
     default: []
   fleet:
     description:
-      - What the devices have. Every digest that one has booted, staged, as its rollback or pinned is kept, and every tag
-        that one follows.
+      - What the devices have. Every digest that one has booted, staged, as its rollback or pinned is kept, and every
+        tag that one follows.
       - An empty list says that there are no devices. Without this option nothing is deleted.
     type: list
     elements: dict
@@ -211,8 +211,8 @@ digests_elsewhere:
 reason:
   description:
     - Kind of the failure, for decisions. V(unknown_devices), V(no_fleet) without O(fleet), V(no_rules) when everything
-      would go, V(changed_meanwhile) when tags moved between reading and deleting, V(unsupported) for a registry that does
-      not delete, V(auth), V(network), V(not_found), V(invalid) for a wrong option, V(unexpected) for the rest.
+      would go, V(changed_meanwhile) when tags moved between reading and deleting, V(unsupported) for a registry that
+      does not delete, V(auth), V(network), V(not_found), V(invalid) for a wrong option, V(unexpected) for the rest.
   returned: failure
   type: str
   sample: unknown_devices
@@ -305,8 +305,8 @@ def check_permission(params: dict[str, Any], fleet: Fleet, decisions: list[Decis
         who = ", ".join(fleet.unknown[:10]) + (f" and {count - 10} more" if count > 10 else "")
         raise NotDeleted(
             "unknown_devices",
-            f"{count} devices told nothing about themselves and may run anything: {who}. Ask again when they are awake, "
-            "take those that are gone out of the inventory, or set unknown_devices: accept. Nothing was deleted.",
+            f"{count} devices told nothing about themselves and may run anything: {who}. Ask again when they are "
+            "awake, take those that are gone out of the inventory, or set unknown_devices: accept. Nothing was deleted.",
             unknown_devices=list(fleet.unknown),
         )
     if decisions and not any(decision.kept for decision in decisions):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the skorionos.bootc contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whatever is in a repository: what something kept needs stays, one more rule never removes more, order is no matter."""
+"""Whatever is in a repository: what something kept needs stays, and one more rule never removes more."""
 
 from __future__ import annotations
 

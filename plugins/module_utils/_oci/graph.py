@@ -4,7 +4,7 @@
 """What is in a repository and what belongs together there. PRIVATE to the collection.
 
 Tags name images and indexes, indexes list images, and signatures and lists of packages are about one of these: by the
-field ``subject``, or by a tag that is made of the digest (``sha256-HEX``, and ``sha256-HEX.sig`` and the like of cosign).
+field ``subject``, or by a tag made of the digest (``sha256-HEX``, and ``sha256-HEX.sig`` and the like of cosign).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Registry(Protocol):
 
 @dataclass(frozen=True)
 class Node:
-    """A manifest and what it has to do with others. ``created`` is in seconds since 1970, none when it does not tell."""
+    """A manifest and what it has to do with others. ``created`` is in seconds since 1970, or none."""
 
     digest: str
     kind: str

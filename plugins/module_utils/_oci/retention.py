@@ -281,11 +281,11 @@ def deletion_order(decisions: Sequence[Decision]) -> list[Decision]:
     Indexes go before what they list, and as far as that allows, images before what is about them.
     """
     going = {decision.node.digest: decision for decision in decisions if not decision.kept}
-    left = {digest: 0 for digest in going}
+    left = dict.fromkeys(going, 0)
     for decision in going.values():
         for child in set(decision.node.children) & set(going):
             left[child] += 1
-    # No index can list itself, not even through others, because its digest is made of theirs: all of them get their turn.
+    # No index can list itself, not even through others, as its digest is made of theirs: all get their turn.
     ready = [(bool(going[digest].node.subjects), digest) for digest, count in left.items() if not count]
     heapq.heapify(ready)
     order = []
