@@ -306,7 +306,8 @@ def check_permission(params: dict[str, Any], fleet: Fleet, decisions: list[Decis
         raise NotDeleted(
             "unknown_devices",
             f"{count} devices told nothing about themselves and may run anything: {who}. Ask again when they are "
-            "awake, take those that are gone out of the inventory, or set unknown_devices: accept. Nothing was deleted.",
+            "awake, take those that are gone out of the inventory, or set unknown_devices: accept. Nothing "
+            "was deleted.",
             unknown_devices=list(fleet.unknown),
         )
     if decisions and not any(decision.kept for decision in decisions):

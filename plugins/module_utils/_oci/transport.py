@@ -10,7 +10,7 @@ import time
 import traceback
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Callable, Mapping
+from typing import TYPE_CHECKING, Callable, Iterable, Mapping
 from urllib.parse import urljoin, urlsplit
 
 from .errors import NETWORK, UNEXPECTED, RegistryError
@@ -80,21 +80,22 @@ class Transport:
         *,
         headers: Mapping[str, str],
         limit: int,
-        data: bytes | None = None,
+        data: bytes | Iterable[bytes] | None = None,
         retries: int | None = None,
         follow: bool = True,
     ) -> Response:
         """Return the final answer, whatever its status; raise when there is none.
 
-        Without ``follow``, a redirect is the final answer. A whole body that comes where a ``Range`` was asked for is not
-        read: the answer has status 200 then, and nothing in it.
+        Without ``follow``, a redirect is the final answer. A whole body that comes where a ``Range`` was asked for is
+        not read: the answer has status 200 then, and nothing in it.
         """
         tries = 1 + (self._retries if retries is None else retries)
         delay = _FIRST_DELAY
         for left in range(tries - 1, -1, -1):
             wait = delay
             try:
-                response = self._follow(method, url, headers, data, limit, _MOST_REDIRECTS if follow else 0)
+                read = self._follow if follow else self._once
+                response = read(method, url, headers, data, limit)
             except _TransientFailure as error:
                 if not left:
                     raise RegistryError(
@@ -122,16 +123,15 @@ class Transport:
             return 0.0
 
     def _follow(
-        self, method: str, url: str, headers: Mapping[str, str], data: bytes | None, limit: int, redirects: int
+        self, method: str, url: str, headers: Mapping[str, str], data: bytes | Iterable[bytes] | None, limit: int
     ) -> Response:
         """Follow redirects by hand: only reads, never from https to http, and without credentials on another host."""
         origin = _origin(url)
         sent = dict(headers)
-        for _redirect in range(redirects + 1):
+        for _redirect in range(_MOST_REDIRECTS + 1):
             response = self._once(method, url, sent, data, limit)
             location = response.headers.get("Location", "")
-            followed = response.status in _REDIRECTS and location and method in ("GET", "HEAD")
-            if not followed or not redirects:
+            if response.status not in _REDIRECTS or not location or method not in ("GET", "HEAD"):
                 return response
             target = urljoin(url, location)
             scheme = urlsplit(target).scheme
@@ -150,7 +150,9 @@ class Transport:
             "Ask the registry's operator to correct its external address.",
         )
 
-    def _once(self, method: str, url: str, headers: Mapping[str, str], data: bytes | None, limit: int) -> Response:
+    def _once(
+        self, method: str, url: str, headers: Mapping[str, str], data: bytes | Iterable[bytes] | None, limit: int
+    ) -> Response:
         host = urlsplit(url).netloc
         # Compressed transfer would change the bytes that digests are computed over.
         sent = {"Accept-Encoding": "identity", "User-Agent": "skorionos.bootc", **headers}
@@ -203,7 +205,7 @@ def _keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest
 
 
 def _read_body(answer: requests.Response, limit: int, host: str) -> bytes:
-    body = b""
+    body = bytearray()
     for chunk in answer.iter_content(_CHUNK):
         body += chunk
         if len(body) > limit:
@@ -212,7 +214,7 @@ def _read_body(answer: requests.Response, limit: int, host: str) -> bytes:
                 f"{host} sends more than {limit} bytes where a registry sends less.",
                 "Check that the host in the reference is an image registry.",
             )
-    return body
+    return bytes(body)
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:
