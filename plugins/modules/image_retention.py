@@ -96,6 +96,13 @@ options:
           - Its facts, RV(skorionos.bootc.bootc_status#module:bootc). Without them, the device is unknown.
           - Facts of which C(is_bootc) is V(false) say that this is no such device.
         type: dict
+  memory:
+    description:
+      - A JSON file on the host that runs the module, in which is kept what each device of O(fleet) told when it last
+        answered. It is made, and read for those who do not answer now. These are not unknown then.
+      - A device that is off cannot change. One that was on without being asked may have updated itself since, and runs
+        what its tag was at that time. So this is for fleets that are updated by rollouts.
+    type: path
   unknown_devices:
     description:
       - What to do when devices are unknown, which may run anything that is in the repository.
@@ -203,6 +210,11 @@ unknown_devices:
   returned: success, and when they are why nothing was deleted
   type: list
   elements: str
+remembered_devices:
+  description: Devices that did not answer, and count with what O(memory) has of them.
+  returned: success
+  type: list
+  elements: str
 digests_elsewhere:
   description: Digests that devices, files or O(keep_digests) name, and that this repository does not have.
   returned: success
@@ -218,8 +230,10 @@ reason:
   sample: unknown_devices
 """
 
+import json
 import re
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +254,7 @@ from ..module_utils._oci.retention import (
     freed_bytes,
     read_fleet,
     release_pattern,
+    remember,
 )
 from ..module_utils._oci.transport import REQUESTS_IMPORT_ERROR
 
@@ -290,6 +305,31 @@ def read_repository(text: str) -> Reference:
     if reference.tag or reference.digest:
         raise ValueError(f"'{text}' is more than a repository. Leave out the tag and the digest: {reference.name}.")
     return reference
+
+
+def read_memory(path: str | None) -> dict[str, Any]:
+    """Return what was remembered of devices; raise ValueError for a file that is something else."""
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"The file {path} in memory cannot be read: {error}. Name another one or remove it."
+        ) from error
+    if not isinstance(document, dict):
+        raise ValueError(f"The file {path} in memory is something else. Name another one.")
+    return document
+
+
+def write_memory(path: str, document: dict[str, Any]) -> None:
+    """Keep what was learned; raise ValueError where that is not possible."""
+    beside = Path(f"{path}.new")
+    try:
+        beside.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        raise ValueError(f"The file {path} in memory cannot be written: {error.strerror}.") from error
 
 
 def check_permission(params: dict[str, Any], fleet: Fleet, decisions: list[Decision]) -> None:
@@ -358,7 +398,11 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     repository = read_repository(params["repository"])
     rules = read_rules(params)
-    fleet = read_fleet(params["fleet"] or [], repository)
+    memory = read_memory(params["memory"])
+    fleet = read_fleet(params["fleet"] or [], repository, memory)
+    if params["memory"] and params["fleet"] and not module.check_mode:
+        seen = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        write_memory(params["memory"], remember(params["fleet"], memory, seen))
     client = registry_client(params, timeout=params["timeout"])
     named = {*rules.digests, *fleet.digests}
     graph = scan(client, repository, named, ages=rules.younger is not None)
@@ -379,6 +423,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         "deleted": deleted,
         "freed_bytes": freed_bytes(decisions),
         "unknown_devices": list(fleet.unknown),
+        "remembered_devices": list(fleet.remembered),
         "digests_elsewhere": sorted(named - there),
         "diff": {"before": tags, "after": {d: names for d, names in tags.items() if d not in deleted}},
     }
@@ -397,6 +442,7 @@ def main() -> None:
             "keep_digests": {"type": "list", "elements": "str", "default": []},
             "keep_files": {"type": "list", "elements": "path", "default": []},
             "fleet": {"type": "list", "elements": "dict", "options": device},
+            "memory": {"type": "path"},
             "unknown_devices": {"type": "str", "choices": ["refuse", "accept"], "default": "refuse"},
             "apply": {"type": "bool", "default": False},
             "timeout": {"type": "float", "default": 30},

@@ -12,10 +12,13 @@ import heapq
 import re
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Iterable, Mapping, Sequence
 
 from .graph import Graph, Node, subject_of_tag
 from .reference import Reference, is_digest, parse_reference
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeGuard
 
 CHANNEL = "channel"
 RELEASE = "release"
@@ -61,6 +64,8 @@ class Fleet:
     digests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     follows: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
+    remembered: tuple[str, ...] = ()
+    """Who did not tell now, and counts with what it told before."""
 
 
 @dataclass(frozen=True)
@@ -129,21 +134,32 @@ def digests_in(text: str) -> list[str]:
     return sorted(set(_DIGEST_IN_TEXT.findall(text)))
 
 
-def read_fleet(hosts: Sequence[Mapping[str, Any]], repository: Reference) -> Fleet:
-    """Read the facts ``bootc`` of devices: ``{"host": ..., "bootc": ...}`` each. Raises ValueError for other things."""
+def read_fleet(
+    hosts: Sequence[Mapping[str, Any]], repository: Reference, memory: Mapping[str, Mapping[str, Any]] | None = None
+) -> Fleet:
+    """Read the facts ``bootc`` of devices: ``{"host": ..., "bootc": ...}`` each. Raises ValueError for other things.
+
+    ``memory`` has what :func:`remember` returned after an earlier reading, for those who do not tell now.
+    """
     digests: dict[str, dict[str, None]] = {}
     follows: dict[str, dict[str, None]] = {}
     unknown = []
+    remembered = []
     for entry in hosts:
         host = entry.get("host")
         if not isinstance(host, str) or not host:
             raise ValueError("An entry of the fleet has no host. Give each as {host: NAME, bootc: ITS FACTS}.")
         status = entry.get("bootc")
-        if not isinstance(status, Mapping) or "is_bootc" not in status:
-            unknown.append(host)
-            continue
+        when = ""
+        if not _tells(status):
+            status = (memory or {}).get(host)
+            if not _tells(status):
+                unknown.append(host)
+                continue
+            remembered.append(host)
+            when = f", seen {str(status.get('seen'))[:10]}"
         for digest, slot in _deployments(status):
-            digests.setdefault(digest, {})[f"{host} ({slot})"] = None
+            digests.setdefault(digest, {})[f"{host} ({slot}{when})"] = None
         tag, pinned = _followed(status, repository)
         if pinned:
             digests.setdefault(pinned, {})[f"{host} (followed)"] = None
@@ -153,7 +169,38 @@ def read_fleet(hosts: Sequence[Mapping[str, Any]], repository: Reference) -> Fle
         {digest: tuple(who) for digest, who in sorted(digests.items())},
         {tag: tuple(who) for tag, who in sorted(follows.items())},
         tuple(sorted(unknown)),
+        tuple(sorted(remembered)),
     )
+
+
+def _tells(status: Any) -> TypeGuard[Mapping[str, Any]]:
+    """Tell whether these are the facts of a device; one that runs bootc has booted something."""
+    return (
+        isinstance(status, Mapping) and "is_bootc" in status and (not status["is_bootc"] or bool(_deployments(status)))
+    )
+
+
+def remember(
+    hosts: Sequence[Mapping[str, Any]], memory: Mapping[str, Mapping[str, Any]], seen: str
+) -> dict[str, Mapping[str, Any]]:
+    """Return what to remember of devices: what they tell now, and of others what was remembered before."""
+    told = {entry["host"]: entry.get("bootc") for entry in hosts}
+    news = {host: _essence(status, seen) for host, status in told.items() if _tells(status)}
+    return dict(sorted({**memory, **news}.items()))
+
+
+def _essence(status: Mapping[str, Any], seen: str) -> dict[str, Any]:
+    slots = {name: {"digest": slot.get("digest")} for name in _SLOTS if isinstance(slot := status.get(name), Mapping)}
+    others = [{"digest": slot.get("digest")} for slot in status.get("others") or [] if isinstance(slot, Mapping)]
+    image = (status.get("spec_image") or {}).get("image")
+    return {
+        "is_bootc": bool(status["is_bootc"]),
+        **slots,
+        "others": others,
+        "pinned": list(status.get("pinned") or []),
+        "spec_image": {"image": image},
+        "seen": seen,
+    }
 
 
 def _deployments(status: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -76,6 +76,22 @@ def test_only_what_nobody_needs_goes(run: Any, registry: RealRegistry) -> None:
     assert (again["changed"], again["removable"]) == (False, [])
 
 
+def test_a_device_that_answered_once_may_sleep(run: Any, registry: RealRegistry, tmp_path: Path) -> None:
+    published = publish(registry)
+    wanted = {"repository": registry.name, "keep_last": 1, "memory": str(tmp_path / "fleet.json")}
+    awake = device("deck-01", published.releases[1])
+    run(image_retention, **wanted, fleet=[awake], check=True)
+    assert not (tmp_path / "fleet.json").exists()
+    run(image_retention, **wanted, fleet=[awake])
+    asleep = {**wanted, "fleet": [device("deck-01", None)], "apply": True}
+    done = run(image_retention, **asleep)
+    assert (done["unknown_devices"], done["remembered_devices"]) == ([], ["deck-01"])
+    assert registry.has(published.releases[1])
+    assert not registry.has(published.releases[2])
+    (tmp_path / "fleet.json").write_text("not JSON")
+    assert run(image_retention, **asleep)["reason"] == "invalid"
+
+
 def test_what_a_rollout_needs_stays(run: Any, registry: RealRegistry, tmp_path: Path) -> None:
     published = publish(registry)
     ledger = tmp_path / "events.jsonl"

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from ansible_collections.skorionos.bootc.plugins.module_utils._oci.graph import Graph, Node, subject_of_tag
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.graph import Graph, Node, node_of, subject_of_tag
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.manifest import parse_manifest
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.reference import parse_reference
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.retention import (
     Fleet,
@@ -17,11 +20,13 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._oci.retention imp
     freed_bytes,
     ranks,
     read_fleet,
+    remember,
     version_key,
 )
 
 NOW = 1_800_000_000.0
 DAY = 86400.0
+LABEL = "org.opencontainers.image.created"
 REPOSITORY = parse_reference("r.example/os")
 
 
@@ -193,6 +198,21 @@ def test_every_digest_of_a_device_counts_and_the_tag_it_follows() -> None:
     assert rules_of(graph, Rules(), "stable", fleet) == ["followed"]
 
 
+def test_a_device_that_sleeps_counts_with_what_it_told_before() -> None:
+    status = {"is_bootc": True, "booted": {"digest": sha("a"), "image": "x"}, "rollback": None, "pinned": [sha("b")]}
+    told = [{"host": "deck-01", "bootc": status}, {"host": "deck-02"}]
+    memory = remember(told, {"deck-03": {"is_bootc": False}}, "2026-11-01T10:00:00Z")
+    assert sorted(memory) == ["deck-01", "deck-03"]
+    asleep = [{"host": "deck-01", "bootc": None}, {"host": "deck-02", "bootc": {"is_bootc": True, "booted": None}}]
+    fleet = read_fleet(asleep, REPOSITORY, memory)
+    assert fleet.digests == {
+        sha("a"): ("deck-01 (booted, seen 2026-11-01)",),
+        sha("b"): ("deck-01 (pinned, seen 2026-11-01)",),
+    }
+    assert (fleet.unknown, fleet.remembered) == (("deck-02",), ("deck-01",))
+    assert remember(asleep, memory, "later") == memory
+
+
 def test_a_device_without_a_name_is_refused() -> None:
     with pytest.raises(ValueError, match="has no host"):
         read_fleet([{"bootc": {}}], REPOSITORY)
@@ -201,3 +221,19 @@ def test_a_device_without_a_name_is_refused() -> None:
 def test_digests_are_found_in_any_text() -> None:
     assert digests_in(f'{{"a": "{sha("a")}"}}\n{{"torn": "sha256:12') == [sha("a")]
     assert digests_in(f"{sha('a')}0") == []
+
+
+@pytest.mark.parametrize(
+    ("config", "created"),
+    [
+        ({"created": "1970-01-01T00:00:00Z"}, None),
+        ({"created": "2026-11-01T10:00:00.123456789Z"}, 1793527200.0),
+        ({"created": "1970-01-01T00:00:00Z", "config": {"Labels": {LABEL: "2026-11-01T12:00:00+02:00"}}}, 1793527200.0),
+        ({"created": "yesterday", "config": None}, None),
+        ({}, None),
+    ],
+)
+def test_the_date_of_a_reproducible_build_is_none(config: dict[str, object], created: float | None) -> None:
+    descriptor = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": sha("config"), "size": 2}
+    raw = json.dumps({"schemaVersion": 2, "config": descriptor, "layers": []}).encode()
+    assert node_of(parse_manifest(raw), ("v1",), config).created == created
