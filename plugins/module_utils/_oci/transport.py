@@ -11,7 +11,7 @@ import traceback
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping
 from urllib.parse import urljoin, urlsplit
 
 from .certificates import tls_context
@@ -96,7 +96,7 @@ class Transport:
         *,
         headers: Mapping[str, str],
         limit: int,
-        data: bytes | None = None,
+        data: bytes | Iterable[bytes] | None = None,
         retries: int | None = None,
         follow: bool = True,
     ) -> Response:
@@ -138,7 +138,9 @@ class Transport:
         except (TypeError, ValueError, IndexError):
             return 0.0
 
-    def _follow(self, method: str, url: str, headers: Mapping[str, str], data: bytes | None, limit: int) -> Response:
+    def _follow(
+        self, method: str, url: str, headers: Mapping[str, str], data: bytes | Iterable[bytes] | None, limit: int
+    ) -> Response:
         """Follow redirects by hand: only reads, never from https to http, and without credentials on another host."""
         origin = _origin(url)
         sent = dict(headers)
@@ -164,7 +166,9 @@ class Transport:
             "Ask the registry's operator to correct its external address.",
         )
 
-    def _once(self, method: str, url: str, headers: Mapping[str, str], data: bytes | None, limit: int) -> Response:
+    def _once(
+        self, method: str, url: str, headers: Mapping[str, str], data: bytes | Iterable[bytes] | None, limit: int
+    ) -> Response:
         host = urlsplit(url).netloc
         verify = self._verify and host not in self._trusted
         if url.startswith("https:"):
@@ -242,7 +246,7 @@ def _keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest
 
 
 def _read_body(answer: requests.Response, limit: int, host: str) -> bytes:
-    body = b""
+    body = bytearray()
     for chunk in answer.iter_content(_CHUNK):
         body += chunk
         if len(body) > limit:
@@ -251,7 +255,7 @@ def _read_body(answer: requests.Response, limit: int, host: str) -> bytes:
                 f"{host} sends more than {limit} bytes where a registry sends less.",
                 "Check that the host in the reference is an image registry.",
             )
-    return body
+    return bytes(body)
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

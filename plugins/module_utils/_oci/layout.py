@@ -1,0 +1,187 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An OCI image layout: a directory with every blob once, and an index of what is in it. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Iterator
+
+from .errors import UNEXPECTED, RegistryError
+from .manifest import OCI_INDEX, Manifest, parse_manifest
+from .reference import is_digest, is_repository, is_tag
+
+REF_NAME = "org.opencontainers.image.ref.name"
+REPOSITORY = "io.github.skorionos.bootc.repository"
+TAG = "io.github.skorionos.bootc.tag"
+
+_PIECE = 1024 * 1024
+_LARGEST_INDEX = 16 * 1024 * 1024
+_LARGEST_MANIFEST = 4 * 1024 * 1024
+_VERSION = {"imageLayoutVersion": "1.0.0"}
+_AGAIN = "Export or copy the archive again."
+
+
+class CorruptArchive(RegistryError):
+    """An archive with a file that is missing or not what it should be."""
+
+    def __init__(self, cause: str) -> None:
+        """Give it the remedy it always has."""
+        super().__init__(UNEXPECTED, cause, _AGAIN)
+
+
+@dataclass(frozen=True, order=True)
+class Entry:
+    """A manifest that the index of a layout names: of which repository it is, and its tag there, if any."""
+
+    repository: str
+    tag: str
+    digest: str
+
+
+class Layout:
+    """A layout in a directory. Files are written beside their place first, so what is in place is whole."""
+
+    def __init__(self, root: Path) -> None:
+        """Use ``root``, which need not be there yet."""
+        self.root = root
+
+    def exists(self) -> bool:
+        """Tell whether there is a layout."""
+        return (self.root / "oci-layout").is_file()
+
+    def create(self) -> None:
+        """Make an empty layout; raise ValueError where something else is."""
+        if self.root.exists() and not self.exists() and any(self.root.iterdir()):
+            raise ValueError(f"{self.root} is not empty, and no OCI layout. Name a new directory, or empty this one.")
+        (self.root / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+        _write(self.root / "oci-layout", json.dumps(_VERSION).encode())
+
+    def blob(self, digest: str) -> Path:
+        """Return where a blob is, or would be."""
+        algorithm, _colon, value = digest.partition(":")
+        return self.root / "blobs" / algorithm / value
+
+    def part(self, digest: str) -> Path:
+        """Return where a blob is until it is whole."""
+        path = self.blob(digest)
+        return path.with_name(path.name + ".part")
+
+    def is_whole(self, digest: str, size: int) -> bool:
+        """Tell whether a blob is there, with the right bytes."""
+        path = self.blob(digest)
+        return path.is_file() and path.stat().st_size == size and hash_of(path, digest) == digest
+
+    def verify(self, digest: str, size: int) -> None:
+        """Raise CorruptArchive, naming the file, unless a blob is there and whole."""
+        path = self.blob(digest)
+        if not path.is_file():
+            raise CorruptArchive(f"The archive lacks the file {path}.")
+        if path.stat().st_size != size:
+            raise CorruptArchive(f"{path} has {path.stat().st_size} bytes, and should have {size}.")
+        if hash_of(path, digest) != digest:
+            raise CorruptArchive(f"{path} is corrupt: its content has another digest than its name.")
+
+    def manifest(self, digest: str) -> Manifest:
+        """Return a manifest of the layout, verified."""
+        path = self.blob(digest)
+        if path.is_file() and path.stat().st_size > _LARGEST_MANIFEST:
+            raise CorruptArchive(f"{path} is too large to be a manifest.")
+        self.verify(digest, path.stat().st_size if path.is_file() else 0)
+        return parse_manifest(path.read_bytes(), source=str(path))
+
+    def write_manifest(self, manifest: Manifest) -> bool:
+        """Put a manifest into the layout; return whether it was not there."""
+        if self.is_whole(manifest.digest, len(manifest.raw)):
+            return False
+        _write(self.blob(manifest.digest), manifest.raw)
+        return True
+
+    def entries(self) -> list[Entry]:
+        """Return what the index names, sorted; raise CorruptArchive for an index that cannot be used."""
+        path = self.root / "index.json"
+        try:
+            if path.stat().st_size > _LARGEST_INDEX:
+                raise CorruptArchive(f"{path} is too large to be an index.")
+            listed = json.loads(path.read_bytes())["manifests"]
+            return sorted({_entry(item, path) for item in listed})
+        except OSError as error:
+            raise CorruptArchive(f"{path} cannot be read: {error.strerror}.") from error
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise CorruptArchive(f"{path} is no index of an OCI layout.") from error
+
+    def write_index(self, entries: list[Entry], manifests: dict[str, Manifest]) -> bool:
+        """Write the index; return whether that changed it."""
+        several = len({entry.repository for entry in entries}) > 1
+        document = {
+            "schemaVersion": 2,
+            "mediaType": OCI_INDEX,
+            "manifests": [_item(entry, manifests[entry.digest], several) for entry in sorted(entries)],
+        }
+        raw = json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
+        path = self.root / "index.json"
+        if path.is_file() and path.read_bytes() == raw:
+            return False
+        _write(path, raw)
+        return True
+
+    def others(self, wanted: set[str]) -> Iterator[Path]:
+        """Return the files of blobs that are not in ``wanted``, and of transfers that nobody will go on with."""
+        names = {digest.partition(":")[2] for digest in wanted}
+        for folder in sorted((self.root / "blobs").glob("sha*")):
+            for path in sorted(folder.iterdir()):
+                if path.name not in names:
+                    yield path
+
+
+def _entry(item: dict[str, Any], path: Path) -> Entry:
+    annotations = item.get("annotations") or {}
+    repository, tag = annotations.get(REPOSITORY) or "", annotations.get(TAG) or ""
+    name = annotations.get(REF_NAME) or ""
+    if not repository and is_tag(name):
+        # Of another tool, which names tags only.
+        tag = name
+    sound = is_digest(item["digest"]) and (not repository or is_repository(repository)) and (not tag or is_tag(tag))
+    if not sound:
+        raise CorruptArchive(f"{path} has an entry that cannot be used: {json.dumps(item)[:200]}.")
+    return Entry(repository, tag, item["digest"])
+
+
+def _item(entry: Entry, manifest: Manifest, several: bool) -> dict[str, Any]:
+    annotations = {REPOSITORY: entry.repository}
+    if entry.tag:
+        annotations[TAG] = entry.tag
+        annotations[REF_NAME] = f"{entry.repository}:{entry.tag}" if several else entry.tag
+    return {
+        "mediaType": manifest.media_type,
+        "digest": manifest.digest,
+        "size": len(manifest.raw),
+        "annotations": annotations,
+    }
+
+
+def hash_of(path: Path, like: str) -> str:
+    """Return the digest of a file, of the same kind as ``like``."""
+    algorithm = like.partition(":")[0]
+    state = hashlib.new(algorithm)
+    with path.open("rb") as file:
+        while True:
+            piece = file.read(_PIECE)
+            if not piece:
+                return f"{algorithm}:{state.hexdigest()}"
+            state.update(piece)
+
+
+def _write(path: Path, raw: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".new")
+    with beside.open("wb") as file:
+        file.write(raw)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)

@@ -1,0 +1,353 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which manifests of a repository stay, which may go, and why. PRIVATE to the collection.
+
+A rule can only keep. What no rule keeps goes, unless something that stays leads to it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Iterable, Mapping, Sequence
+
+from .graph import Graph, Node, subject_of_tag
+from .reference import Reference, is_digest, parse_reference
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeGuard
+
+CHANNEL = "channel"
+RELEASE = "release"
+FLEET = "fleet"
+FOLLOWED = "followed"
+NAMED = "named"
+YOUNG = "young"
+UNKNOWN_AGE = "unknown_age"
+LISTED = "listed"
+ATTACHED = "attached"
+SUBJECT = "subject"
+LISTS = "lists"
+NO_RULE = "no_rule"
+
+_DAY = 86400.0
+_DIGEST_IN_TEXT = re.compile(r"sha256:[0-9a-f]{64}(?![0-9a-f])")
+_PLACEHOLDERS = {
+    "variant": r"(?P<variant>[A-Za-z0-9_][A-Za-z0-9._-]*?)",
+    # The images of a release for one architecture each are not releases of their own.
+    "version": r"(?P<version>[0-9][A-Za-z0-9._-]*?)"
+    r"(?:-(?:amd64|arm64|arm|386|ppc64le|riscv64|s390x|loong64)(?:-?v[0-9])?)?",
+}
+_SLOTS = ("booted", "staged", "rollback")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is to be kept. ``release_tag`` has the placeholder ``{version}``, and ``{variant}`` if tags have one."""
+
+    tags: tuple[str, ...] = ()
+    last: int = 0
+    release_tag: str = "{variant}-v{version}"
+    younger: float | None = None
+    """Seconds. What is younger is kept, and also what does not tell its age."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """Digests, each with who named it."""
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """What devices have: who has each digest in which slot, who follows each tag, and who did not tell."""
+
+    digests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    follows: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
+    remembered: tuple[str, ...] = ()
+    """Who did not tell now, and counts with what it told before."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why something stays or goes: the rule for programs, a sentence for people."""
+
+    rule: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of a manifest."""
+
+    node: Node
+    kept: bool
+    reasons: tuple[Reason, ...]
+
+
+def release_pattern(template: str) -> re.Pattern[str]:
+    """Return what finds variant and version in a tag. Raises ValueError for a template that cannot."""
+    if template.count("{version}") != 1 or template.count("{variant}") > 1:
+        raise ValueError(
+            f"'{template}' is no template of release tags. Write {{version}} once, and {{variant}} where its name is, "
+            "such as '{variant}-v{version}'."
+        )
+    parts = re.split(r"\{(variant|version)\}", template)
+    texts = [_PLACEHOLDERS[part] if number % 2 else re.escape(part) for number, part in enumerate(parts)]
+    return re.compile("".join(texts))
+
+
+def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
+    """Order versions part by part: numbers as numbers, words as words, and a word before the end before a number.
+
+    So ``1.0.0-rc1 < 1.0.0 < 1.0.0.1``, and ``1.9 < 1.10``.
+    """
+    parts = re.findall(r"[0-9]+|[A-Za-z]+", version)
+    keys = [(2, int(part), "") if part.isdigit() else (0, 0, part.lower()) for part in parts]
+    return (*keys, (1, 0, ""))
+
+
+def ranks(tags: Iterable[str], template: str) -> dict[str, tuple[str, str, int]]:
+    """Return variant, version and place of each release tag; the newest version of a variant has place 1."""
+    tags = [tag for tag in tags if subject_of_tag(tag) is None]
+    pattern = release_pattern(template)
+    found: dict[str, tuple[str, str]] = {}
+    for tag in tags:
+        match = pattern.fullmatch(tag)
+        if match:
+            found[tag] = (match.groupdict().get("variant") or "", match.group("version"))
+    versions: dict[str, list[tuple[tuple[int, int, str], ...]]] = {}
+    for variant, version in sorted(set(found.values())):
+        key = version_key(version)
+        if key not in versions.setdefault(variant, []):
+            versions[variant].append(key)
+    for keys in versions.values():
+        keys.sort(reverse=True)
+    return {
+        tag: (variant, version, versions[variant].index(version_key(version)) + 1)
+        for tag, (variant, version) in found.items()
+    }
+
+
+def digests_in(text: str) -> list[str]:
+    """Return every digest a text names, in whatever format it is, each once."""
+    return sorted(set(_DIGEST_IN_TEXT.findall(text)))
+
+
+def read_fleet(
+    hosts: Sequence[Mapping[str, Any]], repository: Reference, memory: Mapping[str, Mapping[str, Any]] | None = None
+) -> Fleet:
+    """Read the facts ``bootc`` of devices: ``{"host": ..., "bootc": ...}`` each. Raises ValueError for other things.
+
+    ``memory`` has what :func:`remember` returned after an earlier reading, for those who do not tell now.
+    """
+    digests: dict[str, dict[str, None]] = {}
+    follows: dict[str, dict[str, None]] = {}
+    unknown = []
+    remembered = []
+    for entry in hosts:
+        host = entry.get("host")
+        if not isinstance(host, str) or not host:
+            raise ValueError("An entry of the fleet has no host. Give each as {host: NAME, bootc: ITS FACTS}.")
+        status = entry.get("bootc")
+        when = ""
+        if not _tells(status):
+            status = (memory or {}).get(host)
+            if not _tells(status):
+                unknown.append(host)
+                continue
+            remembered.append(host)
+            when = f", seen {str(status.get('seen'))[:10]}"
+        for digest, slot in _deployments(status):
+            digests.setdefault(digest, {})[f"{host} ({slot}{when})"] = None
+        tag, pinned = _followed(status, repository)
+        if pinned:
+            digests.setdefault(pinned, {})[f"{host} (followed)"] = None
+        if tag:
+            follows.setdefault(tag, {})[host] = None
+    return Fleet(
+        {digest: tuple(who) for digest, who in sorted(digests.items())},
+        {tag: tuple(who) for tag, who in sorted(follows.items())},
+        tuple(sorted(unknown)),
+        tuple(sorted(remembered)),
+    )
+
+
+def _tells(status: Any) -> TypeGuard[Mapping[str, Any]]:
+    """Tell whether these are the facts of a device; one that runs bootc has booted something."""
+    return (
+        isinstance(status, Mapping) and "is_bootc" in status and (not status["is_bootc"] or bool(_deployments(status)))
+    )
+
+
+def remember(
+    hosts: Sequence[Mapping[str, Any]], memory: Mapping[str, Mapping[str, Any]], seen: str
+) -> dict[str, Mapping[str, Any]]:
+    """Return what to remember of devices: what they tell now, and of others what was remembered before."""
+    told = {entry["host"]: entry.get("bootc") for entry in hosts}
+    news = {host: _essence(status, seen) for host, status in told.items() if _tells(status)}
+    return dict(sorted({**memory, **news}.items()))
+
+
+def _essence(status: Mapping[str, Any], seen: str) -> dict[str, Any]:
+    slots = {name: {"digest": slot.get("digest")} for name in _SLOTS if isinstance(slot := status.get(name), Mapping)}
+    others = [{"digest": slot.get("digest")} for slot in status.get("others") or [] if isinstance(slot, Mapping)]
+    image = (status.get("spec_image") or {}).get("image")
+    return {
+        "is_bootc": bool(status["is_bootc"]),
+        **slots,
+        "others": others,
+        "pinned": list(status.get("pinned") or []),
+        "spec_image": {"image": image},
+        "seen": seen,
+    }
+
+
+def _deployments(status: Mapping[str, Any]) -> list[tuple[str, str]]:
+    slots = [(status.get(name), name) for name in _SLOTS] + [(slot, "kept") for slot in status.get("others") or []]
+    found = [(slot.get("digest"), name) for slot, name in slots if isinstance(slot, Mapping)]
+    found += [(digest, "pinned") for digest in status.get("pinned") or []]
+    return [(digest, name) for digest, name in found if isinstance(digest, str) and is_digest(digest)]
+
+
+def _followed(status: Mapping[str, Any], repository: Reference) -> tuple[str | None, str | None]:
+    """Return the tag or the digest that an update of the device would ask this repository for."""
+    image = (status.get("spec_image") or {}).get("image")
+    try:
+        wanted = parse_reference(image) if isinstance(image, str) else None
+    except ValueError:  # a name without a registry, or of another transport
+        return None, None
+    if wanted is None or wanted.name != repository.name:
+        return None, None
+    return (None, wanted.digest) if wanted.digest else (wanted.tag or "latest", None)
+
+
+def decide(graph: Graph, rules: Rules, fleet: Fleet, now: float) -> list[Decision]:
+    """Say of every manifest whether it stays, and why. ``now`` is in seconds since 1970."""
+    direct = _direct(graph, rules, fleet, now)
+    reasons: dict[str, list[Reason]] = {digest: list(why) for digest, why in direct.items()}
+    attached = graph.attached()
+    waiting = sorted(direct)
+    done: set[str] = set()
+    while waiting:
+        digest = waiting.pop(0)
+        if digest in done:
+            continue
+        done.add(digest)
+        node = graph.nodes[digest]
+        needs = [(child, Reason(LISTED, f"The index {digest} lists it.")) for child in node.children]
+        needs += [(other, Reason(ATTACHED, f"It is about {digest}.")) for other in attached.get(digest, ())]
+        needs += [(subject, Reason(SUBJECT, f"{digest} is about it.")) for subject in node.subjects]
+        for needed, why in needs:
+            if needed not in graph.nodes:
+                continue
+            if needed not in direct and why not in reasons.setdefault(needed, []):
+                reasons[needed].append(why)
+            waiting.append(needed)
+    places = ranks(graph.tags(), rules.release_tag)
+    return [
+        Decision(node, digest in done, tuple(reasons[digest]) if digest in done else (_gone(node, graph, places),))
+        for digest, node in sorted(graph.nodes.items())
+    ]
+
+
+def _direct(graph: Graph, rules: Rules, fleet: Fleet, now: float) -> dict[str, list[Reason]]:
+    """Return what rules keep by themselves, before looking at what that leads to."""
+    found: dict[str, list[Reason]] = {}
+    places = ranks(graph.tags(), rules.release_tag)
+    parents = graph.parents()
+    for digest, node in graph.nodes.items():
+        why = [reason for tag in node.tags for reason in _by_tag(tag, rules, fleet, places)]
+        for known in [digest, *([node.config] if node.config else [])]:
+            if known in fleet.digests:
+                why.append(Reason(FLEET, f"Devices have it: {_some(fleet.digests[known])}."))
+            if known in rules.digests:
+                why.append(Reason(NAMED, f"It is named by {rules.digests[known]}."))
+        if why and any(reason.rule in (FLEET, NAMED) for reason in why):
+            # Its signature and the tag to go back to may be on the index only.
+            for parent in parents.get(digest, ()):
+                found.setdefault(parent, []).append(Reason(LISTS, f"It lists {digest}, which is in use."))
+        is_top = digest not in parents and not any(subject in graph.nodes for subject in node.subjects)
+        if rules.younger is not None and is_top:
+            why += _by_age(age(graph, node, now), rules.younger)
+        if why:
+            found.setdefault(digest, []).extend(why)
+    return found
+
+
+def _by_tag(tag: str, rules: Rules, fleet: Fleet, places: Mapping[str, tuple[str, str, int]]) -> Iterable[Reason]:
+    pattern = next((pattern for pattern in rules.tags if fnmatchcase(tag, pattern)), None)
+    if pattern is not None:
+        yield Reason(CHANNEL, f"Its tag {tag} is kept." if tag == pattern else f"Its tag {tag} is one of {pattern}.")
+    if tag in fleet.follows:
+        yield Reason(FOLLOWED, f"Devices follow its tag {tag}: {_some(fleet.follows[tag])}.")
+    if tag in places:
+        variant, version, place = places[tag]
+        if place <= rules.last:
+            of_what = f" of {variant}" if variant else ""
+            yield Reason(RELEASE, f"{version} is among the last {rules.last} releases{of_what}.")
+
+
+def _by_age(seconds: float | None, younger: float) -> list[Reason]:
+    if seconds is None:
+        return [Reason(UNKNOWN_AGE, "It does not tell how old it is.")]
+    if seconds < younger:
+        return [Reason(YOUNG, f"It is {seconds / _DAY:.1f} days old.")]
+    return []
+
+
+def age(graph: Graph, node: Node, now: float) -> float | None:
+    """Return the seconds since a manifest was made; an index that does not tell is as old as its youngest child."""
+    if node.created is not None:
+        return now - node.created
+    children = [graph.nodes[child].created for child in node.children if child in graph.nodes]
+    known = [created for created in children if created is not None]
+    return now - max(known) if known else None
+
+
+def _gone(node: Node, graph: Graph, places: Mapping[str, tuple[str, str, int]]) -> Reason:
+    if node.subjects and not any(subject in graph.nodes for subject in node.subjects):
+        return Reason(NO_RULE, f"What it is about, {node.subjects[0]}, is not here any more.")
+    notes = [
+        f"{tag} is number {places[tag][2]} of the releases{' of ' + places[tag][0] if places[tag][0] else ''}, "
+        "counted from the newest"
+        for tag in node.tags
+        if tag in places
+    ]
+    return Reason(NO_RULE, f"No rule keeps it{': ' + '; '.join(notes) if notes else ''}.")
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def deletion_order(decisions: Sequence[Decision]) -> list[Decision]:
+    """Return what goes, in an order that leaves no broken image behind wherever it stops.
+
+    Indexes go before what they list, and as far as that allows, images before what is about them.
+    """
+    going = {decision.node.digest: decision for decision in decisions if not decision.kept}
+    left = dict.fromkeys(going, 0)
+    for decision in going.values():
+        for child in set(decision.node.children) & set(going):
+            left[child] += 1
+    # No index can list itself, not even through others, as its digest is made of theirs: all get their turn.
+    ready = [(bool(going[digest].node.subjects), digest) for digest, count in left.items() if not count]
+    heapq.heapify(ready)
+    order = []
+    while ready:
+        _about, digest = heapq.heappop(ready)
+        order.append(going[digest])
+        for child in sorted(set(going[digest].node.children) & set(going)):
+            left[child] -= 1
+            if not left[child]:
+                heapq.heappush(ready, (bool(going[child].node.subjects), child))
+    return order
+
+
+def freed_bytes(decisions: Sequence[Decision]) -> int:
+    """Return the bytes of blobs that only what goes refers to. The registry frees them when it collects garbage."""
+    kept = {blob for decision in decisions if decision.kept for blob in decision.node.blobs}
+    going = {b: size for decision in decisions if not decision.kept for b, size in decision.node.blobs.items()}
+    return sum(size for blob, size in going.items() if blob not in kept)

@@ -1,0 +1,300 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_archive
+short_description: Carry images with their signatures to a place without network
+version_added: 0.1.0
+description:
+  - With O(state=exported), copies images from registries into one directory, an OCI image layout. Layers that images
+    share are in it once. Everything about the images, such as signatures and lists of packages, comes along.
+  - With O(state=imported), brings such a directory into another registry. Manifests and blobs stay the same byte by
+    byte, so digests do, and signatures hold.
+  - No container engine is needed. Blobs are transferred piece by piece, so memory does not limit their size, and every
+    one is verified by its digest.
+  - An export that was interrupted goes on where it stopped. After it, the directory holds exactly the images asked for.
+    What others in it had and these have not is removed.
+author:
+  - skorionos.bootc contributors (@skorionos)
+extends_documentation_fragment:
+  - skorionos.bootc._attributes
+  - skorionos.bootc._attributes.registry
+  - skorionos.bootc._registry
+attributes:
+  action_group:
+    description: Use V(group/skorionos.bootc.images) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - skorionos.bootc.images
+  check_mode:
+    support: full
+    details: Tells what would be transferred. Verifies what it would import.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  state:
+    description: Whether to fill the archive or to bring what it has into a registry.
+    type: str
+    choices: [exported, imported]
+    required: true
+  path:
+    description: The directory. An export makes it, and refuses one that has other things in it.
+    type: path
+    required: true
+  images:
+    description:
+      - With O(state=exported), the images, as C(registry[:port]/repository:tag), with a digest behind it if that is to
+        be exactly this one. Of a multi-platform index, all platforms are taken.
+      - Images of several registries may be in one archive, unless their repositories have the same path.
+    type: list
+    elements: str
+    default: []
+  target:
+    description:
+      - With O(state=imported), the repository to import into, as C(registry[:port]/repository). C({repository}) in it
+        stands for the path of the repository that an image came from.
+    type: str
+  timeout:
+    description: Seconds the registry may take for each step of a request. Each request is tried up to four times.
+    type: float
+    default: 60
+notes:
+  - A registry may list what is about an image itself, or leave that to an index at a tag made of the digest. An import
+    adds to that index where it is needed. So this index may have another digest than at the source.
+  - A signature at a tag C(sha256-HEX.sig) of the target is replaced only by one that has all its signatures.
+seealso:
+  - module: skorionos.bootc.image_info
+"""
+
+EXAMPLES = r"""
+- name: Put a release on a disk
+  skorionos.bootc.image_archive:
+    state: exported
+    path: /media/usb/skorionos
+    images:
+      - registry.example.com/os/skorionos:kde-v1.0.0
+      - registry.example.com/os/skorionos:gnome-v1.0.0
+  delegate_to: localhost
+
+- name: Bring it into the registry of the site, at the same paths
+  skorionos.bootc.image_archive:
+    state: imported
+    path: /media/usb/skorionos
+    target: "registry.site.example.com/{repository}"
+  delegate_to: localhost
+  register: imported
+
+- name: Show what to update devices to
+  ansible.builtin.debug:
+    msg: "{{ imported.images | map(attribute='image') }}"
+"""
+
+RETURN = r"""
+images:
+  description: What the archive has, without what is about it.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    image:
+      description: Where it is, at the source or with O(state=imported) at the target.
+      type: str
+    digest:
+      description: Its digest, the same at both sides.
+      type: str
+  sample:
+    - image: registry.site.example.com/os/skorionos:kde-v1.0.0
+      digest: sha256:6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b
+transferred:
+  description: Digests of the blobs that were transferred, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+transferred_bytes:
+  description: Their bytes.
+  returned: success
+  type: int
+  sample: 29233267
+total_bytes:
+  description: Bytes of everything in the archive, each blob once.
+  returned: success
+  type: int
+  sample: 38312345
+removed:
+  description: Number of files that no image of the archive needs any more, and that were removed.
+  returned: success
+  type: int
+  sample: 0
+kept_tags:
+  description: Tags of signatures that were left, because the target has signatures there that the archive has not.
+  returned: with O(state=imported)
+  type: list
+  elements: str
+reason:
+  description:
+    - Kind of the failure, for decisions. V(auth) for refused credentials, V(network) for a registry that cannot be
+      reached or has trouble, V(not_found) for an image that is not there, V(no_space) for a full disk, V(corrupt) for
+      an archive that is damaged, V(unsupported) for what a registry cannot do, V(invalid) for a wrong option,
+      V(unexpected) for the rest.
+  returned: failure
+  type: str
+  sample: corrupt
+"""
+
+import errno
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ..module_utils._oci.archive import (
+    carry_out,
+    collect,
+    export,
+    list_referrers_by_tag,
+    missing_referrers,
+    plan_import,
+    read_archive,
+)
+from ..module_utils._oci.client import RegistryClient
+from ..module_utils._oci.errors import RegistryError
+from ..module_utils._oci.graph import subject_of_tag
+from ..module_utils._oci.layout import CorruptArchive, Entry, Layout
+from ..module_utils._oci.module import REGISTRY_ARGUMENTS, registry_client
+from ..module_utils._oci.reference import Reference, parse_reference
+from ..module_utils._oci.transport import REQUESTS_IMPORT_ERROR
+
+
+def sources(texts: list[str]) -> list[Reference]:
+    """Read the images to export; raise ValueError when two repositories would be one in the archive."""
+    if not texts:
+        raise ValueError("state: exported needs images. Give at least one.")
+    images = [parse_reference(text) for text in texts]
+    names: dict[str, str] = {}
+    for image in images:
+        if not image.tag and not image.digest:
+            raise ValueError(f"{image} has neither tag nor digest. Say which image of the repository it is.")
+        other = names.setdefault(image.repository, image.name)
+        if other != image.name:
+            raise ValueError(f"{other} and {image.name} have the same path. Export them into two archives.")
+    return images
+
+
+def places(entries: list[Entry], template: str | None) -> dict[str, Reference]:
+    """Return the target of every repository; raise ValueError when there is none."""
+    if not template:
+        raise ValueError("state: imported needs a target, such as registry.example.com/{repository}.")
+    found = {}
+    for repository in sorted({entry.repository for entry in entries}):
+        if "{repository}" in template and not repository:
+            raise ValueError("The archive does not say of which repository it is. Give a target without {repository}.")
+        reference = parse_reference(template.replace("{repository}", repository))
+        if reference.tag or reference.digest:
+            raise ValueError(f"The target '{template}' is more than a repository. Leave out the tag and the digest.")
+        found[repository] = reference
+    return found
+
+
+def described(entries: list[Entry], place: dict[str, Reference]) -> list[dict[str, str]]:
+    """Return the images among entries, by their tags."""
+    return [
+        {"image": f"{place[entry.repository].name}:{entry.tag}", "digest": entry.digest}
+        for entry in sorted(entries)
+        if entry.tag and subject_of_tag(entry.tag) is None
+    ]
+
+
+def run_export(client: RegistryClient, params: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    """Fill the archive."""
+    images = sources(params["images"])
+    found = collect(client, images)
+    done = export(client, found, Layout(Path(params["path"])), check=check)
+    return {
+        "changed": done.changed,
+        "images": described(found.entries, {image.repository: image for image in images}),
+        "transferred": done.transferred,
+        "transferred_bytes": done.transferred_bytes,
+        "total_bytes": found.bytes,
+        "removed": done.removed,
+    }
+
+
+def run_import(client: RegistryClient, params: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    """Bring the archive into a registry. All of it is looked at before anything is written."""
+    layout = Layout(Path(params["path"]))
+    if not layout.exists():
+        raise ValueError(f"{layout.root} is no OCI layout. Name the directory that an export made.")
+    entries = layout.entries()
+    place = places(entries, params["target"])
+    targets = read_archive(layout, place)
+    plans = [plan_import(client, layout, target) for target in targets]
+    changed = any(plan.changed for plan in plans)
+    elsewhere: dict[str, str] = {}
+    for plan in plans:
+        if not check:
+            carry_out(client, layout, plan, elsewhere)
+        for subject, manifests in missing_referrers(client, plan.target).items():
+            changed = True
+            if not check:
+                list_referrers_by_tag(client, plan.target.repository, subject, manifests)
+    blobs = {blob.digest: blob.size for plan in plans for blob in plan.blobs.values()}
+    known = {manifest.digest: manifest for target in targets for manifest in target.manifests}
+    held = {x.digest: x.size for m in known.values() if not m.is_index for x in (m.config, *m.layers)}
+    return {
+        "changed": changed,
+        "images": described(entries, place),
+        "transferred": sorted(blobs),
+        "transferred_bytes": sum(blobs.values()),
+        "total_bytes": sum(held.values()) + sum(len(manifest.raw) for manifest in known.values()),
+        "removed": 0,
+        "kept_tags": sorted(tag for plan in plans for tag in plan.kept_tags),
+    }
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["exported", "imported"], "required": True},
+            "path": {"type": "path", "required": True},
+            "images": {"type": "list", "elements": "str", "default": []},
+            "target": {"type": "str"},
+            "timeout": {"type": "float", "default": 60},
+            **REGISTRY_ARGUMENTS,
+        },
+        supports_check_mode=True,
+    )
+    if REQUESTS_IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR, reason="unsupported")
+    importing = module.params["state"] == "imported"
+    client = registry_client(
+        module.params, for_push=importing and not module.check_mode, timeout=module.params["timeout"]
+    )
+    try:
+        result = (run_import if importing else run_export)(client, module.params, check=module.check_mode)
+    except CorruptArchive as error:
+        module.fail_json(msg=str(error), reason="corrupt")
+    except RegistryError as error:
+        module.fail_json(msg=str(error), reason=error.kind)
+    except ValueError as error:
+        module.fail_json(msg=str(error), reason="invalid")
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = (
+            "Make room there, and run again: it goes on where it stopped." if full else "Check path and its rights."
+        )
+        module.fail_json(
+            msg=f"{error.filename or module.params['path']}: {error.strerror}. {remedy}",
+            reason="no_space" if full else "unexpected",
+        )
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,213 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""image_archive between two docker-registries: the same digests on the other side, and nothing twice."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci import archive
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.client import RegistryClient
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.reference import Reference
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.transport import new_session
+from ansible_collections.skorionos.bootc.plugins.modules import image_archive
+
+from tests.real_registry import RealRegistry, digest_of, real_registry
+from tests.simulated_fleet import SimulatedFleet
+
+pytestmark = pytest.mark.integration
+
+PIECE = 100_000
+BASE = random.Random(1).randbytes(2 * PIECE + 5)
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have layers of this size transferred in three pieces, of which the last is short."""
+    monkeypatch.setattr(archive, "_CHUNK", PIECE)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[RealRegistry]:
+    """The registry without network, which has the images at another path."""
+    with real_registry(tmp_path / "site") as running:
+        running.repository = "mirror/os/skorionos"
+        yield running
+
+
+@pytest.fixture
+def published(registry: RealRegistry) -> dict[str, str]:
+    """Two variants on one base, one of them for two architectures, with signatures of both kinds, by name."""
+    arm = registry.image([b"arm"], architecture="arm64")
+    amd = registry.image([BASE, b"kde"])
+    kde = registry.index([amd, arm], "kde-v1")
+    gnome = str(registry.image([BASE, b"gnome"], "gnome-v1")["digest"])
+    registry.image([b"not asked for"], "hyprland-v1")
+    return {
+        "kde": kde,
+        "gnome": gnome,
+        "amd": amd["digest"],
+        "arm": arm["digest"],
+        "signature of gnome": registry.signature(gnome),
+        "bundle of arm": registry.signature(arm["digest"], by_subject=True),
+    }
+
+
+def exporting(registry: RealRegistry, path: Path) -> dict[str, Any]:
+    images = [f"{registry.name}:kde-v1", f"{registry.name}:gnome-v1"]
+    return {"state": "exported", "path": str(path), "images": images}
+
+
+def importing(site: RealRegistry, path: Path) -> dict[str, Any]:
+    return {"state": "imported", "path": str(path), "target": f"{site.address}/mirror/{{repository}}"}
+
+
+def referrers(registry: RealRegistry, digest: str) -> list[str]:
+    reference = Reference(registry.address, registry.repository, None, digest)
+    return [entry.digest for entry in RegistryClient(new_session(), insecure=True).list_referrers(reference)]
+
+
+def test_from_registry_to_disk_to_registry_everything_keeps_its_digest(
+    run: Any, registry: RealRegistry, site: RealRegistry, published: dict[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / "usb" / "archive"
+    predicted = run(image_archive, check=True, **exporting(registry, path))
+    assert (predicted["changed"], path.exists()) == (True, False)
+    exported = run(image_archive, **exporting(registry, path))
+    assert (exported["changed"], exported["transferred"]) == (True, predicted["transferred"])
+    assert exported["transferred"].count(digest_of(BASE)) == 1
+    on_disk = sum(file.stat().st_size for file in (path / "blobs" / "sha256").iterdir())
+    assert on_disk == exported["total_bytes"] == predicted["total_bytes"]
+    assert len(BASE) < on_disk < len(BASE) + 20_000
+    names = {
+        entry["annotations"].get("org.opencontainers.image.ref.name")
+        for entry in json.loads((path / "index.json").read_text())["manifests"]
+    }
+    assert names == {"kde-v1", "gnome-v1", published["gnome"].replace(":", "-") + ".sig", None}
+    for check in (True, False):
+        again = run(image_archive, check=check, **exporting(registry, path))
+        assert (again["changed"], again["transferred"], again["removed"]) == (False, [], 0)
+
+    predicted = run(image_archive, check=True, **importing(site, path))
+    assert (predicted["changed"], site.tags()) == (True, [])
+    imported = run(image_archive, **importing(site, path))
+    assert (imported["changed"], imported["transferred"]) == (True, predicted["transferred"])
+    assert imported["total_bytes"] == exported["total_bytes"]
+    assert imported["images"] == [
+        {"image": f"{site.name}:gnome-v1", "digest": published["gnome"]},
+        {"image": f"{site.name}:kde-v1", "digest": published["kde"]},
+    ]
+    assert [digest for digest in published.values() if not site.has(digest)] == []
+    assert referrers(site, published["arm"]) == [published["bundle of arm"]]
+    signature = published["gnome"].replace(":", "-") + ".sig"
+    assert {"kde-v1", "gnome-v1", signature} <= set(site.tags())
+    assert "hyprland-v1" not in site.tags()
+    for check in (True, False):
+        again = run(image_archive, check=check, **importing(site, path))
+        assert (again["changed"], again["transferred"], again["kept_tags"]) == (False, [], [])
+
+
+def test_an_interrupted_export_goes_on_and_what_is_spoilt_is_fetched_again(
+    run: Any, registry: RealRegistry, published: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "archive"
+    asked: list[tuple[int, int]] = []
+    read = RegistryClient.get_blob_range
+
+    def spy(self: RegistryClient, reference: Reference, digest: str, offset: int, length: int) -> bytes:
+        asked.append((offset, length))
+        return read(self, reference, digest, offset, length)
+
+    monkeypatch.setattr(RegistryClient, "get_blob_range", spy)
+    blobs = path / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+    (path / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    name = digest_of(BASE).partition(":")[2]
+    (blobs / f"{name}.part").write_bytes(BASE[:150_000])
+    run(image_archive, **exporting(registry, path))
+    assert asked == [(150_000, len(BASE) - 150_000)]
+    assert (blobs / name).read_bytes() == BASE
+
+    (blobs / name).write_bytes(b"\0" + BASE[1:])
+    (blobs / "left-by-an-older-release").touch()
+    again = run(image_archive, **exporting(registry, path))
+    assert (again["changed"], again["transferred"], again["removed"]) == (True, [digest_of(BASE)], 1)
+
+    (blobs / name).unlink()
+    (blobs / f"{name}.part").write_bytes(b"something else")
+    spoilt = run(image_archive, **exporting(registry, path))
+    assert (spoilt["reason"], "is something else" in spoilt["msg"]) == ("unexpected", True)
+    assert run(image_archive, **exporting(registry, path))["transferred"] == [digest_of(BASE)]
+
+
+def test_a_corrupt_archive_is_refused_by_the_name_of_the_file_before_anything_is_written(
+    run: Any, registry: RealRegistry, site: RealRegistry, published: dict[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / "archive"
+    run(image_archive, **exporting(registry, path))
+    blob = path / "blobs" / "sha256" / digest_of(b"gnome").partition(":")[2]
+    manifest = path / "blobs" / "sha256" / published["kde"].partition(":")[2]
+    for victim, spoil in (
+        (blob, lambda file: file.write_bytes(b"gnomE")),
+        (blob, lambda file: file.write_bytes(b"gno")),
+        (blob, lambda file: file.unlink()),
+        (manifest, lambda file: file.write_bytes(file.read_bytes() + b" ")),
+        (path / "index.json", lambda file: file.write_text('{"manifests": [{"digest": "../../etc/passwd"}]}')),
+    ):
+        whole = victim.read_bytes()
+        spoil(victim)
+        refused = run(image_archive, **importing(site, path))
+        assert (refused["reason"], str(victim) in refused["msg"]) == ("corrupt", True), refused
+        victim.write_bytes(whole)
+    assert site.tags() == []
+    assert run(image_archive, **importing(site, path))["changed"] is True
+
+
+def test_signatures_that_the_site_made_itself_are_left(
+    run: Any, registry: RealRegistry, site: RealRegistry, published: dict[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / "archive"
+    run(image_archive, **exporting(registry, path))
+    tag = published["gnome"].replace(":", "-") + ".sig"
+    theirs = site.image([b"signed here"], tag)["digest"]
+    bundle = site.signature(published["arm"], by_subject=True)
+    ours = run(image_archive, **importing(site, path))
+    assert ours["kept_tags"] == [tag]
+    assert site.has(theirs)
+    assert set(referrers(site, published["arm"])) == {bundle, published["bundle of arm"]}
+
+
+def test_what_is_not_an_archive_is_left_alone(run: Any, registry: RealRegistry, tmp_path: Path) -> None:
+    registry.image([b"x"], "kde-v1")
+    registry.image([b"x"], "gnome-v1")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "letter").touch()
+    refused = run(image_archive, **exporting(registry, tmp_path / "home"))
+    assert (refused["reason"], "is not empty" in refused["msg"]) == ("invalid", True)
+    assert [file.name for file in (tmp_path / "home").iterdir()] == ["letter"]
+    absent = run(image_archive, state="imported", path=str(tmp_path / "home"), target="r.example/os")
+    assert (absent["reason"], "no OCI layout" in absent["msg"]) == ("invalid", True)
+
+
+def test_the_playbooks_carry_a_release_file(
+    registry: RealRegistry, site: RealRegistry, published: dict[str, str], tmp_path: Path, collections_path: Path
+) -> None:
+    release = {
+        "version": "1",
+        "variants": [{"name": "kde", "image": f"{registry.name}", "digest": published["kde"], "version": "1"}],
+    }
+    (tmp_path / "v1.json").write_text(json.dumps(release))
+    fleet = SimulatedFleet(tmp_path, registry.address, collections_path)
+    common = {"bootc_archive": str(tmp_path / "archive"), "bootc_tls_verify": False}
+    done = fleet.run("image_export", **common, bootc_release_file=str(tmp_path / "v1.json"))
+    assert done.rc == 0, done.output
+    done = fleet.run("image_import", **common, bootc_archive_target=f"{site.address}/mirror/{{repository}}")
+    assert done.rc == 0, done.output
+    assert site.has(published["kde"])
+    assert f"{site.name}:kde-v1 is {published['kde']}" in done.sentence()

@@ -1,0 +1,239 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of a repository stays, what goes, and why."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.graph import Graph, Node, node_of, subject_of_tag
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.manifest import parse_manifest
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.reference import parse_reference
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.retention import (
+    Fleet,
+    Rules,
+    decide,
+    deletion_order,
+    digests_in,
+    freed_bytes,
+    ranks,
+    read_fleet,
+    remember,
+    version_key,
+)
+
+NOW = 1_800_000_000.0
+DAY = 86400.0
+LABEL = "org.opencontainers.image.created"
+REPOSITORY = parse_reference("r.example/os")
+
+
+def sha(name: str) -> str:
+    return "sha256:" + name.encode().hex().ljust(64, "0")[:64]
+
+
+def node(name: str, *tags: str, children: tuple[str, ...] = (), about: tuple[str, ...] = (), **more: object) -> Node:
+    kind = "index" if children else "artifact" if about else "image"
+    return Node(sha(name), kind, tags, tuple(map(sha, children)), tuple(map(sha, about)), **more)  # type: ignore[arg-type]
+
+
+def graph_of(*nodes: Node) -> Graph:
+    return Graph({entry.digest: entry for entry in nodes})
+
+
+def kept(graph: Graph, rules: Rules, fleet: Fleet | None = None) -> set[str]:
+    return {x.node.digest for x in decide(graph, rules, fleet or Fleet(), NOW) if x.kept}
+
+
+def rules_of(graph: Graph, rules: Rules, name: str, fleet: Fleet | None = None) -> list[str]:
+    (found,) = [x for x in decide(graph, rules, fleet or Fleet(), NOW) if x.node.digest == sha(name)]
+    return [reason.rule for reason in found.reasons]
+
+
+TREE = graph_of(
+    node("index", "kde-v1", children=("amd", "arm", "absent")),
+    node("amd"),
+    node("arm"),
+    node("signature", subject_of_tag.__name__, about=("index",)),
+    node("bundles", children=("bundle",), about=("arm",)),
+    node("bundle", about=("arm",)),
+    node("other", "gnome-v1"),
+)
+
+
+def test_what_is_kept_brings_its_images_and_all_that_is_about_any_of_them() -> None:
+    everything = set(TREE.nodes) - {sha("other")}
+    assert kept(TREE, Rules(tags=("kde-v1",))) == everything
+    assert rules_of(TREE, Rules(tags=("kde-*",)), "index") == ["channel"]
+    assert rules_of(TREE, Rules(tags=("kde-*",)), "arm") == ["listed", "subject", "subject"]
+    assert rules_of(TREE, Rules(tags=("kde-*",)), "other") == ["no_rule"]
+
+
+def test_the_index_of_an_image_that_a_device_runs_stays_with_its_signature() -> None:
+    fleet = Fleet({sha("arm"): ("deck-01 (booted)",)})
+    assert kept(TREE, Rules(), fleet) == set(TREE.nodes) - {sha("other")}
+    assert rules_of(TREE, Rules(), "index", fleet) == ["lists"]
+
+
+def test_a_signature_that_is_named_keeps_what_it_is_about() -> None:
+    assert sha("arm") in kept(TREE, Rules(digests={sha("bundle"): "a file"}))
+
+
+def test_a_device_that_reports_the_digest_of_the_configuration_is_understood() -> None:
+    graph = graph_of(node("a", "v1", config=sha("config")), node("b", "v2"))
+    assert kept(graph, Rules(), Fleet({sha("config"): ("deck-01 (booted)",)})) == {sha("a")}
+
+
+def test_signatures_of_images_that_are_gone_go() -> None:
+    graph = graph_of(node("a", "v1"), node("signature", "sha256-00.sig", about=("gone",)))
+    decisions = decide(graph, Rules(tags=("v1",)), Fleet(), NOW)
+    assert [x.reasons[0].detail for x in decisions if not x.kept] == [
+        f"What it is about, {sha('gone')}, is not here any more."
+    ]
+
+
+def test_the_last_releases_of_each_variant_stay() -> None:
+    tags = ["kde-v1.0.0", "kde-v1.9.0", "kde-v1.10.0", "kde-v1.10.0-rc1", "gnome-v1.0.0", "kde-latest"]
+    graph = graph_of(*(node(f"n{number}", tag) for number, tag in enumerate(tags)))
+    assert kept(graph, Rules(last=2)) == {sha("n2"), sha("n3"), sha("n4")}
+    assert kept(graph, Rules(last=1)) == {sha("n2"), sha("n4")}
+    (oldest,) = [x for x in decide(graph, Rules(last=2), Fleet(), NOW) if "kde-v1.0.0" in x.node.tags]
+    assert oldest.reasons[0].detail == (
+        "No rule keeps it: kde-v1.0.0 is number 4 of the releases of kde, counted from the newest."
+    )
+
+
+def test_images_for_one_architecture_are_no_releases_of_their_own() -> None:
+    tags = ["kde-v2-amd64", "kde-v2-arm64", "kde-v2", "kde-v1", "kde-v1-arm64", "kde-v1-arm-v7"]
+    assert {tag: place for tag, (_variant, _version, place) in ranks(tags, "{variant}-v{version}").items()} == {
+        "kde-v2-amd64": 1,
+        "kde-v2-arm64": 1,
+        "kde-v2": 1,
+        "kde-v1": 2,
+        "kde-v1-arm64": 2,
+        "kde-v1-arm-v7": 2,
+    }
+
+
+def test_tags_of_signatures_are_no_releases() -> None:
+    assert ranks([f"sha256-{'1' * 64}.sig", "x-2"], "{variant}-{version}") == {"x-2": ("x", "2", 1)}
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [("1.9", "1.10"), ("1.0.0-rc1", "1.0.0"), ("1.0.0", "1.0.0.1"), ("53-2", "53-3"), ("20261101", "20261123")],
+)
+def test_versions_are_ordered_part_by_part(older: str, newer: str) -> None:
+    assert version_key(older) < version_key(newer)
+
+
+@pytest.mark.parametrize("template", ["{variant}", "v1", "{version}{version}", "{variant}{variant}-{version}"])
+def test_a_template_without_a_version_is_refused(template: str) -> None:
+    with pytest.raises(ValueError, match="no template of release tags"):
+        ranks([], template)
+
+
+def test_what_is_young_stays_and_what_does_not_tell_too() -> None:
+    graph = graph_of(
+        node("young", "a", created=NOW - DAY),
+        node("old", "b", created=NOW - 40 * DAY),
+        node("silent", "c"),
+        node("index", "d", children=("child", "attestation")),
+        node("child", created=NOW - 50 * DAY),
+        node("attestation"),
+        node("signature", about=("old",)),
+    )
+    assert kept(graph, Rules(younger=30 * DAY)) == {sha("young"), sha("silent")}
+    assert rules_of(graph, Rules(younger=30 * DAY), "silent") == ["unknown_age"]
+    assert kept(graph, Rules(younger=45 * DAY)) == {sha("young"), sha("silent"), sha("old"), sha("signature")}
+
+
+def test_indexes_go_before_their_images_and_images_before_their_signatures() -> None:
+    order = [x.node.digest for x in deletion_order(decide(TREE, Rules(), Fleet(), NOW))]
+    assert len(order) == len(TREE.nodes)
+    assert order.index(sha("index")) < min(order.index(sha("amd")), order.index(sha("arm")))
+    assert max(order.index(sha("amd")), order.index(sha("arm"))) < order.index(sha("bundles"))
+    assert order.index(sha("bundles")) < order.index(sha("bundle"))
+
+
+def test_only_blobs_that_nothing_kept_has_are_freed() -> None:
+    graph = graph_of(
+        node("a", "v1", blobs={sha("base"): 100, sha("one"): 10}),
+        node("b", "v2", blobs={sha("base"): 100, sha("two"): 7}),
+    )
+    assert freed_bytes(decide(graph, Rules(tags=("v2",)), Fleet(), NOW)) == 10
+
+
+def test_every_digest_of_a_device_counts_and_the_tag_it_follows() -> None:
+    status = {
+        "is_bootc": True,
+        "booted": {"digest": sha("a")},
+        "staged": None,
+        "rollback": {"digest": sha("b")},
+        "others": [{"digest": sha("c")}],
+        "pinned": [sha("d")],
+        "spec_image": {"image": "r.example/os:kde-stable", "transport": "registry"},
+    }
+    elsewhere = {**status, "spec_image": {"image": "r.example/other:x"}, "others": [], "pinned": []}
+    fleet = read_fleet(
+        [
+            {"host": "deck-01", "bootc": status},
+            {"host": "deck-02", "bootc": elsewhere},
+            {"host": "asleep", "bootc": None},
+            {"host": "server", "bootc": {"is_bootc": False}},
+        ],
+        REPOSITORY,
+    )
+    assert fleet.digests == {
+        sha("a"): ("deck-01 (booted)", "deck-02 (booted)"),
+        sha("b"): ("deck-01 (rollback)", "deck-02 (rollback)"),
+        sha("c"): ("deck-01 (kept)",),
+        sha("d"): ("deck-01 (pinned)",),
+    }
+    assert fleet.follows == {"kde-stable": ("deck-01",)}
+    assert fleet.unknown == ("asleep",)
+    graph = graph_of(node("stable", "kde-stable"), node("x", "kde-v1"))
+    assert rules_of(graph, Rules(), "stable", fleet) == ["followed"]
+
+
+def test_a_device_that_sleeps_counts_with_what_it_told_before() -> None:
+    status = {"is_bootc": True, "booted": {"digest": sha("a"), "image": "x"}, "rollback": None, "pinned": [sha("b")]}
+    told = [{"host": "deck-01", "bootc": status}, {"host": "deck-02"}]
+    memory = remember(told, {"deck-03": {"is_bootc": False}}, "2026-11-01T10:00:00Z")
+    assert sorted(memory) == ["deck-01", "deck-03"]
+    asleep = [{"host": "deck-01", "bootc": None}, {"host": "deck-02", "bootc": {"is_bootc": True, "booted": None}}]
+    fleet = read_fleet(asleep, REPOSITORY, memory)
+    assert fleet.digests == {
+        sha("a"): ("deck-01 (booted, seen 2026-11-01)",),
+        sha("b"): ("deck-01 (pinned, seen 2026-11-01)",),
+    }
+    assert (fleet.unknown, fleet.remembered) == (("deck-02",), ("deck-01",))
+    assert remember(asleep, memory, "later") == memory
+
+
+def test_a_device_without_a_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="has no host"):
+        read_fleet([{"bootc": {}}], REPOSITORY)
+
+
+def test_digests_are_found_in_any_text() -> None:
+    assert digests_in(f'{{"a": "{sha("a")}"}}\n{{"torn": "sha256:12') == [sha("a")]
+    assert digests_in(f"{sha('a')}0") == []
+
+
+@pytest.mark.parametrize(
+    ("config", "created"),
+    [
+        ({"created": "1970-01-01T00:00:00Z"}, None),
+        ({"created": "2026-11-01T10:00:00.123456789Z"}, 1793527200.0),
+        ({"created": "1970-01-01T00:00:00Z", "config": {"Labels": {LABEL: "2026-11-01T12:00:00+02:00"}}}, 1793527200.0),
+        ({"created": "yesterday", "config": None}, None),
+        ({}, None),
+    ],
+)
+def test_the_date_of_a_reproducible_build_is_none(config: dict[str, object], created: float | None) -> None:
+    descriptor = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": sha("config"), "size": 2}
+    raw = json.dumps({"schemaVersion": 2, "config": descriptor, "layers": []}).encode()
+    assert node_of(parse_manifest(raw), ("v1",), config).created == created
