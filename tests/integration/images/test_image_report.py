@@ -1,0 +1,190 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbook image_report against a real registry, with images put there blob by blob."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(shutil.which("docker-registry") is None, reason="docker-registry is not installed"),
+]
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+
+
+def digest(raw: bytes) -> str:
+    return "sha256:" + hashlib.sha256(raw).hexdigest()
+
+
+def layer(**files: bytes) -> bytes:
+    """A layer with these files; ``__`` in a name stands for a slash, ``_wh_`` for the prefix of a whiteout."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name.replace("__", "/").replace("_wh_", ".wh."))
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return gzip.compress(packed.getvalue(), mtime=0)
+
+
+class Registry:
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.session = requests.Session()
+
+    def blob(self, raw: bytes) -> dict[str, Any]:
+        started = self.session.post(f"http://{self.address}/v2/os/skorionos/blobs/uploads/", timeout=10)
+        place = started.headers["Location"]
+        joint = "&" if "?" in place else "?"
+        put = self.session.put(f"{place}{joint}digest={digest(raw)}", data=raw, timeout=10)
+        put.raise_for_status()
+        return {"digest": digest(raw), "size": len(raw)}
+
+    def image(self, tag: str, *layers: bytes) -> str:
+        diff_ids = [digest(gzip.decompress(raw)) for raw in layers]
+        config = {
+            "os": "linux",
+            "architecture": "amd64",
+            "config": {"Labels": {"org.opencontainers.image.version": "1.0"}},
+            "rootfs": {"type": "layers", "diff_ids": diff_ids},
+        }
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": {
+                "mediaType": "application/vnd.oci.image.config.v1+json",
+                **self.blob(json.dumps(config).encode()),
+            },
+            "layers": [
+                {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", **self.blob(raw)} for raw in layers
+            ],
+        }
+        raw = json.dumps(manifest).encode()
+        url = f"http://{self.address}/v2/os/skorionos/manifests/{tag}"
+        self.session.put(url, data=raw, headers={"Content-Type": MANIFEST}, timeout=10).raise_for_status()
+        return digest(raw)
+
+    def release(self, path: Path, version: str, **digests: str) -> str:
+        variants = [
+            {"name": name, "image": f"{self.address}/os/skorionos", "digest": found, "version": version}
+            for name, found in digests.items()
+        ]
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({"version": version, "variants": variants}))
+        return f"{path.parent.name}/{path.name}"
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    folder = tmp_path_factory.mktemp("registry")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    settings = {
+        "version": 0.1,
+        "log": {"level": "error"},
+        "storage": {"filesystem": {"rootdirectory": str(folder / "store")}},
+        "http": {"addr": address},
+    }
+    (folder / "config.yml").write_text(yaml.safe_dump(settings))
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(["docker-registry", "serve", str(folder / "config.yml")], stdout=log, stderr=log)
+        try:
+            for _try in range(200):
+                try:
+                    requests.get(f"http://{address}/v2/", timeout=5)
+                    break
+                except requests.ConnectionError:
+                    time.sleep(0.05)
+            yield Registry(address)
+        finally:
+            server.terminate()
+            server.wait(10)
+
+
+def play(folder: Path, collections_path: Path, *arguments: str, **variables: Any) -> tuple[int, int, str]:
+    """Exit code, changed tasks and output of the playbook, as typed in ``folder``."""
+    (folder / "variables.yml").write_text(yaml.safe_dump({"bootc_tls_verify": False, **variables}))
+    (folder / "ansible.cfg").touch()
+    ended = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("ansible-playbook")),
+            *("skorionos.bootc.image_report", "-e", "@variables.yml", *arguments),
+        ],
+        cwd=folder,
+        env={
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(folder),
+            "LC_ALL": "C.UTF-8",
+            "ANSIBLE_COLLECTIONS_PATH": str(collections_path),
+            "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
+            "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    said = ended.stdout + ended.stderr
+    return ended.returncode, sum(map(int, re.findall(r" changed=(\d+) ", said))), said
+
+
+def test_two_releases_of_two_variants(registry: Registry, tmp_path: Path, collections_path: Path) -> None:
+    base = layer(usr__lib__libbase=bytes(range(256)) * 40)
+    kde, gnome = layer(usr__bin__kde=b"kde" * 999), layer(usr__bin__gnome=b"gnome" * 999)
+    old, new = layer(etc__release=b"1.0"), layer(etc__release=b"1.1" * 50)
+    files = [
+        registry.release(
+            tmp_path / "releases" / f"v{version}.json",
+            version,
+            kde=registry.image(f"kde-v{version}", base, kde, own),
+            gnome=registry.image(f"gnome-v{version}", base, gnome, own),
+        )
+        for version, own in (("1.0", old), ("1.1", new))
+    ]
+    given = {"bootc_report_releases": files, "bootc_report_devices": 100, "bootc_report_sites": 3}
+
+    code, changed, said = play(tmp_path, collections_path, "--check", **given)
+    assert (code, changed, (tmp_path / "image-report").exists()) == (0, 1, False), said
+    code, changed, said = play(tmp_path, collections_path, **given)
+    assert (code, changed) == (0, 1), said
+
+    told = json.loads((tmp_path / "image-report" / "image-report.json").read_text())
+    sizes = [len(raw) for raw in (base, kde, gnome, new)]
+    assert told["sharing"]["unique"] == sum(sizes)
+    assert told["sharing"]["naive"] == sum(sizes) + len(base) + len(new)
+    assert told["storage"]["unique"] == sum(sizes) + len(old)
+    downloads = {one["variant"]: one["layer_level"] for one in told["updates"]}
+    assert {name: one["download"] for name, one in downloads.items()} == {"kde": len(new), "gnome": len(new)}
+    assert downloads["kde"]["cached_bytes"] == 3 * len(new)
+    text = (tmp_path / "image-report" / "image-report.txt").read_text()
+    assert text.splitlines()[0].startswith("2 images are kept in ")
+    assert text.splitlines()[0] in said
+    assert "<title>Images: 2 images are kept in " in (tmp_path / "image-report" / "image-report.html").read_text()
+
+    assert play(tmp_path, collections_path, **given)[:2] == (0, 0)
+
+
+def test_nothing_to_report_on_is_refused(tmp_path: Path, collections_path: Path) -> None:
+    code, _changed, said = play(tmp_path, collections_path)
+    assert code == 2
+    assert "No images are given" in said
