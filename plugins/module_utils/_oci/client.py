@@ -10,7 +10,7 @@ import os
 import re
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from .answers import answer_error, said
@@ -18,6 +18,8 @@ from .auth import Challenge, Lookup, find_credentials, parse_challenges
 from .errors import AUTH, NETWORK, NOT_FOUND, UNEXPECTED, UNSUPPORTED, Refused, RegistryError
 from .manifest import (
     MEDIA_TYPES,
+    OCI_INDEX,
+    Descriptor,
     Manifest,
     Platform,
     parse_manifest,
@@ -36,11 +38,13 @@ _ACCEPT = ", ".join(MEDIA_TYPES)
 _LARGEST_MANIFEST = 4 * 1024 * 1024
 _LARGEST_CONFIG = 8 * 1024 * 1024
 _LARGEST_ANSWER = 1024 * 1024
-_LARGEST_TAG_PAGE = 16 * 1024 * 1024
-_MOST_TAG_PAGES = 1000
+_LARGEST_PAGE = 16 * 1024 * 1024
+_MOST_PAGES = 1000
 _SHORTEST_TOKEN_LIFE = 60
 _PULL = "pull"
 _PUSH = "pull,push"
+_DELETE = "delete"
+_ASK = "Ask the registry's operator."
 
 
 @dataclass(frozen=True)
@@ -151,12 +155,8 @@ class RegistryClient:
             raise RegistryError(
                 UNSUPPORTED, f"{what} has {manifest.config.size} bytes; at most {_LARGEST_CONFIG} are read."
             )
-        response = self._request("GET", reference, f"blobs/{digest}", scope=self._read_scope, limit=_LARGEST_CONFIG)
-        if response.status != 200:
-            raise answer_error(response, what, "read")
-        verify_digest(response.body, digest, what)
         try:
-            document = json.loads(response.body)
+            document = json.loads(self._blob(reference, digest, _LARGEST_CONFIG, what))
         except ValueError as error:
             raise RegistryError(UNEXPECTED, f"{what} is not JSON: {error}.", "Push the image again.") from error
         if not isinstance(document, dict):
@@ -209,16 +209,11 @@ class RegistryClient:
     def list_tags(self, reference: Reference) -> list[str]:
         """Return every tag of the repository, sorted."""
         found: set[str] = set()
-        path: str | None = "tags/list?n=1000"
-        for _page in range(_MOST_TAG_PAGES):
-            response = self._request("GET", reference, path or "", scope=self._read_scope, limit=_LARGEST_TAG_PAGE)
+        for response in self._pages(reference, "tags/list?n=1000"):
             if response.status != 200:
                 raise answer_error(response, f"{reference.name}", "list the tags of")
             found.update(_tags_in(response.body, reference.name))
-            path = _next_page(response, reference.name)
-            if path is None:
-                return sorted(found)
-        raise RegistryError(UNEXPECTED, f"{reference.name} lists its tags on more than {_MOST_TAG_PAGES} pages.")
+        return sorted(found)
 
     def put_manifest(self, reference: Reference, manifest: Manifest) -> None:
         """Store the very bytes of ``manifest`` at the reference's tag (or digest)."""
@@ -241,6 +236,128 @@ class RegistryClient:
                 "Signatures and pins would not hold there; use a registry that keeps what it is given.",
             )
 
+    def get_blob(self, reference: Reference, digest: str, limit: int) -> bytes:
+        """Return a blob of the reference's repository, verified. More than ``limit`` bytes are refused, and not read."""
+        return self._blob(reference, _known_digest(digest, "The blob"), limit, f"The blob {digest} of {reference.name}")
+
+    def head_blob(self, reference: Reference, digest: str) -> int | None:
+        """Return the bytes a blob of the reference's repository has, or none when it is not there."""
+        what = f"the blob {digest} of {reference.name}"
+        response = self._request("HEAD", reference, f"blobs/{digest}", scope=self._read_scope, limit=_LARGEST_ANSWER)
+        if response.status == 404:
+            return None
+        if response.status != 200:
+            raise answer_error(response, what, "ask for")
+        length = response.headers.get("Content-Length", "")
+        if not length.isdigit():
+            raise RegistryError(UNEXPECTED, f"{reference.registry} does not tell the size of {what}.", _ASK)
+        return int(length)
+
+    def get_blob_range(self, reference: Reference, digest: str, offset: int, length: int) -> bytes:
+        """Return ``length`` bytes of a blob from ``offset`` on. A part cannot be verified against the digest.
+
+        Raises the kind ``unsupported`` where the registry, or the storage it sends us to, gives whole blobs only.
+        """
+        what = f"bytes {offset} to {offset + length - 1} of the blob {digest} of {reference.name}"
+        response = self._request(
+            "GET",
+            reference,
+            f"blobs/{digest}",
+            scope=self._read_scope,
+            limit=max(length, _LARGEST_ANSWER),
+            headers={"Range": f"bytes={offset}-{offset + length - 1}"},
+        )
+        host = urlsplit(response.url).netloc
+        if response.status == 200:
+            raise RegistryError(UNSUPPORTED, f"{host} gives no parts of blobs.", "Read the blob as a whole.")
+        if response.status == 416:
+            raise RegistryError(UNEXPECTED, f"{host} has no {what}.", "Push the image again; what it says is not so.")
+        if response.status != 206:
+            raise answer_error(response, what, "read")
+        given = re.match(r"bytes (\d+)-(\d+)/", response.headers.get("Content-Range", ""))
+        expected = (offset, offset + length - 1)
+        if given is None or (int(given[1]), int(given[2])) != expected or len(response.body) != length:
+            raise RegistryError(UNEXPECTED, f"{host} sent something else than {what}.", _ASK)
+        return response.body
+
+    def delete_manifest(self, reference: Reference) -> bool:
+        """Delete the manifest with the reference's digest, and with it every tag that is on it.
+
+        Returns whether it was there. Only digests are taken: what a tag means may have changed since it was looked at.
+        """
+        if reference.digest is None:
+            raise ValueError(f"{reference} has no digest to delete")
+        path = f"manifests/{reference.digest}"
+        response = self._request("DELETE", reference, path, scope=_DELETE, limit=_LARGEST_ANSWER)
+        if response.status in (200, 202, 204):
+            return True
+        error = answer_error(response, str(reference), "delete")
+        if error.kind == NOT_FOUND:
+            return False
+        if response.status in (400, 405):
+            raise RegistryError(UNSUPPORTED, error.cause, "Allow deletion in the registry's configuration.")
+        raise error
+
+    def list_referrers(self, reference: Reference, artifact_type: str | None = None) -> list[Descriptor]:
+        """Return what is about the reference's digest: signatures, lists of packages and the like.
+
+        Registries without an answer of their own keep that list as an index at a tag made of the digest.
+        """
+        if reference.digest is None:
+            raise ValueError(f"{reference} has no digest that something could be about")
+        listed = self._referrers_told(reference)
+        if listed is None:
+            listed = self._referrers_tagged(reference)
+        return [entry for entry in listed if artifact_type in (None, entry.artifact_type)]
+
+    def _referrers_told(self, reference: Reference) -> list[Descriptor] | None:
+        """Ask the registry itself; none when it does not answer this question."""
+        what = f"The list of what is about {reference}"
+        found: list[Descriptor] = []
+        for response in self._pages(reference, f"referrers/{reference.digest}"):
+            # Some registries send this question to their web pages, which then complain about too many of them.
+            if response.status in (400, 404, 405, 501) or response.status in range(300, 400):
+                return None
+            if response.status != 200:
+                raise answer_error(response, what, "read")
+            if not response.headers.get("Content-Type", OCI_INDEX).startswith(OCI_INDEX):
+                return None
+            found += parse_manifest(response.body, OCI_INDEX, what).entries
+        return found
+
+    def _referrers_tagged(self, reference: Reference) -> list[Descriptor]:
+        tag = (reference.digest or "").replace(":", "-")
+        try:
+            index = self.get_manifest(reference.with_tag(tag))
+        except RegistryError as error:
+            if error.kind == NOT_FOUND:
+                return []
+            raise
+        return index.entries if index.is_index else []
+
+    def _pages(self, reference: Reference, path: str) -> Iterator[Response]:
+        """Ask for a list page by page, as long as each page names the next one."""
+        asked: list[str] = []
+        following: str | None = path
+        while following is not None:
+            if following in asked or len(asked) == _MOST_PAGES:
+                raise RegistryError(
+                    UNEXPECTED, f"{reference.name} answers with page after page, and comes to no end.", _ASK
+                )
+            asked.append(following)
+            response = self._request(
+                "GET", reference, following, scope=self._read_scope, limit=_LARGEST_PAGE, follow=False
+            )
+            yield response
+            following = _next_page(response, reference.name, path.partition("?")[0])
+
+    def _blob(self, reference: Reference, digest: str, limit: int, what: str) -> bytes:
+        response = self._request("GET", reference, f"blobs/{digest}", scope=self._read_scope, limit=limit)
+        if response.status != 200:
+            raise answer_error(response, what, "read")
+        verify_digest(response.body, digest, what)
+        return response.body
+
     def _manifest_request(self, method: str, reference: Reference) -> Response:
         path = f"manifests/{reference.target}"
         return self._request(
@@ -257,6 +374,7 @@ class RegistryClient:
         limit: int,
         headers: Mapping[str, str] | None = None,
         data: bytes | None = None,
+        follow: bool = True,
     ) -> Response:
         url = f"{self._base(reference.registry)}/v2/{reference.repository_there}/{path}"
         key = (reference.registry, f"repository:{reference.repository_there}:{scope}")
@@ -266,7 +384,7 @@ class RegistryClient:
             sent = dict(headers or {})
             if token is not None and token.expires > self._now():
                 sent["Authorization"] = token.header
-            return self._transport.send(method, url, headers=sent, data=data, limit=limit)
+            return self._transport.send(method, url, headers=sent, data=data, limit=limit, follow=follow)
 
         response = send()
         # A challenge counts only when the registry itself sent it, not a host it redirected to.
@@ -409,7 +527,7 @@ def _tags_in(body: bytes, name: str) -> list[str]:
     )
 
 
-def _next_page(response: Response, name: str) -> str | None:
+def _next_page(response: Response, name: str, path: str) -> str | None:
     """Return the path of the next page; a link elsewhere is refused, because our token goes along."""
     link = response.headers.get("Link", "")
     if 'rel="next"' not in link and "rel=next" not in link:
@@ -418,7 +536,5 @@ def _next_page(response: Response, name: str) -> str | None:
     here = urlsplit(response.url)
     there = urlsplit(target)
     if (there.scheme, there.netloc, there.path) != (here.scheme, here.netloc, here.path):
-        raise RegistryError(
-            UNEXPECTED, f"{name} lists its tags with a link to somewhere else.", "Ask the registry's operator."
-        )
-    return f"tags/list?{there.query}"
+        raise RegistryError(UNEXPECTED, f"{name} answers page by page, with a link to somewhere else.", _ASK)
+    return f"{path}?{there.query}"

@@ -76,6 +76,8 @@ class Descriptor:
     size: int
     annotations: Mapping[str, str] = field(default_factory=dict)
     platform: Platform | None = None
+    artifact_type: str = ""
+    """What an artifact is, such as a signature or a list of packages. Empty for images."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,18 @@ class Manifest:
     @property
     def children(self) -> list[Descriptor]:
         """Descriptors of the manifests an index lists, without attestations and other things no machine boots."""
-        listed = [_descriptor(entry) for entry in self.document["manifests"]]
-        return [child for child in listed if child.platform is not None and child.platform.os != "unknown"]
+        return [child for child in self.entries if child.platform is not None and child.platform.os != "unknown"]
+
+    @property
+    def entries(self) -> list[Descriptor]:
+        """Descriptors of everything an index lists, attestations and other artifacts included."""
+        return [_descriptor(entry) for entry in self.document["manifests"]]
+
+    @property
+    def subject(self) -> str | None:
+        """Digest of the manifest that this one is about, such as the image a signature is of."""
+        subject = self.document.get("subject")
+        return subject["digest"] if subject else None
 
 
 def _descriptor(entry: Mapping[str, Any]) -> Descriptor:
@@ -124,6 +136,7 @@ def _descriptor(entry: Mapping[str, Any]) -> Descriptor:
         platform=platform_of(platform["os"], platform["architecture"], platform.get("variant") or "")
         if platform
         else None,
+        artifact_type=entry.get("artifactType") or "",
     )
 
 
@@ -144,9 +157,11 @@ def parse_manifest(raw: bytes, content_type: str = "", source: str = "the manife
     manifest = Manifest(raw, digest_of(raw), media_type, document)
     try:
         if manifest.is_index:
-            _check([*manifest.children], source)
+            _check(manifest.entries, source)
         else:
             _check([manifest.config, *manifest.layers], source)
+        if manifest.subject is not None and not is_digest(str(manifest.subject)):
+            raise RegistryError(UNEXPECTED, f"{source} is about '{manifest.subject}', which is no digest.", _BROKEN)
     except (AttributeError, KeyError, TypeError) as error:
         raise RegistryError(
             UNEXPECTED, f"{source} lacks what a {media_type} must have ({error!r}).", _BROKEN

@@ -82,14 +82,19 @@ class Transport:
         limit: int,
         data: bytes | None = None,
         retries: int | None = None,
+        follow: bool = True,
     ) -> Response:
-        """Return the final answer, whatever its status; raise when there is none."""
+        """Return the final answer, whatever its status; raise when there is none.
+
+        Without ``follow``, a redirect is the final answer. A whole body that comes where a ``Range`` was asked for is not
+        read: the answer has status 200 then, and nothing in it.
+        """
         tries = 1 + (self._retries if retries is None else retries)
         delay = _FIRST_DELAY
         for left in range(tries - 1, -1, -1):
             wait = delay
             try:
-                response = self._follow(method, url, headers, data, limit)
+                response = self._follow(method, url, headers, data, limit, _MOST_REDIRECTS if follow else 0)
             except _TransientFailure as error:
                 if not left:
                     raise RegistryError(
@@ -116,14 +121,17 @@ class Transport:
         except (TypeError, ValueError, IndexError):
             return 0.0
 
-    def _follow(self, method: str, url: str, headers: Mapping[str, str], data: bytes | None, limit: int) -> Response:
+    def _follow(
+        self, method: str, url: str, headers: Mapping[str, str], data: bytes | None, limit: int, redirects: int
+    ) -> Response:
         """Follow redirects by hand: only reads, never from https to http, and without credentials on another host."""
         origin = _origin(url)
         sent = dict(headers)
-        for _redirect in range(_MOST_REDIRECTS + 1):
+        for _redirect in range(redirects + 1):
             response = self._once(method, url, sent, data, limit)
             location = response.headers.get("Location", "")
-            if response.status not in _REDIRECTS or not location or method not in ("GET", "HEAD"):
+            followed = response.status in _REDIRECTS and location and method in ("GET", "HEAD")
+            if not followed or not redirects:
                 return response
             target = urljoin(url, location)
             scheme = urlsplit(target).scheme
@@ -159,6 +167,8 @@ class Transport:
                 stream=True,
                 verify=None if self._verify else False,
             ) as answer:
+                if "Range" in sent and answer.status_code == 200:
+                    return Response(answer.status_code, answer.headers, b"", url)
                 body = _read_body(answer, limit, host)
                 expected = answer.headers.get("Content-Length", "")
                 if method != "HEAD" and expected.isdigit() and len(body) < int(expected):

@@ -140,7 +140,7 @@ def serve(fake: FakeRegistry) -> ThreadingHTTPServer:
             if reply.claim_length is not None:
                 self.close_connection = True
 
-        do_GET = do_HEAD = do_PUT = do_POST = reply
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = reply
 
         def log_message(self, *_args: object) -> None:
             """Keep the tests' output clean."""
