@@ -12,8 +12,8 @@ version_added: 0.1.0
 description:
   - Reads the manifests of images in their registries and works out how many bytes they share, and how many a device
     fetches for an update from any release to any later one of the same variant.
-  - Sizes are bytes as they are transferred, that is compressed. Only manifests and configurations are read, unless
-    O(file_level) or O(contents) asks for more. Nothing is pulled, and no engine is needed.
+  - Sizes are bytes as they are transferred, that is compressed. Only manifests and configurations are read, and with
+    O(file_level) the tables of contents of layers. Nothing is pulled, and no engine is needed.
   - Layer level means whole layers, which is what bootc fetches. File level is an estimate for clients that fetch single
     files out of zstd:chunked layers.
 author:
@@ -74,6 +74,14 @@ options:
       - At how many sites these devices are, if each site has a cache that asks the registry once.
       - When not given, nothing is said on caches.
     type: int
+  file_level:
+    description:
+      - Whether to estimate updates at file level too, for clients that fetch single files out of zstd:chunked layers.
+        Today's bootc fetches whole layers.
+      - Fetches the table of contents of each such layer by a range request, some megabytes for a large image. Needs
+        Python 3.14 or the Python package zstandard.
+    type: bool
+    default: false
   timeout:
     description: Seconds the registry may take for each step of a request. Each request is tried up to four times.
     type: float
@@ -238,6 +246,24 @@ updates:
         cached_seconds:
           description: How long these take through one line of O(rate). V(none) without O(sites).
           type: int
+    file_level:
+      description:
+        - Estimate of what is fetched when single files are. V(none) without O(file_level), or where there is none.
+        - Besides C(download), C(download_permille) and the times, as in C(layer_level), it has these.
+      type: dict
+      contains:
+        files:
+          description: Bytes of files, as they are packed, whose content is in no file of the image that the device has.
+          type: int
+        metadata:
+          description: Bytes of the tables of contents and of what else belongs to each new layer.
+          type: int
+        whole_layers:
+          description: Bytes of new layers without a table of contents, which are fetched whole.
+          type: int
+    file_level_missing:
+      description: Why there is no estimate at file level. V(none) when there is one, or none was asked for.
+      type: str
     notes:
       description: What should be known of this update, such as that no layer is reused.
       type: list
@@ -272,10 +298,11 @@ reason:
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ..module_utils._oci.errors import RegistryError
-from ..module_utils._oci.layer_report import Scale, document, gather, wanted_images
+from ..module_utils._oci.layer_report import Scale, document, gather, read_tables, wanted_images
 from ..module_utils._oci.manifest import parse_platform
 from ..module_utils._oci.module import REGISTRY_ARGUMENTS, registry_client
 from ..module_utils._oci.transport import REQUESTS_IMPORT_ERROR
+from ..module_utils._oci.zstd import unpacker
 
 
 def main() -> None:
@@ -296,6 +323,7 @@ def main() -> None:
             "rate": {"type": "int", "default": 6250000},
             "devices": {"type": "int", "default": 1},
             "sites": {"type": "int"},
+            "file_level": {"type": "bool", "default": False},
             "timeout": {"type": "float", "default": 30},
             **REGISTRY_ARGUMENTS,
         },
@@ -308,8 +336,10 @@ def main() -> None:
         wanted = wanted_images(params["images"])
         platform = parse_platform(params["platform"]) if params["platform"] else None
         scale = Scale(params["rate"], params["devices"], params["sites"])
-        gathered = gather(registry_client(params, timeout=params["timeout"]), wanted, platform)
-        result = document(gathered, scale)
+        client = registry_client(params, timeout=params["timeout"])
+        gathered = gather(client, wanted, platform)
+        tables = read_tables(client, gathered.found, unpacker()) if params["file_level"] else None
+        result = document(gathered, scale, tables)
     except RegistryError as error:
         module.fail_json(msg=str(error), reason=error.kind)
     except ValueError as error:

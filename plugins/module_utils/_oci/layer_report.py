@@ -14,7 +14,9 @@ from .client import RegistryClient, Resolved
 from .errors import NOT_FOUND, UNSUPPORTED, RegistryError
 from .manifest import Manifest, Platform
 from .reference import Reference, parse_reference
-from .sharing import Image, Sharing, Traffic, Update, image_of, sharing, traffic, update
+from .sharing import Image, Sharing, Update, image_of, permille, sharing, traffic, update
+from .toc import Ranges, Toc, file_update, has_toc, read_toc
+from .zstd import MISSING, Unpack
 
 _VERSION = "org.opencontainers.image.version"
 
@@ -134,8 +136,11 @@ def releases(found: Iterable[Found]) -> dict[str, list[Found]]:
     return grouped
 
 
-def document(gathered: Gathered, scale: Scale) -> dict[str, Any]:
-    """Return what the module returns: sizes in bytes, shares in per mille, times in seconds."""
+def document(gathered: Gathered, scale: Scale, tables: Tables | None = None) -> dict[str, Any]:
+    """Return what the module returns: sizes in bytes, shares in per mille, times in seconds.
+
+    With ``tables``, updates have an estimate at file level, or the reason why they have none.
+    """
     found = gathered.found
     by_variant = releases(found)
     newest = _distinct([group[-1] for group in by_variant.values()])
@@ -150,7 +155,7 @@ def document(gathered: Gathered, scale: Scale) -> dict[str, Any]:
         "sharing": {"images": [part.name for part in current.parts], **_sharing(current)},
         "storage": {"images": [part.name for part in stored.parts], **_sharing(stored)},
         "updates": [
-            updated(before, after, scale)
+            updated(before, after, scale, tables)
             for group in by_variant.values()
             for before, after in combinations(group, 2)
             if before.manifest.digest != after.manifest.digest
@@ -199,8 +204,8 @@ def _described(one: Found, parts: Mapping[str, Any], first: Found) -> dict[str, 
     }
 
 
-def updated(before: Found, after: Found, scale: Scale) -> dict[str, Any]:
-    """Return what a device on ``before`` fetches to get ``after``, in whole layers."""
+def updated(before: Found, after: Found, scale: Scale, tables: Tables | None) -> dict[str, Any]:
+    """Return what a device on ``before`` fetches to get ``after``."""
     needed = update([before.image], after.image)
     return {
         "variant": after.variant,
@@ -215,14 +220,45 @@ def updated(before: Found, after: Found, scale: Scale) -> dict[str, Any]:
             "added_layers": needed.added,
             "removed_layers": needed.removed,
             "removed": needed.freed,
-            **times(traffic(needed.download, scale.rate, scale.devices, scale.sites or 0), scale),
+            **_times(needed.download, scale),
         },
+        **_file_level(before, after, scale, tables),
         "notes": _notes(needed),
     }
 
 
-def times(found: Traffic, scale: Scale) -> dict[str, int | None]:
+def _file_level(before: Found, after: Found, scale: Scale, tables: Tables | None) -> dict[str, Any]:
+    """Return the estimate at file level, and why there is none."""
+    reason = "" if tables is None else tables.missing or _without_tables(before, after, tables.by_layer)
+    if tables is None or reason:
+        return {"file_level": None, "file_level_missing": reason or None}
+    present = {digest: tables.by_layer[digest] for digest in before.image.sizes}
+    wanted = {digest: (size, tables.by_layer[digest]) for digest, size in after.image.sizes.items()}
+    needed = file_update(present, wanted)
+    level = {
+        "download": needed.download,
+        "download_permille": permille(needed.download, after.image.size),
+        "files": needed.files,
+        "metadata": needed.metadata,
+        "whole_layers": needed.whole_layers,
+        **_times(needed.download, scale),
+    }
+    return {"file_level": level, "file_level_missing": None}
+
+
+def _without_tables(before: Found, after: Found, by_layer: Mapping[str, Toc | None]) -> str:
+    """Say which image of an update keeps it from being estimated: there is nothing to compare in it."""
+    new = after.image.sizes.keys() - before.image.sizes.keys()
+    if new and all(by_layer[digest] is None for digest in new):
+        return f"No new layer of {after.image.name} has a table of contents. Push with zstd:chunked to get one."
+    if new and all(by_layer[digest] is None for digest in before.image.sizes):
+        return f"No layer of {before.image.name} has a table of contents. It was not pushed with zstd:chunked."
+    return ""
+
+
+def _times(size: int, scale: Scale) -> dict[str, int | None]:
     """Return seconds and the bytes of the whole fleet; those with caches are none where there are no sites."""
+    found = traffic(size, scale.rate, scale.devices, scale.sites or 0)
     cached = scale.sites is not None
     return {
         "seconds": found.seconds,
@@ -231,6 +267,32 @@ def times(found: Traffic, scale: Scale) -> dict[str, int | None]:
         "cached_bytes": found.cached_bytes if cached else None,
         "cached_seconds": found.cached_seconds if cached else None,
     }
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Tables of contents by layer, none for a layer that has no such table; or why they could not be read."""
+
+    by_layer: Mapping[str, Toc | None]
+    missing: str = ""
+
+
+def read_tables(client: Ranges, found: Iterable[Found], unpack: Unpack | None) -> Tables:
+    """Fetch the table of contents of every layer that has one, each once; raises ``RegistryError``."""
+    if unpack is None:
+        return Tables({}, MISSING)
+    by_layer: dict[str, Toc | None] = {}
+    for one in found:
+        for layer in one.manifest.layers:
+            if layer.digest not in by_layer:
+                try:
+                    table = read_toc(client, one.pinned, layer, unpack) if has_toc(layer) else None
+                except RegistryError as error:
+                    if error.kind != UNSUPPORTED:
+                        raise
+                    return Tables({}, str(error))
+                by_layer[layer.digest] = table
+    return Tables(by_layer)
 
 
 def _notes(needed: Update) -> list[str]:

@@ -31,6 +31,8 @@ def images_html(report: Mapping[str, Any]) -> str:
         headline=headline(told["sharing"]),
         images=[_image(image, told) for image in in_report(told)],
         variants=_variants(told),
+        estimated=any(update["file_level"] for update in told["updates"]),
+        missing=list(dict.fromkeys(filter(None, (update["file_level_missing"] for update in told["updates"])))),
     )
 
 
@@ -58,7 +60,11 @@ def _variants(told: Mapping[str, Any]) -> list[dict[str, Any]]:
         grouped.setdefault(update["variant"], []).append(update)
     order = [image["name"] for image in told["images"]]
     return [
-        {"name": name, "updates": [_update(one) for one in sorted(updates, key=lambda u: -order.index(u["to"]))]}
+        {
+            "name": name,
+            "updates": [_update(one) for one in sorted(updates, key=lambda u: -order.index(u["to"]))],
+            "estimated": any(update["file_level"] for update in updates),
+        }
         for name, updates in grouped.items()
     ]
 

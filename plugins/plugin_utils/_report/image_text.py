@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .image_words import amount, headline, in_report, newest_updates, percent
@@ -24,6 +24,7 @@ def images_text(report: Mapping[str, Any], width: int = 110) -> str:
         _images(told, width),
         _storage(told),
         _updates(told, width),
+        _file_level(told, width),
         _notes(told, width),
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
@@ -60,6 +61,26 @@ def _updates(told: Mapping[str, Any], width: int) -> list[str]:
     updates = newest_updates(told)
     if not updates:
         return []
+    told_of = "Updates at layer level (whole layers, as bootc fetches them)"
+    return [f"{told_of}, {_rate(told)}", *_costs(told, updates, "layer_level", width)]
+
+
+def _file_level(told: Mapping[str, Any], width: int) -> list[str]:
+    updates = newest_updates(told)
+    estimated = [update for update in updates if update["file_level"] is not None]
+    missing = dict.fromkeys(update["file_level_missing"] for update in updates if update["file_level_missing"])
+    lines = [line for reason in missing for line in _wrap(f"No estimate at file level: {reason}", width, "", "  ")]
+    if estimated:
+        told_of = "Estimate at file level (for clients that fetch single files out of zstd:chunked layers)"
+        return [f"{told_of}, {_rate(told)}", *_costs(told, estimated, "file_level", width), *lines]
+    return lines
+
+
+def _rate(told: Mapping[str, Any]) -> str:
+    return f"{told['rate'] * 8 / 1e6:.10g} Mbit/s"
+
+
+def _costs(told: Mapping[str, Any], updates: Sequence[Mapping[str, Any]], level: str, width: int) -> list[str]:
     fleet, sites = told["devices"] > 1, told["sites"] is not None
     titles = ["download", "of image", "one device"]
     titles += [f"{told['devices']} devices"] if fleet else []
@@ -67,17 +88,13 @@ def _updates(told: Mapping[str, Any], width: int) -> list[str]:
     columns = [_Column("from"), _Column("to"), *(_Column(title, right=True) for title in titles)]
     rows = []
     for update in updates:
-        level = update["layer_level"]
-        row = [update["from"], update["to"], amount(level["download"]), percent(level["download_permille"])]
-        row += [span(level["seconds"])]
-        row += [amount(level["fleet_bytes"])] if fleet else []
-        row += [amount(level["cached_bytes"])] if sites else []
+        cost = update[level]
+        row = [update["from"], update["to"], amount(cost["download"]), percent(cost["download_permille"])]
+        row += [span(cost["seconds"])]
+        row += [amount(cost["fleet_bytes"])] if fleet else []
+        row += [amount(cost["cached_bytes"])] if sites else []
         rows.append(row)
-    rate = f"{told['rate'] * 8 / 1e6:.10g} Mbit/s"
-    return [
-        f"Updates at layer level (whole layers, as bootc fetches them), {rate}",
-        *_table(columns, rows, _painter(False), width),
-    ]
+    return _table(columns, rows, _painter(False), width)
 
 
 def _notes(told: Mapping[str, Any], width: int) -> list[str]:

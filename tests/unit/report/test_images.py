@@ -46,7 +46,9 @@ def update(variant: str, before: str, after: str, download: int) -> dict[str, An
         "cached_bytes": 20 * download,
     }
     names = {"from": f"{variant} {before}", "to": f"{variant} {after}"}
-    return {"variant": variant, **names, "layer_level": level, "notes": ["Nothing is reused."]}
+    estimate = {**level, "download": 90 * MB, "download_permille": 9}
+    missing = {"file_level": estimate, "file_level_missing": None}
+    return {"variant": variant, **names, "layer_level": level, **missing, "notes": ["Nothing is reused."]}
 
 
 def report(**also: Any) -> dict[str, Any]:
@@ -81,6 +83,23 @@ def test_the_text_gives_the_headline_the_images_and_the_updates():
     assert "  kde 1.0  kde 1.1  500.0 MB     5.0 %        34 s      500.0 GB         10.0 GB" in lines
     assert "  kde 1.0 to kde 1.1: Nothing is reused." in lines
     assert "  registry.example.com/os/skorionos:kde-v0.9 is not in its registry any more." in lines
+
+
+def test_layer_level_and_file_level_are_told_apart():
+    lines = images_text(report()).splitlines()
+    layers, files = (
+        next(at for at, line in enumerate(lines) if line.startswith(said))
+        for said in ("Updates at layer level (whole layers, as bootc fetches them)", "Estimate at file level")
+    )
+    assert ("500.0 MB" in lines[layers + 2], "90.0 MB" in lines[files + 2]) == (True, True)
+    assert "90.0 MB" in Page(images_html(report())).words
+
+
+def test_it_is_said_why_there_is_no_estimate_at_file_level():
+    lacking = {**update("kde", "1.0", "1.1", MB), "file_level": None, "file_level_missing": "No table."}
+    told = report(updates=[lacking])
+    assert "No estimate at file level: No table." in images_text(told)
+    assert "No estimate at file level: No table." in Page(images_html(told)).words
 
 
 def test_one_device_without_caches_makes_a_smaller_table():
@@ -123,6 +142,7 @@ def hostile() -> dict[str, Any]:
     images = [{**image("kde", "1.1", 2 * GB), **named}]
     sharing = {**report()["sharing"], "images": [words]}
     bad = {**update("kde", "1.0", "1.1", MB), "variant": words, "from": words, "to": words, "notes": [words]}
+    bad = {**bad, "file_level": None, "file_level_missing": words}
     return report(images=images, sharing=sharing, updates=[bad], absent=[words])
 
 
