@@ -237,8 +237,9 @@ class RegistryClient:
             )
 
     def get_blob(self, reference: Reference, digest: str, limit: int) -> bytes:
-        """Return a blob of the reference's repository, verified. More than ``limit`` bytes are refused, and not read."""
-        return self._blob(reference, _known_digest(digest, "The blob"), limit, f"The blob {digest} of {reference.name}")
+        """Return a blob of the reference's repository, verified. One of more than ``limit`` bytes is refused."""
+        what = f"The blob {digest} of {reference.name}"
+        return self._blob(reference, _known_digest(digest, what), limit, what)
 
     def head_blob(self, reference: Reference, digest: str) -> int | None:
         """Return the bytes a blob of the reference's repository has, or none when it is not there."""

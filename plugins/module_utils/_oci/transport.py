@@ -86,15 +86,16 @@ class Transport:
     ) -> Response:
         """Return the final answer, whatever its status; raise when there is none.
 
-        Without ``follow``, a redirect is the final answer. A whole body that comes where a ``Range`` was asked for is not
-        read: the answer has status 200 then, and nothing in it.
+        Without ``follow``, a redirect is the final answer. A whole body that comes where a ``Range`` was asked for is
+        not read: the answer has status 200 then, and nothing in it.
         """
         tries = 1 + (self._retries if retries is None else retries)
         delay = _FIRST_DELAY
         for left in range(tries - 1, -1, -1):
             wait = delay
             try:
-                response = self._follow(method, url, headers, data, limit, _MOST_REDIRECTS if follow else 0)
+                read = self._follow if follow else self._once
+                response = read(method, url, headers, data, limit)
             except _TransientFailure as error:
                 if not left:
                     raise RegistryError(
@@ -121,17 +122,14 @@ class Transport:
         except (TypeError, ValueError, IndexError):
             return 0.0
 
-    def _follow(
-        self, method: str, url: str, headers: Mapping[str, str], data: bytes | None, limit: int, redirects: int
-    ) -> Response:
+    def _follow(self, method: str, url: str, headers: Mapping[str, str], data: bytes | None, limit: int) -> Response:
         """Follow redirects by hand: only reads, never from https to http, and without credentials on another host."""
         origin = _origin(url)
         sent = dict(headers)
-        for _redirect in range(redirects + 1):
+        for _redirect in range(_MOST_REDIRECTS + 1):
             response = self._once(method, url, sent, data, limit)
             location = response.headers.get("Location", "")
-            followed = response.status in _REDIRECTS and location and method in ("GET", "HEAD")
-            if not followed or not redirects:
+            if response.status not in _REDIRECTS or not location or method not in ("GET", "HEAD"):
                 return response
             target = urljoin(url, location)
             scheme = urlsplit(target).scheme

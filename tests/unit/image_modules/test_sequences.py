@@ -11,11 +11,10 @@ import shutil
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci import transport
 from ansible_collections.skorionos.bootc.plugins.modules import image_build, image_info, image_push
 
-from .fakes import Guard, install_fake_podman, serve
+from .fakes import install_fake_podman
 
 NAME = "localhost/skorionos/kde:1"
 
@@ -39,30 +38,6 @@ def context(tmp_path):
     (folder / "Containerfile").write_text("ARG PARENT\nFROM ${PARENT}\nCOPY . /\n")
     (folder / "file").write_text("1")
     return folder
-
-
-@pytest.fixture
-def guard():
-    return Guard()
-
-
-@pytest.fixture
-def registry(guard):
-    server = serve(guard)
-    yield f"127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
-def run(capsys):
-    def run_module(module, check=False, diff=True, **arguments):
-        special = {"_ansible_check_mode": check, "_ansible_diff": diff}
-        with patch_module_args({**arguments, **special}), pytest.raises(SystemExit):
-            module.main()
-        return json.loads(capsys.readouterr().out)
-
-    return run_module
 
 
 def calls(store, verb):

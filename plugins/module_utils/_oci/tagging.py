@@ -1,0 +1,74 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Putting tags on manifests, by comparing with what is there. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Iterable, Mapping
+
+from .client import RegistryClient
+from .errors import RegistryError
+from .manifest import Manifest
+from .reference import Reference
+
+CONFLICT = "conflict"
+ABSENT = "absent"
+"""As a digest that is expected: the tag must not be there."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """One tag that comes to mean another manifest. ``before`` is none for a tag that was not there."""
+
+    tag: str
+    before: str | None
+    after: str
+
+
+def plan_moves(before: Mapping[str, str | None], after: str, expected: str | None, name: str) -> list[Move]:
+    """Return what has to be moved so that every tag in ``before`` means ``after``.
+
+    With ``expected``, a digest or :data:`ABSENT`, each tag that means something else raises the kind ``conflict``. One
+    that means ``after`` already is fine: then an earlier run has done the work.
+    """
+    moves = [Move(tag, current, after) for tag, current in before.items() if current != after]
+    for move in moves:
+        if expected is not None and expected != (move.before or ABSENT):
+            raise RegistryError(
+                CONFLICT,
+                f"{name}:{move.tag} was expected to be {_words(expected)}, but is {_words(move.before or ABSENT)}.",
+                "Somebody else moved it. Nothing was changed; look at what is there now before you decide again.",
+            )
+    return moves
+
+
+def read_tags(client: RegistryClient, repository: Reference, tags: Iterable[str]) -> dict[str, str | None]:
+    """Return the digest of each tag, none for one that is not there."""
+    return {tag: client.head_manifest(repository.with_tag(tag)) for tag in dict.fromkeys(tags)}
+
+
+def move_tag(client: RegistryClient, repository: Reference, move: Move, manifest: Manifest) -> None:
+    """Put the tag on the manifest, if it still is where it was, and see that it stayed there.
+
+    Registries have no way to compare and write in one step. Between the two lies one request, and who writes in just
+    that moment is found out afterwards: the kind ``conflict``.
+    """
+    target = repository.with_tag(move.tag)
+    current = client.head_manifest(target)
+    if current != move.before:
+        plan_moves({move.tag: current}, move.after, move.before or ABSENT, repository.name)
+        return
+    client.put_manifest(target, manifest)
+    stayed = client.head_manifest(target)
+    if stayed != manifest.digest:
+        raise RegistryError(
+            CONFLICT,
+            f"{target} was moved to {manifest.digest}, but is {_words(stayed or ABSENT)} now.",
+            "Somebody else moves the same tag at the same time; make sure that only one job does.",
+        )
+
+
+def _words(digest: str) -> str:
+    return "not there" if digest == ABSENT else digest

@@ -1,0 +1,206 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tags and indexes, put through the API of a registry that keeps what it is given."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+import requests
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci import tagging
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.client import RegistryClient
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.errors import RegistryError
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.reference import parse_reference
+from ansible_collections.skorionos.bootc.plugins.modules import image_index, image_tag
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+
+
+def digest(raw: bytes) -> str:
+    return "sha256:" + hashlib.sha256(raw).hexdigest()
+
+
+@pytest.fixture
+def publish(registry):
+    """Bring an image to the registry, under a tag; return its digest."""
+
+    def put(tag, platform="linux/amd64", content="1"):
+        system, architecture, *variant = platform.split("/")
+        config = {"os": system, "architecture": architecture, "variant": "".join(variant), "content": content}
+        raw = json.dumps(config).encode()
+        base = f"http://{registry}/v2/os/kde"
+        requests.put(f"{base}/blobs/{digest(raw)}", data=raw, headers={"Content-Type": "x"}, timeout=5)
+        layer = {"mediaType": "l", "digest": digest(content.encode()), "size": 7}
+        manifest = json.dumps(
+            {
+                "schemaVersion": 2,
+                "mediaType": MANIFEST,
+                "config": {"mediaType": "c", "digest": digest(raw), "size": len(raw)},
+                "layers": [layer],
+            },
+            indent=2,
+        ).encode()
+        requests.put(f"{base}/manifests/{tag}", data=manifest, headers={"Content-Type": MANIFEST}, timeout=5)
+        return digest(manifest)
+
+    return put
+
+
+@pytest.fixture
+def at(registry):
+    """What is at a tag: bytes and media type."""
+
+    def get(tag):
+        answer = requests.get(f"http://{registry}/v2/os/kde/manifests/{tag}", timeout=5)
+        return (answer.content, answer.headers["Content-Type"]) if answer.status_code == 200 else None
+
+    return get
+
+
+def test_a_tag_is_predicted_put_and_then_left_alone(run, registry, publish, at):
+    new = publish("v1")
+    arguments = {"image": f"{registry}/os/kde@{new}", "tags": ["stable", "latest"], "tls_verify": False}
+    predicted = run(image_tag, check=True, **arguments)
+    assert (predicted["changed"], predicted["moved"], at("stable")) == (True, ["stable", "latest"], None)
+    done = run(image_tag, **arguments)
+    assert (done["changed"], done["digest"], done["before"]) == (True, new, {"stable": None, "latest": None})
+    assert at("stable") == at("latest") == at("v1"), "the same bytes"
+    again = run(image_tag, **arguments)
+    assert (again["changed"], again["moved"]) == (False, [])
+
+
+def test_a_tag_is_moved_only_from_what_was_expected(run, registry, publish, at):
+    old, new = publish("stable", content="old"), publish("v2", content="new")
+    arguments = {"image": f"{registry}/os/kde@{new}", "tags": ["stable", "other"], "tls_verify": False}
+    for wrong in ("absent", "sha256:" + "0" * 64, old):
+        refused = run(image_tag, **arguments, expected=wrong)
+        assert (refused["failed"], refused["reason"]) == (True, "conflict")
+        assert digest(at("stable")[0]) == old, "no tag is moved when one of them differs"
+        assert at("other") is None
+    arguments["tags"] = ["stable"]
+    assert run(image_tag, **arguments, expected=old)["changed"] is True
+    assert run(image_tag, **arguments, expected=old)["changed"] is False, "an earlier run has done it"
+
+
+def test_a_digest_that_is_not_there_is_refused(run, registry, publish, at):
+    publish("stable")
+    before = at("stable")
+    missing = f"{registry}/os/kde@sha256:{'0' * 64}"
+    for check in (True, False):
+        refused = run(image_tag, check=check, image=missing, tags=["stable"], tls_verify=False)
+        assert (refused["failed"], refused["reason"]) == (True, "not_found")
+    assert at("stable") == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"image": "r.example.com/os/kde:v1"}, "must end with a digest"),
+        ({"image": "r.example.com/os/kde:v1@sha256:" + "0" * 64}, "without a tag"),
+        ({"tags": ["a:b"]}, "'a:b' in tags is not a tag"),
+        ({"tags": []}, "is not a tag"),
+        ({"expected": "stable"}, "neither a digest"),
+    ],
+)
+def test_wrong_options_of_tagging_are_explained(run, arguments, said):
+    right = {"image": "r.example.com/os/kde@sha256:" + "0" * 64, "tags": ["a"]}
+    result = run(image_tag, **{**right, **arguments})
+    assert (result["failed"], result["reason"]) == (True, "invalid")
+    assert said in result["msg"]
+
+
+def test_who_moves_a_tag_at_the_same_time_is_found_out(registry, publish):
+    old, ours, theirs = (publish(name, content=name) for name in ("old", "ours", "theirs"))
+    publish("stable", content="old")
+    with requests.Session() as session:
+        client = RegistryClient(session, insecure=True, environ={})
+        repository = parse_reference(f"{registry}/os/kde:stable")
+        manifest = client.get_manifest(repository.with_digest(ours))
+        with pytest.raises(RegistryError, match="expected to be not there") as raised:
+            tagging.move_tag(client, repository, tagging.Move("stable", None, ours), manifest)
+        assert raised.value.kind == "conflict"
+        put = client.put_manifest
+
+        def put_and_lose(reference, written):
+            put(reference, written)
+            put(reference, client.get_manifest(repository.with_digest(theirs)))
+
+        client.put_manifest = put_and_lose
+        with pytest.raises(RegistryError, match=f"is {theirs} now"):
+            tagging.move_tag(client, repository, tagging.Move("stable", old, ours), manifest)
+
+
+def test_an_index_is_predicted_put_and_then_left_alone(run, registry, publish, at):
+    amd64, arm64 = publish("v1-amd64"), publish("v1-arm64", "linux/arm64/v8")
+    arguments = {
+        "image": f"{registry}/os/kde:v1",
+        "images": {"linux/arm64": arm64, "linux/amd64": amd64},
+        "tags": ["latest"],
+        "annotations": {"version": "1"},
+        "tls_verify": False,
+    }
+    predicted = run(image_index, check=True, **arguments)
+    assert (predicted["changed"], at("v1")) == (True, None)
+    done = run(image_index, **arguments)
+    assert (done["changed"], done["digest"], done["moved"]) == (True, predicted["digest"], ["v1", "latest"])
+    raw, media_type = at("v1")
+    assert (digest(raw), media_type) == (done["digest"], INDEX)
+    entries = json.loads(raw)["manifests"]
+    assert [entry["platform"] for entry in entries] == [
+        {"architecture": "amd64", "os": "linux"},
+        {"architecture": "arm64", "os": "linux"},
+    ]
+    assert [entry["size"] for entry in entries] == [len(at(amd64)[0]), len(at(arm64)[0])]
+    arguments["images"] = {"linux/amd64": amd64, "linux/arm64/v8": arm64}
+    again = run(image_index, **arguments)
+    assert (again["changed"], again["digest"]) == (False, done["digest"])
+
+
+def test_an_image_for_another_platform_is_refused(run, registry, publish, at):
+    amd64 = publish("v1-amd64")
+    images = {"linux/amd64": amd64, "linux/arm64": amd64}
+    result = run(image_index, image=f"{registry}/os/kde:v1", images=images, tls_verify=False)
+    assert (result["failed"], result["reason"]) == (True, "platform_mismatch")
+    assert "for linux/arm64, but its configuration says linux/amd64" in result["msg"]
+    assert at("v1") is None
+
+
+def test_an_index_of_indexes_is_refused(run, registry, publish):
+    images = {"linux/amd64": publish("v1-amd64")}
+    inner = run(image_index, image=f"{registry}/os/kde:inner", images=images, tls_verify=False)
+    nested = {"linux/amd64": inner["digest"]}
+    result = run(image_index, image=f"{registry}/os/kde:v1", images=nested, tls_verify=False)
+    assert (result["failed"], result["reason"]) == (True, "unsupported")
+
+
+def test_an_index_replaces_only_what_was_expected(run, registry, publish, at):
+    arguments = {"image": f"{registry}/os/kde:v1", "images": {"linux/amd64": publish("v1")}, "tls_verify": False}
+    result = run(image_index, **arguments, expected="absent")
+    assert (result["failed"], result["reason"]) == (True, "conflict")
+    assert json.loads(at("v1")[0])["mediaType"] == MANIFEST
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"image": "r.example.com/os/kde"}, "must end with a tag"),
+        ({"images": {}}, "images is empty"),
+        ({"images": {"amd64": "sha256:" + "0" * 64}}, "is not a platform"),
+        ({"images": {"linux/amd64": "v1"}}, "is not a digest"),
+        (
+            {"images": {"linux/arm64": "sha256:" + "0" * 64, "linux/arm64/v8": "sha256:" + "1" * 64}},
+            "more than one image for linux/arm64",
+        ),
+        ({"tags": ["a:b"]}, "is not a tag"),
+        ({"expected": "v1"}, "neither a digest"),
+    ],
+)
+def test_wrong_options_of_an_index_are_explained(run, arguments, said):
+    right = {"image": "r.example.com/os/kde:v1", "images": {"linux/amd64": "sha256:" + "0" * 64}}
+    result = run(image_index, **{**right, **arguments})
+    assert (result["failed"], result["reason"]) == (True, "invalid")
+    assert said in result["msg"]
