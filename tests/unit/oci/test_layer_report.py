@@ -11,9 +11,12 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._oci.layer_report 
     Scale,
     document,
     gather,
+    read_tables,
     wanted_images,
 )
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.manifest import parse_platform
+
+from .test_toc import Blobs, entry, table, unframe
 
 SCALE = Scale(rate=10, devices=100, sites=4)
 BASE = {"base": 800}
@@ -103,6 +106,61 @@ def test_an_index_needs_a_platform(registry, client):
     gathered = gather(client, wanted_images(entries(registry, "v1")), parse_platform("linux/arm64"))
     (told,) = document(gathered, SCALE)["images"]
     assert (told["platform"], told["platform_digest"]) == ("linux/arm64", images["arm64"])
+
+
+def chunked(registry, blobs, tag, *layers):
+    """Serve an image whose layers have tables of contents."""
+    made = [blobs.layer(table(*(entry(name, 0, size) for name, size in files.items()))) for files in layers]
+    listed = [
+        {"mediaType": one.media_type, "digest": one.digest, "size": one.size, "annotations": one.annotations}
+        for one in made
+    ]
+    registry.image(tag, listed=listed)
+    return made
+
+
+def test_file_level_is_estimated_beside_layer_level(registry, client):
+    blobs = Blobs()
+    chunked(registry, blobs, "v1", {"lib": 100}, {"app": 20, "old": 5})
+    _lib, after = chunked(registry, blobs, "v2", {"lib": 100}, {"app": 20, "new": 7})
+    update = estimate(registry, client, ("v1", "v2"), blobs=blobs)
+    level = update["file_level"]
+    assert (level["files"], level["whole_layers"], update["file_level_missing"]) == (7, 0, None)
+    assert level["download"] == 7 + level["metadata"] < after.size == update["layer_level"]["download"]
+    assert (level["seconds"], level["cached_bytes"]) == (-(-level["download"] // 10), 4 * level["download"])
+    assert len(blobs.asked) == 3, "the layer that both have was asked for twice"
+
+
+@pytest.mark.parametrize("plain", ["v1", "v2"])
+def test_an_image_without_tables_has_no_estimate_and_is_named(registry, client, plain):
+    blobs = Blobs()
+    for tag in ("v1", "v2"):
+        if tag == plain:
+            registry.image(tag, layers={tag: 10})
+        else:
+            chunked(registry, blobs, tag, {tag: 100})
+    update = estimate(registry, client, ("v1", "v2"), blobs=blobs)
+    assert update["file_level"] is None
+    assert f"layer of {plain} has a table of contents" in update["file_level_missing"]
+
+
+def test_what_keeps_from_estimating_is_said(registry, client):
+    class Whole(Blobs):
+        def get_blob_range(self, *_args):
+            raise RegistryError("unsupported", "r.example gives no parts of blobs.")
+
+    blobs = Whole()
+    for tag in ("v1", "v2"):
+        chunked(registry, blobs, tag, {tag: 100})
+    assert "no parts of blobs" in estimate(registry, client, ("v1", "v2"), blobs=blobs)["file_level_missing"]
+    missing = estimate(registry, client, ("v1", "v2"), unpack=None, blobs=blobs)["file_level_missing"]
+    assert "Install the package zstandard" in missing
+
+
+def estimate(registry, client, tags, unpack=unframe, blobs=None):
+    gathered = gather(client, wanted_images(entries(registry, *tags)), None)
+    (update,) = document(gathered, SCALE, read_tables(blobs, gathered.found, unpack))["updates"]
+    return update
 
 
 @pytest.mark.parametrize(
