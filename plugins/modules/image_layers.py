@@ -13,7 +13,8 @@ description:
   - Reads the manifests of images in their registries and works out how many bytes they share, and how many a device
     fetches for an update from any release to any later one of the same variant.
   - Sizes are bytes as they are transferred, that is compressed. Only manifests and configurations are read, and with
-    O(file_level) the tables of contents of layers. Nothing is pulled, and no engine is needed.
+    O(file_level) the tables of contents of layers. O(contents) reads layers themselves where they have no such table.
+    Nothing is pulled, and no engine is needed.
   - Layer level means whole layers, which is what bootc fetches. File level is an estimate for clients that fetch single
     files out of zstd:chunked layers.
 author:
@@ -82,6 +83,20 @@ options:
         Python 3.14 or the Python package zstandard.
     type: bool
     default: false
+  contents:
+    description:
+      - Whether to look into the layers too, for bytes that are stored for nothing, and for the packages that an update
+        changes. Packages are those of pacman, dpkg and rpm (with an SQLite database).
+      - A zstd:chunked layer is not read but its table of contents, if Python 3.14 or the Python package zstandard is
+        there. Any other layer is read from the registry from its beginning to its end.
+    type: bool
+    default: false
+  contents_limit:
+    description:
+      - Bytes of layers without a table of contents that O(contents) may read. With more nothing is looked into, and
+        RV(contents_missing) says so.
+    type: int
+    default: 4000000000
   timeout:
     description: Seconds the registry may take for each step of a request. Each request is tried up to four times.
     type: float
@@ -153,6 +168,35 @@ images:
     shared:
       description: Bytes of layers that another image in RV(sharing) has. V(none) for older releases.
       type: int
+    wasted:
+      description: What the image stores for nothing. V(none) without O(contents), or when RV(contents_missing).
+      type: dict
+      contains:
+        bytes:
+          description: Bytes, unpacked, of files that a higher layer deletes or replaces.
+          type: int
+        stored:
+          description: Bytes, unpacked, of all files in all layers.
+          type: int
+        permille:
+          description: The share of the first in the second, rounded down.
+          type: int
+        files:
+          description: Number of these files.
+          type: int
+        layers:
+          description: The layers that hold them, with C(digest) and C(bytes).
+          type: list
+          elements: dict
+        largest:
+          description:
+            - The twenty largest, with C(path), C(bytes), C(how) (V(deleted) or V(replaced)), and the digests of the
+              C(layer) that holds it and of the one it was deleted or replaced C(by).
+          type: list
+          elements: dict
+    packages:
+      description: C(manager) and C(count) of the installed packages. V(none) when they are not known.
+      type: dict
     layers:
       description: The layers, lowest first, with C(digest), C(size), C(media_type) and C(diff_id).
       type: list
@@ -264,6 +308,11 @@ updates:
     file_level_missing:
       description: Why there is no estimate at file level. V(none) when there is one, or none was asked for.
       type: str
+    packages:
+      description:
+        - Packages that the update changes, as lists C(added) and C(removed) with C(name) and C(version), and C(changed)
+          with C(name), C(from) and C(to), and their C(manager). V(none) when they are not known.
+      type: dict
     notes:
       description: What should be known of this update, such as that no layer is reused.
       type: list
@@ -273,6 +322,10 @@ absent:
   returned: success
   type: list
   elements: str
+contents_missing:
+  description: Why nothing is said of contents though O(contents) asked. V(none) otherwise.
+  returned: success
+  type: str
 rate:
   description: The option of this name.
   returned: success
@@ -297,6 +350,7 @@ reason:
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
+from ..module_utils._oci.contents_report import read_all, with_contents
 from ..module_utils._oci.errors import RegistryError
 from ..module_utils._oci.layer_report import Scale, document, gather, read_tables, wanted_images
 from ..module_utils._oci.manifest import parse_platform
@@ -324,6 +378,8 @@ def main() -> None:
             "devices": {"type": "int", "default": 1},
             "sites": {"type": "int"},
             "file_level": {"type": "bool", "default": False},
+            "contents": {"type": "bool", "default": False},
+            "contents_limit": {"type": "int", "default": 4000000000},
             "timeout": {"type": "float", "default": 30},
             **REGISTRY_ARGUMENTS,
         },
@@ -338,8 +394,10 @@ def main() -> None:
         scale = Scale(params["rate"], params["devices"], params["sites"])
         client = registry_client(params, timeout=params["timeout"])
         gathered = gather(client, wanted, platform)
-        tables = read_tables(client, gathered.found, unpacker()) if params["file_level"] else None
-        result = document(gathered, scale, tables)
+        unpack = unpacker()
+        tables = read_tables(client, gathered.found, unpack) if params["file_level"] else None
+        read = read_all(client, gathered.found, unpack, params["contents_limit"]) if params["contents"] else None
+        result = with_contents(document(gathered, scale, tables), gathered.found, read)
     except RegistryError as error:
         module.fail_json(msg=str(error), reason=error.kind)
     except ValueError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import io
 from types import ModuleType
-from typing import Callable
+from typing import IO, Any, Callable, cast
 
 Unpack = Callable[[bytes, int], bytes]
 """Unpacks one frame to no more than so many bytes; raises ``ValueError`` for more, and for what is no frame."""
@@ -27,6 +27,38 @@ def unpacker() -> Unpack | None:
     if package is not None:
         return lambda packed, limit: _package(package, packed, limit)
     return None
+
+
+def open_stream(packed: IO[bytes]) -> IO[bytes] | None:
+    """Return what ``packed`` unpacks to, frame after frame, as a file; none when there is no library for it.
+
+    Reading what is no Zstandard raises ``ValueError`` or ``EOFError``.
+    """
+    built_in, package = _module("compression.zstd"), _module("zstandard")
+    if built_in is not None:
+        return cast(IO[bytes], _Stream(built_in.ZstdFile(packed), built_in.ZstdError))
+    if package is not None:
+        reader = package.ZstdDecompressor().stream_reader(packed, read_across_frames=True)
+        return cast(IO[bytes], _Stream(reader, package.ZstdError))
+    return None
+
+
+class _Stream(io.RawIOBase):
+    """A library's stream, with errors that callers know."""
+
+    def __init__(self, stream: Any, error: type[Exception]) -> None:
+        super().__init__()
+        self._stream = stream
+        self._error = error
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return int(self._stream.readinto(buffer))
+        except self._error as error:
+            raise ValueError(f"it is not Zstandard: {error}") from error
 
 
 def _module(name: str) -> ModuleType | None:

@@ -64,12 +64,12 @@ class Blobs:
         self.asked.append((offset, length))
         return self.kept[digest][offset : offset + length]
 
-    def layer(self, document: Any, **annotations: str) -> Descriptor:
+    def layer(self, document: Any, filler: bytes = FILLER, **annotations: str) -> Descriptor:
         table = frame(json.dumps(document).encode())
-        blob = FILLER + table
+        blob = filler + table
         self.kept[digest_of(blob)] = blob
         said = {
-            PREFIX + "manifest-position": f"{len(FILLER)}:{len(table)}:{len(json.dumps(document))}:1",
+            PREFIX + "manifest-position": f"{len(filler)}:{len(table)}:{len(json.dumps(document))}:1",
             PREFIX + "manifest-checksum": digest_of(table),
             PREFIX + "tarsplit-position": "5:7:9",
         }
