@@ -15,8 +15,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._report.image_html
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report.image_text import images_text
 
 _NAME = "image-report"
-_KEYS = ("images", "sharing", "storage", "updates", "absent", "rate", "devices", "sites")
-_OPTIONAL = ("contents", "packages")
+_KEYS = ("images", "sharing", "storage", "updates", "absent", "contents_missing", "rate", "devices", "sites")
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -37,7 +36,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if missing:
             cause = f"The option layers has no {', '.join(missing)}."
             return _failed(result, f"{cause} Give it what image_layers returned.", "invalid")
-        report = {key: given[key] for key in (*_KEYS, *_OPTIONAL) if key in given}
+        report = {key: given[key] for key in _KEYS}
         text = images_text(report)
         directory = Path(str(options["dest"]))
         files = {

@@ -11,7 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from .image_words import amount, headline, in_report, percent
+from .image_words import amount, headline, in_report, newest_updates, package_changes, package_counts, percent
 from .words import clean, many, short, span
 
 _PAGE = Path(__file__).with_name("page")
@@ -29,6 +29,12 @@ def images_html(report: Mapping[str, Any]) -> str:
     return environment.get_template("images.html.j2").render(
         report=told,
         headline=headline(told["sharing"]),
+        packages=[
+            {"from": update["from"], "to": update["to"], **_packages(update["packages"])}
+            for update in newest_updates(told)
+            if update["packages"]
+        ],
+        wasteful=[image for image in in_report(told) if image["wasted"] and image["wasted"]["bytes"]],
         images=[_image(image, told) for image in in_report(told)],
         variants=_variants(told),
         estimated=any(update["file_level"] for update in told["updates"]),
@@ -72,6 +78,10 @@ def _variants(told: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _update(update: Mapping[str, Any]) -> dict[str, Any]:
     level = update["layer_level"]
     return {**update, "width": _share(level["download"], level["total"])}
+
+
+def _packages(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {"counts": package_counts(found), "changes": package_changes(found)}
 
 
 def _share(part: int, whole: int) -> float:

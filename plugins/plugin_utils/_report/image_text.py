@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .image_words import amount, headline, in_report, newest_updates, percent
+from .image_words import amount, headline, in_report, newest_updates, package_changes, package_counts, percent
 from .text import _Column, _painter, _table, _wrap
 from .words import clean, many, span
+
+_AT_MOST = 20
+_LARGEST = 5
 
 
 def images_text(report: Mapping[str, Any], width: int = 110) -> str:
@@ -25,6 +28,8 @@ def images_text(report: Mapping[str, Any], width: int = 110) -> str:
         _storage(told),
         _updates(told, width),
         _file_level(told, width),
+        _packages(told, width),
+        _wasted(told, width),
         _notes(told, width),
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
@@ -76,6 +81,32 @@ def _file_level(told: Mapping[str, Any], width: int) -> list[str]:
     return lines
 
 
+def _packages(told: Mapping[str, Any], width: int) -> list[str]:
+    known = [update for update in newest_updates(told) if update["packages"]]
+    lines = []
+    for update in known:
+        found = update["packages"]
+        lines += _wrap(f"{update['from']} to {update['to']}: {package_counts(found)}", width, "  ", "    ")
+        words = package_changes(found)
+        lines += [line for word in words[:_AT_MOST] for line in _wrap(word, width, "    ", "      ")]
+        lines += [f"    ... and {len(words) - _AT_MOST} more"] if len(words) > _AT_MOST else []
+    return ["Packages", *lines] if lines else []
+
+
+def _wasted(told: Mapping[str, Any], width: int) -> list[str]:
+    lines = []
+    for image in in_report(told):
+        wasted = image["wasted"]
+        if wasted and wasted["bytes"]:
+            share = f"{amount(wasted['bytes'])} of {amount(wasted['stored'])}, {percent(wasted['permille'])}"
+            lines += _wrap(f"{image['name']}: {share}, in {many(wasted['files'], 'file')}", width, "  ", "    ")
+            for loss in wasted["largest"][:_LARGEST]:
+                said = f"{amount(loss['bytes'])} {loss['path']}, {loss['how']}"
+                lines += _wrap(said, width, "    ", "      ")
+    title = "Stored for nothing (unpacked files that a higher layer deletes or replaces)"
+    return [title, *lines] if lines else []
+
+
 def _rate(told: Mapping[str, Any]) -> str:
     return f"{told['rate'] * 8 / 1e6:.10g} Mbit/s"
 
@@ -104,6 +135,7 @@ def _notes(told: Mapping[str, Any], width: int) -> list[str]:
     notes += [
         f"{image['name']} is the same image as {image['same_as']}." for image in told["images"] if image["same_as"]
     ]
+    notes += [f"Nothing is said of contents: {told['contents_missing']}"] if told["contents_missing"] else []
     notes += [f"{reference} is not in its registry any more." for reference in told["absent"]]
     lines = [line for note in notes for line in _wrap(note, width, "  ", "    ")]
     return ["To be known", *lines] if lines else []

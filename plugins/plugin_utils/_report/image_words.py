@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -47,6 +47,17 @@ def in_report(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [image for image in report["images"] if image["name"] in told]
 
 
-def together(notes: Sequence[str]) -> str:
-    """Sentences as one text."""
-    return " ".join(notes)
+def package_counts(found: Mapping[str, Any]) -> str:
+    """How many packages an update changes, in a few words."""
+    counts = ((len(found[key]), key) for key in ("changed", "added", "removed"))
+    said = ", ".join(f"{count} {key}" for count, key in counts if count)
+    return f"{said} ({found['manager']})" if said else f"no package changed ({found['manager']})"
+
+
+def package_changes(found: Mapping[str, Any]) -> list[str]:
+    """Each package that an update changes: ``mesa 25.1 -> 25.2``, ``+ vim 9``, ``- nano 8``."""
+    return [
+        *(f"{one['name']} {one['from']} -> {one['to']}" for one in found["changed"]),
+        *(f"+ {one['name']} {one['version']}" for one in found["added"]),
+        *(f"- {one['name']} {one['version']}" for one in found["removed"]),
+    ]

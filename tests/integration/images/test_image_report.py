@@ -36,11 +36,11 @@ def digest(raw: bytes) -> str:
 
 
 def layer(**files: bytes) -> bytes:
-    """A layer with these files; ``__`` in a name stands for a slash, ``_wh_`` for the prefix of a whiteout."""
+    """A layer with these files; ``__`` in a name is a slash, ``___wh_`` one and a whiteout, ``_`` a hyphen."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
         for name, content in files.items():
-            member = tarfile.TarInfo(name.replace("__", "/").replace("_wh_", ".wh."))
+            member = tarfile.TarInfo(name.replace("___wh_", "/.wh.").replace("__", "/").replace("_", "-"))
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     return gzip.compress(packed.getvalue(), mtime=0)
@@ -149,9 +149,10 @@ def play(folder: Path, collections_path: Path, *arguments: str, **variables: Any
 
 
 def test_two_releases_of_two_variants(registry: Registry, tmp_path: Path, collections_path: Path) -> None:
-    base = layer(usr__lib__libbase=bytes(range(256)) * 40)
+    base = layer(usr__lib__libbase=bytes(range(256)) * 40, usr__share__doc=b"unread" * 500)
     kde, gnome = layer(usr__bin__kde=b"kde" * 999), layer(usr__bin__gnome=b"gnome" * 999)
-    old, new = layer(etc__release=b"1.0"), layer(etc__release=b"1.1" * 50)
+    old = layer(etc__release=b"1.0", var__lib__pacman__local__mesa_25_1__desc=b"")
+    new = layer(etc__release=b"1.1" * 50, usr__share___wh_doc=b"", var__lib__pacman__local__mesa_26_1__desc=b"")
     files = [
         registry.release(
             tmp_path / "releases" / f"v{version}.json",
@@ -162,6 +163,7 @@ def test_two_releases_of_two_variants(registry: Registry, tmp_path: Path, collec
         for version, own in (("1.0", old), ("1.1", new))
     ]
     given = {"bootc_report_releases": files, "bootc_report_devices": 100, "bootc_report_sites": 3}
+    given["bootc_report_contents"] = True
 
     code, changed, said = play(tmp_path, collections_path, "--check", **given)
     assert (code, changed, (tmp_path / "image-report").exists()) == (0, 1, False), said
@@ -176,6 +178,10 @@ def test_two_releases_of_two_variants(registry: Registry, tmp_path: Path, collec
     downloads = {one["variant"]: one["layer_level"] for one in told["updates"]}
     assert {name: one["download"] for name, one in downloads.items()} == {"kde": len(new), "gnome": len(new)}
     assert downloads["kde"]["cached_bytes"] == 3 * len(new)
+    changed = {one["variant"]: one["packages"]["changed"] for one in told["updates"]}
+    assert changed["kde"] == [{"name": "mesa", "from": "25-1", "to": "26-1"}]
+    wasted = {one["name"]: one["wasted"]["bytes"] for one in told["images"]}
+    assert wasted == {"kde 1.0": 0, "gnome 1.0": 0, "kde 1.1": 3000, "gnome 1.1": 3000}
     text = (tmp_path / "image-report" / "image-report.txt").read_text()
     assert text.splitlines()[0].startswith("2 images are kept in ")
     assert text.splitlines()[0] in said

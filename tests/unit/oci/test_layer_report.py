@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.contents_report import read_all, with_contents
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.errors import RegistryError
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.layer_report import (
     Scale,
@@ -161,6 +162,43 @@ def estimate(registry, client, tags, unpack=unframe, blobs=None):
     gathered = gather(client, wanted_images(entries(registry, *tags)), None)
     (update,) = document(gathered, SCALE, read_tables(blobs, gathered.found, unpack))["updates"]
     return update
+
+
+def looked_into(registry, client, tags, *, blobs, limit=10**6, unpack=unframe):
+    found = gather(client, wanted_images(entries(registry, *tags)), None)
+    read = read_all(blobs, found.found, unpack, limit)
+    return with_contents(document(found, SCALE), found.found, read)
+
+
+def test_contents_are_read_from_tables_and_each_layer_once(registry, client):
+    blobs = Blobs()
+    local = "var/lib/pacman/local/mesa-{}-1/desc"
+    chunked(registry, blobs, "v1", {"lib": 100, local.format(1): 0}, {"app": 20})
+    chunked(registry, blobs, "v2", {"lib": 100, local.format(1): 0}, {"lib": 30, local.format(2): 0})
+    told = looked_into(registry, client, ("v1", "v2"), limit=0, blobs=blobs)
+    assert [one["wasted"]["files"] for one in told["images"]] == [0, 1]
+    (lost,) = told["images"][1]["wasted"]["largest"]
+    assert (lost["path"], lost["how"]) == ("lib", "replaced")
+    assert told["images"][0]["packages"] == {"manager": "pacman", "count": 1}
+    assert told["updates"][0]["packages"]["changed"] == [{"name": "mesa", "from": "1-1", "to": "1-1, 2-1"}]
+    assert len(blobs.asked) == 3
+
+
+def test_too_much_to_read_is_not_read(registry, client):
+    for tag in ("v1", "v2"):
+        registry.image(tag, layers={**BASE, tag: 100})
+    blobs = Blobs()
+    told = looked_into(registry, client, ("v1", "v2"), limit=999, blobs=blobs)
+    assert told["contents_missing"] == "Layers of 1000 bytes would have to be read; contents_limit allows 999."
+    assert ([one["wasted"] for one in told["images"]], told["updates"][0]["packages"]) == ([None, None], None)
+    assert blobs.asked == []
+
+
+def test_without_being_asked_nothing_is_said_of_contents(registry, client):
+    registry.image("v1", layers=BASE)
+    found = gather(client, wanted_images(entries(registry, "v1")), None)
+    told = with_contents(document(found, SCALE), found.found, None)
+    assert (told["contents_missing"], told["images"][0]["wasted"], told["images"][0]["packages"]) == (None, None, None)
 
 
 @pytest.mark.parametrize(

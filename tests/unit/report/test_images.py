@@ -32,6 +32,21 @@ def image(variant: str, version: str, own: int, **also: Any) -> dict[str, Any]:
         "exclusive": own,
         "shared": 8 * GB,
         "layers": layers,
+        "wasted": {
+            "bytes": 500 * MB,
+            "stored": 20 * GB,
+            "permille": 25,
+            "files": 7,
+            "largest": [
+                {
+                    "path": "usr/share/doc/big",
+                    "bytes": 400 * MB,
+                    "how": "deleted",
+                    "layer": "sha256:aa",
+                    "by": "sha256:bb",
+                }
+            ],
+        },
         **also,
     }
 
@@ -48,7 +63,20 @@ def update(variant: str, before: str, after: str, download: int) -> dict[str, An
     names = {"from": f"{variant} {before}", "to": f"{variant} {after}"}
     estimate = {**level, "download": 90 * MB, "download_permille": 9}
     missing = {"file_level": estimate, "file_level_missing": None}
-    return {"variant": variant, **names, "layer_level": level, **missing, "notes": ["Nothing is reused."]}
+    packages = {
+        "manager": "pacman",
+        "added": [{"name": "vim", "version": "9-1"}],
+        "removed": [],
+        "changed": [{"name": "mesa", "from": "25.1-1", "to": "25.2-1"}],
+    }
+    return {
+        "variant": variant,
+        **names,
+        "layer_level": level,
+        **missing,
+        "packages": packages,
+        "notes": ["Nothing is reused."],
+    }
 
 
 def report(**also: Any) -> dict[str, Any]:
@@ -71,6 +99,7 @@ def report(**also: Any) -> dict[str, Any]:
         },
         "storage": {"images": ["1", "2", "3", "4"], "naive": 40 * GB, "unique": 14 * GB, "saved_permille": 650},
         "updates": [update("kde", "1.0", "1.1", 500 * MB)],
+        "contents_missing": None,
         "absent": ["registry.example.com/os/skorionos:kde-v0.9"],
         **also,
     }
@@ -93,6 +122,21 @@ def test_layer_level_and_file_level_are_told_apart():
     )
     assert ("500.0 MB" in lines[layers + 2], "90.0 MB" in lines[files + 2]) == (True, True)
     assert "90.0 MB" in Page(images_html(report())).words
+
+
+def test_packages_and_bytes_for_nothing_are_told_in_both():
+    text, page = images_text(report()), Page(images_html(report())).words
+    for said in (
+        "1 changed, 1 added (pacman)",
+        "mesa 25.1-1 -> 25.2-1",
+        "+ vim 9-1",
+        "500.0 MB of 20.0 GB",
+        "usr/share/doc/big",
+    ):
+        assert said in text
+        assert said in page
+    assert "Nothing is said of contents: Too much." in images_text(report(contents_missing="Too much."))
+    assert "Nothing is said of contents: Too much." in Page(images_html(report(contents_missing="Too much."))).words
 
 
 def test_it_is_said_why_there_is_no_estimate_at_file_level():
@@ -140,9 +184,11 @@ def hostile() -> dict[str, Any]:
     words = " ".join(PAYLOADS)
     named = {"name": words, "variant": words, "version": words, "image": words, "same_as": words}
     images = [{**image("kde", "1.1", 2 * GB), **named}]
+    images[0]["wasted"]["largest"][0].update(path=words, how=words)
     sharing = {**report()["sharing"], "images": [words]}
     bad = {**update("kde", "1.0", "1.1", MB), "variant": words, "from": words, "to": words, "notes": [words]}
     bad = {**bad, "file_level": None, "file_level_missing": words}
+    bad["packages"] = {"manager": words, "added": [{"name": words, "version": words}], "removed": [], "changed": []}
     return report(images=images, sharing=sharing, updates=[bad], absent=[words])
 
 
