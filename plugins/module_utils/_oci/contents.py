@@ -20,7 +20,7 @@ from .manifest import Descriptor, verify_digest
 from .packages import is_database
 from .reference import Reference, is_digest
 from .stack import parts_of
-from .toc import Member, Ranges, has_toc, read_toc
+from .toc import Member, Ranges, check_path, has_toc, read_toc
 from .zstd import MISSING, Unpack, open_stream
 
 _PART = 8 * 1024 * 1024
@@ -137,6 +137,7 @@ def _read_through(client: Ranges, reference: Reference, layer: Descriptor) -> Co
 
 def _members(archive: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, str]]:
     for member in archive:
+        check_path(member.name)
         yield member, "/".join(parts_of(member.name))
         # A stream is not read twice: what was seen need not be remembered.
         archive.members = []  # type: ignore[attr-defined]

@@ -99,13 +99,11 @@ def _place(root: _Node, parts: Sequence[str], seen: Seen, lost: list[Lost]) -> N
         if part not in node.children:
             node.children[part] = _Node()
         node = node.children[part]
-    if seen.member.kind == "dir":
-        children, node.children = node.children, {}
+    keeps = seen.member.kind == "dir"
+    if node.seen is not None or (node.children and not keeps):
+        children, node.children = node.children, {} if keeps else node.children
         _lose(node, parts, seen.layer, False, lost)
-        node.children = children
-    else:
-        _lose(node, parts, seen.layer, False, lost)
-        node.children = {}
+        node.children = children if keeps else {}
     node.seen = seen
 
 

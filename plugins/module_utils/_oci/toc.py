@@ -24,6 +24,7 @@ _CHECKSUM = _PREFIX + "manifest-checksum"
 _TAR_SPLIT = _PREFIX + "tarsplit-position"
 _NUMBERS = re.compile(r"[0-9]{1,15}(?::[0-9]{1,15}){2,3}")
 _CRFS = 1
+LONGEST_PATH = 4096
 _LARGEST_PACKED = 64 * 1024 * 1024
 _LARGEST_UNPACKED = 512 * 1024 * 1024
 _REMEDY = "Push the image again with podman, buildah or skopeo."
@@ -108,7 +109,14 @@ def _members(document: Mapping[str, Any], layer_size: int) -> Iterable[Member]:
         digest = entry.get("digest") or ""
         if not all(isinstance(text, str) for text in (entry["name"], kind, digest)):
             raise TypeError("a name is no text")
+        check_path(entry["name"])
         yield Member(entry["name"], kind, size, digest, start, end)
+
+
+def check_path(path: str) -> None:
+    """Raise ``ValueError`` for a path that no Linux takes."""
+    if len(path) > LONGEST_PATH:
+        raise ValueError(f"it has a path of {len(path)} characters, where {LONGEST_PATH} are the most")
 
 
 def _count(value: object) -> int:

@@ -132,6 +132,7 @@ def test_annotations_that_cannot_be_are_refused(annotations: dict[str, str]):
         table(entry("a", 0, 10**9)),
         table(entry("a", 0, 5, size=-1)),
         table(entry("a", 0, 5, digest=7)),
+        table(entry("d/" * 5000, 0, 5)),
         table({"type": "reg"}),
     ],
 )
