@@ -16,18 +16,30 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 import yaml
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.client import RegistryClient
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.contents_report import read_all, with_contents
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.layer_report import (
+    Scale,
+    document,
+    gather,
+    read_tables,
+    wanted_images,
+)
+
+from tests.unit.oci.test_toc import Blobs, entry, frame, table, unframe
 
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.skipif(shutil.which("docker-registry") is None, reason="docker-registry is not installed"),
 ]
+LAYER = "application/vnd.oci.image.layer.v1.tar"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
@@ -59,8 +71,9 @@ class Registry:
         put.raise_for_status()
         return {"digest": digest(raw), "size": len(raw)}
 
-    def image(self, tag: str, *layers: bytes) -> str:
-        diff_ids = [digest(gzip.decompress(raw)) for raw in layers]
+    def image(self, tag: str, *layers: bytes, annotations: Sequence[dict[str, str]] = ()) -> str:
+        """Put an image of gzip layers there, or of layers with annotations as zstd:chunked ones have them."""
+        diff_ids = [digest(raw if annotations else gzip.decompress(raw)) for raw in layers]
         config = {
             "os": "linux",
             "architecture": "amd64",
@@ -75,7 +88,8 @@ class Registry:
                 **self.blob(json.dumps(config).encode()),
             },
             "layers": [
-                {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", **self.blob(raw)} for raw in layers
+                {"mediaType": f"{LAYER}+{'zstd' if said else 'gzip'}", **self.blob(raw), "annotations": said}
+                for raw, said in zip(layers, annotations or [{}] * len(layers), strict=True)
             ],
         }
         raw = json.dumps(manifest).encode()
@@ -188,6 +202,33 @@ def test_two_releases_of_two_variants(registry: Registry, tmp_path: Path, collec
     assert "<title>Images: 2 images are kept in " in (tmp_path / "image-report" / "image-report.html").read_text()
 
     assert play(tmp_path, collections_path, **given)[:2] == (0, 0)
+
+
+def test_tables_of_contents_are_fetched_alone_from_a_real_registry(registry: Registry) -> None:
+    blobs = Blobs()
+    status = b"Package: mesa\nStatus: install ok installed\nVersion: %d\n"
+    for tag, version in (("chunked-1", 1), ("chunked-2", 2)):
+        database = status % version
+        packed = frame(database)
+        # What is not read need not be an archive: nobody asks for the megabyte in front.
+        filler = packed + bytes(1_000_000)
+        entries = [
+            entry("var/lib/dpkg/status", 0, len(packed), size=len(database), digest=digest(database)),
+            entry("usr/lib/large", len(packed), len(filler)),
+        ]
+        made = blobs.layer(table(*entries), filler)
+        registry.image(tag, blobs.kept[made.digest], annotations=[dict(made.annotations)])
+    with requests.Session() as session:
+        client = RegistryClient(session, insecure=True, environ={"HOME": "/nonexistent"})
+        wanted = [{"variant": "kde", "image": f"{registry.address}/os/skorionos:chunked-{at}"} for at in (1, 2)]
+        gathered = gather(client, wanted_images(wanted), None)
+        tables = read_tables(client, gathered.found, unframe)
+        read = read_all(client, gathered.found, unframe, 0)
+    told = with_contents(document(gathered, Scale(1000), tables), gathered.found, read)
+    (update,) = told["updates"]
+    assert update["layer_level"]["download"] > 1_000_000
+    assert update["file_level"]["download"] < 1_000
+    assert update["packages"]["changed"] == [{"name": "mesa", "from": "1", "to": "2"}]
 
 
 def test_nothing_to_report_on_is_refused(tmp_path: Path, collections_path: Path) -> None:
