@@ -57,9 +57,15 @@ class FakeRegistry:
         self.replies[method, path] = list(replies)
 
     def image(
-        self, tag: str, *, platform: str = "linux/amd64", layers: dict[str, int] | None = None, **extra: object
+        self,
+        tag: str,
+        *,
+        platform: str = "linux/amd64",
+        layers: dict[str, int] | None = None,
+        listed: list[dict[str, object]] | None = None,
+        **extra: object,
     ) -> str:
-        """Serve an image under a tag; return its digest."""
+        """Serve an image under a tag; return its digest. Layers are given by name and size, or as listed."""
         system, _slash, architecture = platform.partition("/")
         config = encode({"os": system, "architecture": architecture, "config": {"Labels": {"containers.bootc": "1"}}})
         manifest = encode(
@@ -67,7 +73,8 @@ class FakeRegistry:
                 "schemaVersion": 2,
                 "mediaType": OCI_MANIFEST,
                 "config": {"mediaType": "c", "digest": digest(config), "size": len(config)},
-                "layers": [
+                "layers": listed
+                or [
                     {"mediaType": "l", "digest": digest(name.encode()), "size": size}
                     for name, size in (layers or {"one": 10}).items()
                 ],

@@ -1,0 +1,164 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is in a layer: from its table of contents, or by reading it through. PRIVATE to the collection.
+
+A layer is read in parts and never held as a whole. Of the files only the databases of packages are kept.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import tarfile
+import zlib
+from typing import IO, Any, Iterator, Mapping, NamedTuple, Sequence, cast
+
+from .errors import UNEXPECTED, UNSUPPORTED, RegistryError
+from .manifest import Descriptor, verify_digest
+from .packages import is_database
+from .reference import Reference, is_digest
+from .stack import parts_of
+from .toc import Member, Ranges, check_path, has_toc, read_toc
+from .zstd import MISSING, Unpack, open_stream
+
+_PART = 8 * 1024 * 1024
+_LARGEST_DATABASE = 256 * 1024 * 1024
+_MOST_UNPACKED = 100 * 10**9
+_REMEDY = "Push the image again with podman, buildah or skopeo."
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+
+
+class Contents(NamedTuple):
+    """The members of a layer, and the content of the databases of packages among them by path."""
+
+    members: Sequence[Member]
+    databases: Mapping[str, bytes]
+
+
+def is_read_through(layer: Descriptor, unpack: Unpack | None) -> bool:
+    """Tell whether all of the layer has to be fetched."""
+    return unpack is None or not has_toc(layer)
+
+
+def read_contents(client: Ranges, reference: Reference, layer: Descriptor, unpack: Unpack | None) -> Contents:
+    """Return what is in a layer; raises ``RegistryError``."""
+    if unpack is not None and has_toc(layer):
+        return _by_table(client, reference, layer, unpack)
+    return _read_through(client, reference, layer)
+
+
+def _by_table(client: Ranges, reference: Reference, layer: Descriptor, unpack: Unpack) -> Contents:
+    members = read_toc(client, reference, layer, unpack).members
+    databases = {}
+    for member in members:
+        path = "/".join(parts_of(member.path))
+        if member.kind == "reg" and member.packed and is_database(path):
+            what = f"{path} in layer {layer.digest} of {reference.name}"
+            _bound(member.size, what)
+            _bound(member.packed, what)
+            packed = client.get_blob_range(reference, layer.digest, member.start, member.packed)
+            try:
+                content = unpack(packed, member.size)
+            except ValueError as error:
+                raise RegistryError(UNEXPECTED, f"{what} cannot be read: {error}.", _REMEDY) from error
+            if not is_digest(member.digest):
+                raise RegistryError(UNEXPECTED, f"{what} has no digest.", _REMEDY)
+            verify_digest(content, member.digest, what)
+            databases[path] = content
+    return Contents(members, databases)
+
+
+def _bound(size: int, what: str) -> None:
+    if size > _LARGEST_DATABASE:
+        raise RegistryError(UNSUPPORTED, f"{what} has {size} bytes; at most {_LARGEST_DATABASE} are read.")
+
+
+class _Blob(io.RawIOBase):
+    """A blob as a file, fetched in parts from its beginning to its end and verified there."""
+
+    def __init__(self, client: Ranges, reference: Reference, layer: Descriptor) -> None:
+        super().__init__()
+        self._client = client
+        self._reference = reference
+        self._layer = layer
+        self._part = b""
+        self._at = 0
+        self._hash = hashlib.new(layer.digest.partition(":")[0])
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._part and self._at < self._layer.size:
+            length = min(_PART, self._layer.size - self._at)
+            self._part = self._client.get_blob_range(self._reference, self._layer.digest, self._at, length)
+            self._at += length
+            self._hash.update(self._part)
+        taken = self._part[: len(buffer)]
+        self._part = self._part[len(taken) :]
+        buffer[: len(taken)] = taken
+        return len(taken)
+
+    def verify(self) -> None:
+        """Read what is left and compare the digest of all of it."""
+        buffer = bytearray(_PART)
+        while self.readinto(buffer):
+            pass
+        found = f"{self._layer.digest.partition(':')[0]}:{self._hash.hexdigest()}"
+        if found != self._layer.digest:
+            cause = f"The layer {self._layer.digest} of {self._reference.name} arrived as {found}."
+            raise RegistryError(UNEXPECTED, cause, "Something between here and the registry changes content.")
+
+
+def _read_through(client: Ranges, reference: Reference, layer: Descriptor) -> Contents:
+    what = f"The layer {layer.digest} of {reference.name}"
+    blob = _Blob(client, reference, layer)
+    members = []
+    databases = {}
+    unpacked = 0
+    try:
+        with _unpacked(io.BufferedReader(blob, _PART)) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
+            for member, path in _members(archive):
+                unpacked += member.size
+                if unpacked > _MOST_UNPACKED:
+                    raise RegistryError(UNSUPPORTED, f"{what} unpacks to more than {_MOST_UNPACKED} bytes.")
+                members.append(Member(path, _kind(member), member.size if member.isreg() else 0))
+                if member.isreg() and is_database(path):
+                    _bound(member.size, f"{path} in layer {layer.digest} of {reference.name}")
+                    content = archive.extractfile(member)
+                    databases[path] = content.read() if content is not None else b""
+    except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as error:
+        raise RegistryError(UNEXPECTED, f"{what} cannot be read: {error}.", _REMEDY) from error
+    blob.verify()
+    return Contents(tuple(members), databases)
+
+
+def _members(archive: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, str]]:
+    for member in archive:
+        check_path(member.name)
+        yield member, "/".join(parts_of(member.name))
+        # A stream is not read twice: what was seen need not be remembered.
+        archive.members = []  # type: ignore[attr-defined]
+
+
+def _kind(member: tarfile.TarInfo) -> str:
+    if member.isdir():
+        return "dir"
+    if member.isreg():
+        return "reg"
+    return "hardlink" if member.islnk() else "symlink" if member.issym() else "other"
+
+
+def _unpacked(packed: io.BufferedReader) -> IO[bytes]:
+    """Return the archive that is packed here; what it begins with tells how, whatever the media type says."""
+    start = packed.peek(4)[:4]
+    if start.startswith(_GZIP):
+        return cast(IO[bytes], gzip.GzipFile(fileobj=packed))
+    if start.startswith(_ZSTD):
+        stream = open_stream(packed)
+        if stream is None:
+            raise RegistryError(UNSUPPORTED, MISSING)
+        return stream
+    return packed
