@@ -388,6 +388,15 @@ class RegistryClient:
                 self._schemes[host] = "https"
         return self._schemes[host]
 
+    def get_blob(self, reference: Reference, digest: str, limit: int) -> bytes:
+        """Return a blob of at most ``limit`` bytes, verified."""
+        what = f"{reference.name}@{digest}"
+        response = self._request("GET", reference, f"blobs/{digest}", scope=self._read_scope, limit=limit)
+        if response.status != 200:
+            raise answer_error(response, what, "read")
+        verify_digest(response.body, digest, what)
+        return response.body
+
 
 def _known_digest(text: str, what: str) -> str:
     if text.startswith("sha256:") or text.startswith("sha512:"):
