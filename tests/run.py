@@ -32,6 +32,7 @@ STRICT_PACKAGES = (
     "plugins/module_utils/_device",
     "plugins/module_utils/_engine",
     "plugins/module_utils/_oci",
+    "plugins/module_utils/_trust",
     "plugins/plugin_utils",
 )
 

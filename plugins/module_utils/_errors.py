@@ -20,6 +20,7 @@ KINDS = (
     "no_space",
     "no_rollback",
     "would_discard",
+    "would_weaken",
     "unsupported_version",
     "already_deployed",
     "timeout",

@@ -36,6 +36,7 @@ class OwnSession(Process):
         capture: bool = True,
         environment: Mapping[str, str] | None = None,
         reads: bool = False,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         output = subprocess.PIPE if capture else subprocess.DEVNULL
         super().__init__(
@@ -45,6 +46,7 @@ class OwnSession(Process):
             stderr=output,
             env={**os.environ, "LC_ALL": "C.UTF-8", **(environment or {})},
             start_new_session=True,
+            pass_fds=tuple(pass_fds),
         )
 
     def end(self, patience: float) -> bytes:

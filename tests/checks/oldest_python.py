@@ -18,7 +18,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEVICE_PYTHONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 MODULE_UTILS = REPOSITORY / "plugins" / "module_utils"
-DEVICE_CODE = ("_errors.py", "_bootc/**/*.py", "_device/**/*.py", "_process.py")
+DEVICE_CODE = ("_errors.py", "_bootc/**/*.py", "_device/**/*.py", "_trust/**/*.py", "_process.py")
 
 sys.path.insert(0, str(REPOSITORY))
 

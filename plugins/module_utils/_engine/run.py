@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import dataclass
-from typing import Callable, Sequence
+from typing import Callable, Mapping, Sequence
 
 from .._process import OwnSession
 from .errors import TIMEOUT, UNEXPECTED, EngineError
@@ -28,10 +28,13 @@ _UNMOUNT_SECONDS = 10.0
 Run = Callable[[Sequence[str], float], Finished]
 
 
-def run_command(argv: Sequence[str], timeout: float) -> Finished:
-    """Run ``argv`` without a shell and without input; after ``timeout`` seconds end it with all its children."""
+def run_command(argv: Sequence[str], timeout: float, environment: Mapping[str, str] | None = None) -> Finished:
+    """Run ``argv`` without a shell and without input; after ``timeout`` seconds end it with all its children.
+
+    ``environment`` adds variables, which nobody else on the machine can see, as they can see ``argv``.
+    """
     try:
-        process = OwnSession(argv)
+        process = OwnSession(argv, environment=environment)
     except OSError as error:
         raise EngineError(UNEXPECTED, f"{argv[0]} could not be started: {error.strerror}.") from error
     try:

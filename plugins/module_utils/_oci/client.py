@@ -243,6 +243,36 @@ class RegistryClient:
                 "Signatures and pins would not hold there; use a registry that keeps what it is given.",
             )
 
+    def put_blob(self, reference: Reference, digest: str, body: Iterable[bytes], mount_from: str | None = None) -> None:
+        """Send a blob, or have the registry take it from its repository ``mount_from`` where it has that there.
+
+        ``body`` knows its length. One try: what is sent again after half of it arrived would be appended to that.
+        """
+        what = f"the blob {digest} to {reference.name}"
+        query = f"?{urlencode({'mount': digest, 'from': mount_from})}" if mount_from else ""
+        begun = self._request("POST", reference, f"blobs/uploads/{query}", scope=_PUSH, limit=_LARGEST_ANSWER, data=b"")
+        if begun.status == 201:
+            return
+        if begun.status != 202 or not begun.headers.get("Location"):
+            raise answer_error(begun, what, "upload")
+        place = urljoin(begun.url, begun.headers["Location"])
+        here, there = urlsplit(begun.url), urlsplit(place)
+        if there.scheme not in ("http", "https") or (there.scheme == "http" and here.scheme == "https"):
+            raise RegistryError(
+                UNEXPECTED,
+                f"{reference.registry} wants uploads at an address that is not https.",
+                "Ask the registry's operator to correct its external address.",
+            )
+        headers = {"Content-Type": "application/octet-stream"}
+        token = self._tokens.get((reference.registry, f"repository:{reference.repository_there}:{_PUSH}"))
+        if token is not None and (there.scheme, there.netloc) == (here.scheme, here.netloc):
+            headers["Authorization"] = token.header
+        separator = "&" if there.query else "?"
+        url = f"{place}{separator}{urlencode({'digest': digest})}"
+        ended = self._transport.send("PUT", url, headers=headers, data=body, limit=_LARGEST_ANSWER, retries=0)
+        if ended.status not in (200, 201, 204):
+            raise answer_error(ended, what, "upload")
+
     def get_blob(self, reference: Reference, digest: str, limit: int) -> bytes:
         """Return a blob of the reference's repository, verified. One of more than ``limit`` bytes is refused."""
         what = f"The blob {digest} of {reference.name}"
@@ -524,36 +554,6 @@ class RegistryClient:
             else:
                 self._schemes[host] = "https"
         return self._schemes[host]
-
-    def put_blob(self, reference: Reference, digest: str, body: Iterable[bytes], mount_from: str | None = None) -> None:
-        """Send a blob, or have the registry take it from its repository ``mount_from`` where it has that there.
-
-        ``body`` knows its length. One try: what is sent again after half of it arrived would be appended to that.
-        """
-        what = f"the blob {digest} to {reference.name}"
-        query = f"?{urlencode({'mount': digest, 'from': mount_from})}" if mount_from else ""
-        begun = self._request("POST", reference, f"blobs/uploads/{query}", scope=_PUSH, limit=_LARGEST_ANSWER, data=b"")
-        if begun.status == 201:
-            return
-        if begun.status != 202 or not begun.headers.get("Location"):
-            raise answer_error(begun, what, "upload")
-        place = urljoin(begun.url, begun.headers["Location"])
-        here, there = urlsplit(begun.url), urlsplit(place)
-        if there.scheme not in ("http", "https") or (there.scheme == "http" and here.scheme == "https"):
-            raise RegistryError(
-                UNEXPECTED,
-                f"{reference.registry} wants uploads at an address that is not https.",
-                "Ask the registry's operator to correct its external address.",
-            )
-        headers = {"Content-Type": "application/octet-stream"}
-        token = self._tokens.get((reference.registry, f"repository:{reference.repository_there}:{_PUSH}"))
-        if token is not None and (there.scheme, there.netloc) == (here.scheme, here.netloc):
-            headers["Authorization"] = token.header
-        separator = "&" if there.query else "?"
-        url = f"{place}{separator}{urlencode({'digest': digest})}"
-        ended = self._transport.send("PUT", url, headers=headers, data=body, limit=_LARGEST_ANSWER, retries=0)
-        if ended.status not in (200, 201, 204):
-            raise answer_error(ended, what, "upload")
 
 
 def _known_digest(text: str, what: str) -> str:

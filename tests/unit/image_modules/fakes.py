@@ -25,6 +25,14 @@ def install_fake_podman(programs: Path) -> Path:
     return programs
 
 
+def install_fake_cosign(programs: Path) -> None:
+    """Add a cosign that asks for the passphrase 'correct horse'."""
+    script = Path(__file__).with_name("fake_cosign.py")
+    program = programs / "cosign"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -IS "{script}" "$@"\n')
+    program.chmod(0o755)
+
+
 @dataclass
 class Guard:
     """How the registry treats whom it does not know, and what it was asked for and told."""

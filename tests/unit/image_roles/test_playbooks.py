@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.unit.image_modules.fakes import Guard, install_fake_podman, serve
+from tests.unit.image_modules.fakes import Guard, install_fake_cosign, install_fake_podman, serve
 
 TREE: dict[str, Any] = {
     "bootc_variants": [{"name": "base"}, {"name": "kde", "parent": "base"}, {"name": "gnome", "parent": "base"}],
@@ -122,6 +122,37 @@ def test_no_moving_tag_moves_when_a_later_variant_fails(site: Site) -> None:
     assert site.play("publish").code == 2
     assert site.guard.tags == ["os:kde-v1.0.0"]
     assert not (site.folder / "releases").exists()
+
+
+def test_no_moving_tag_moves_before_the_images_are_signed_as_devices_want_it(site: Site) -> None:
+    install_fake_cosign(site.folder.parent / "bin")
+    make = ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "ours.key"]
+    subprocess.run(make, cwd=site.folder, check=True, capture_output=True)
+    show = ["openssl", "ec", "-in", "ours.key", "-pubout", "-out", "ours.pub"]
+    subprocess.run(show, cwd=site.folder, check=True, capture_output=True)
+    (site.folder / "passphrase").write_text("correct horse\n")
+    signing = {
+        "bootc_sign_key": "ours.key",
+        "bootc_sign_passphrase_file": "passphrase",
+        "bootc_verify_method": "registry",
+    }
+    site.play("build")
+    (site.store / "sign-elsewhere").touch()
+    refused = site.play("publish", **signing)
+    assert refused.code == 2
+    assert "there is no signature beside it that" in refused.said
+    assert [tag.partition("sha256-")[0] for tag in site.guard.tags] == ["os:kde-v1.0.0", "os:gnome-v1.0.0", "os:"]
+    assert not (site.folder / "releases").exists()
+
+    (site.store / "sign-elsewhere").unlink()
+    site.guard.tags.clear()
+    published = site.play("publish", **signing)
+    assert published.code == 0, published.said
+    assert [tag.endswith(".sig") for tag in site.guard.tags[:2]] == [True, True]
+    assert site.guard.tags[2:] == ["os:kde-latest", "os:kde-stable", "os:gnome-latest", "os:gnome-stable"]
+    assert not [argv for argv in site.calls("sign") if "correct horse" in " ".join(argv)]
+    assert "correct horse" not in published.said
+    assert site.play("publish", **signing).changed == 0
 
 
 def test_tags_without_a_version_alone_are_published_as_well(site: Site) -> None:

@@ -1,0 +1,269 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which files make a device accept only signed images, and how they come there.
+
+What is to be written is decided first and by itself (:func:`plan`), then tried in a folder of its own
+(:func:`try_out`), and only then written (:func:`install`): what decides over every update of a device may not be broken
+for a moment.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import copy
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Mapping, Sequence
+
+from .._device.root import device_path
+from .._errors import BootcError
+from . import proxy, registries_d
+from .policy import (
+    Merged,
+    check_repository,
+    demand,
+    keys_in_use,
+    parse_policy,
+    reject_by_default,
+    render_policy,
+    withdraw,
+)
+
+POLICY = "/etc/containers/policy.json"
+PREVIOUS = "/etc/containers/policy.json.previous"
+VENDOR_POLICY = "/usr/share/containers/policy.json"
+REGISTRIES_D = "/etc/containers/registries.d"
+KEYS = "/etc/containers/skorionos-bootc"
+_WITHOUT_POLICY = '{"default": [{"type": "insecureAcceptAnything"}]}'
+_KEY_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_PUBLIC_KEY = re.compile(r"-----BEGIN PUBLIC KEY-----\s([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----\s*")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the device shall demand: of which repositories images must be signed, and by whom (PEM by name)."""
+
+    repositories: tuple[str, ...]
+    keys: Mapping[str, str]
+    """None at all to demand nothing any more."""
+    replace: bool = False
+    rejects_by_default: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is on the device: texts of files, by name where there are several."""
+
+    policy: str | None
+    vendor_policy: str | None
+    registries: Mapping[str, str]
+    keys: Mapping[str, str]
+
+    def by_path(self) -> dict[str, str]:
+        """Return every text with where it is."""
+        texts = {f"{REGISTRIES_D}/{name}": text for name, text in self.registries.items()}
+        texts.update({f"{KEYS}/{name}": text for name, text in self.keys.items()})
+        return {**texts, POLICY: self.policy} if self.policy is not None else texts
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to write and to remove, in this order, so that what the policy names is always there."""
+
+    policy: Mapping[str, Any]
+    keys: Mapping[str, str]
+    registries: Mapping[str, str]
+    """All files of keys and of registries.d as they will be."""
+    writes: Mapping[str, str]
+    removes: tuple[str, ...]
+    changes: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.writes or self.removes)
+
+
+def check(repositories: Sequence[str], keys: Sequence[Mapping[str, str]]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return repositories and keys as they are used. Raises BootcError for what is none."""
+    if not repositories:
+        raise BootcError("invalid", "No repository is named", "Name those whose images the devices run")
+    checked: dict[str, str] = {}
+    for key in keys:
+        name, text = key["name"], key["content"]
+        if not _KEY_NAME.fullmatch(name):
+            raise BootcError(
+                "invalid", f"'{name}' is no name for a key", "Use lower-case letters, digits, '.', '_' and '-'"
+            )
+        if name in checked:
+            raise BootcError("invalid", f"Two keys have the name {name}", "Give each a name of its own")
+        checked[name] = _public_key(name, text)
+    return tuple(dict.fromkeys(map(check_repository, repositories))), checked
+
+
+def _public_key(name: str, text: str) -> str:
+    # The text itself is never shown: it may be the wrong one of the two.
+    if "PRIVATE KEY" in text:
+        raise BootcError(
+            "invalid", f"The key {name} is a private one", "Keep it where images are signed, and give the public one"
+        )
+    match = _PUBLIC_KEY.fullmatch(text.strip())
+    try:
+        if match is not None and base64.b64decode("".join(match[1].split()), validate=True):
+            return text.strip() + "\n"
+    except binascii.Error:
+        pass
+    raise BootcError("invalid", f"The key {name} is no PEM public key", "Give the content of the file with .pub")
+
+
+def find() -> Found:
+    """Read what is on the device."""
+    return Found(_read(POLICY), _read(VENDOR_POLICY), _read_all(REGISTRIES_D, ".yaml"), _read_all(KEYS, ".pub"))
+
+
+def plan(wanted: Wanted, found: Found) -> Plan:
+    """Decide what to write. Raises BootcError where that would weaken what others, or we ourselves, demand."""
+    source = POLICY if found.policy is not None else VENDOR_POLICY
+    before = parse_policy(found.policy or found.vendor_policy or _WITHOUT_POLICY, source)
+    merged = _merged(before, wanted, found)
+    in_use = keys_in_use(merged.document, KEYS)
+    keys = {name: text for name, text in found.keys.items() if f"{KEYS}/{name}" in in_use}
+    keys.update({f"{name}.pub": text for name, text in wanted.keys.items()})
+    registries = _registries(wanted, found)
+    writes = {f"{KEYS}/{name}": text for name, text in keys.items() if found.keys.get(name) != text}
+    writes.update(
+        {f"{REGISTRIES_D}/{name}": text for name, text in registries.items() if found.registries.get(name) != text}
+    )
+    if merged.document != before:
+        writes[POLICY] = render_policy(merged.document)
+    removes = [f"{REGISTRIES_D}/{name}" for name in found.registries if name not in registries]
+    removes += [f"{KEYS}/{name}" for name in found.keys if name not in keys]
+    return Plan(merged.document, keys, registries, writes, tuple(sorted(removes)), merged.changes, merged.notes)
+
+
+def _merged(before: Mapping[str, Any], wanted: Wanted, found: Found) -> Merged:
+    if not wanted.keys:
+        return withdraw(before, wanted.repositories, KEYS)
+    for name, text in wanted.keys.items():
+        there = found.keys.get(f"{name}.pub")
+        if there not in (None, text) and not wanted.replace and f"{KEYS}/{name}.pub" in keys_in_use(before, KEYS):
+            raise BootcError(
+                "would_weaken",
+                f"The device knows another key by the name {name}",
+                "Give the new key a name of its own, so that both are accepted for a while, or set replace",
+            )
+    paths = [f"{KEYS}/{name}.pub" for name in wanted.keys]
+    merged = demand(before, wanted.repositories, paths, KEYS, replace=wanted.replace)
+    if not wanted.rejects_by_default:
+        return merged
+    stricter = reject_by_default(merged.document)
+    return Merged(stricter.document, (*merged.changes, *stricter.changes), (*merged.notes, *stricter.notes))
+
+
+def _registries(wanted: Wanted, found: Found) -> dict[str, str]:
+    ours = {registries_d.file_name(repository): repository for repository in wanted.repositories}
+    others = {name: text for name, text in found.registries.items() if name not in ours}
+    if not wanted.keys:
+        return others
+    missing = {
+        name: registries_d.render([repository])
+        for name, repository in ours.items()
+        if not registries_d.is_looked_for(repository, others)
+    }
+    return {**others, **missing}
+
+
+def concerns(repository: str, repositories: Sequence[str]) -> bool:
+    """Tell whether one of the entries holds for a repository."""
+    return any(repository == each or repository.startswith(f"{each}/") for each in repositories)
+
+
+def try_out(planned: Plan, images: Sequence[str], auth_file: Path | None, timeout: float) -> None:
+    """Have skopeo use the policy as it will be, and take the images under it. Raises BootcError when it does not."""
+    with tempfile.TemporaryDirectory(prefix="bootc-trust-") as folder:
+        keys, registries = Path(folder, "keys"), Path(folder, "registries.d")
+        for place, texts in ((keys, planned.keys), (registries, planned.registries)):
+            place.mkdir()
+            for name, text in texts.items():
+                (place / name).write_text(text, encoding="utf-8")
+        policy = Path(folder, "policy.json")
+        policy.write_text(render_policy(_with_keys_in(planned.policy, str(keys))), encoding="utf-8")
+        why = proxy.loads(policy, timeout)
+        if why is not None:
+            raise BootcError(
+                "unsupported_version" if "keyPaths" in why else "invalid",
+                f"skopeo on the device cannot use the policy as it would be: {why}",
+                "Update skopeo to 1.15 or newer; older versions know one key at a time only",
+            )
+        proxy.verify(images, proxy.Rules(policy, registries, auth_file=auth_file), timeout)
+
+
+def _with_keys_in(policy: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    """Return the policy with our keys in another folder."""
+    document = copy.deepcopy(dict(policy))
+    scopes = [scope for scopes in (document.get("transports") or {}).values() for scope in scopes.values()]
+    for requirement in (each for requirements in [document["default"], *scopes] for each in requirements):
+        if isinstance(requirement.get("keyPath"), str):
+            requirement["keyPath"] = _moved(requirement["keyPath"], folder)
+        if isinstance(requirement.get("keyPaths"), list):
+            requirement["keyPaths"] = [_moved(path, folder) for path in requirement["keyPaths"]]
+    return document
+
+
+def _moved(path: str, folder: str) -> str:
+    return folder + path[len(KEYS) :] if path.startswith(f"{KEYS}/") else path
+
+
+def install(planned: Plan, found: Found) -> str | None:
+    """Write and remove the files; return where the policy from before is, if there was one and it changed."""
+    kept = None
+    try:
+        if POLICY in planned.writes and found.policy is not None:
+            _replace(PREVIOUS, found.policy)
+            kept = PREVIOUS
+        for path, text in planned.writes.items():
+            _replace(path, text)
+        for path in planned.removes:
+            device_path(path).unlink()
+    except OSError as wrong:
+        raise BootcError(
+            "unexpected",
+            f"{wrong.filename} cannot be written: {wrong.strerror}",
+            "What was written before is in order by itself. Make room or mount /etc writable, and run this again",
+        ) from wrong
+    return kept
+
+
+def _replace(path: str, text: str) -> None:
+    """Put a file in the place of another at once, readable for all; it is on the disk when this returns."""
+    place = device_path(path)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    draft = place.with_name(f".{place.name}.{os.getpid()}")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fchmod(file.fileno(), 0o644)
+        os.fsync(file.fileno())
+    draft.replace(place)
+
+
+def _read(path: str) -> str | None:
+    place = device_path(path)
+    try:
+        return place.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as wrong:
+        raise BootcError("unexpected", f"{path} cannot be read: {wrong}", "Repair or remove it") from wrong
+
+
+def _read_all(directory: str, suffix: str) -> dict[str, str]:
+    place = device_path(directory)
+    names = sorted(each.name for each in place.glob(f"*{suffix}")) if place.is_dir() else []
+    texts = {name: _read(f"{directory}/{name}") for name in names if not name.startswith(".")}
+    return {name: text for name, text in texts.items() if text is not None}

@@ -1,0 +1,58 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where signatures of images are looked for: the files of registries.d. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Mapping, Sequence
+
+from .._errors import BootcError
+
+PREFIX = "skorionos-bootc-"
+_LOOKS_IN_THE_REGISTRY = re.compile(r"^[ \t]+use-sigstore-attachments:[ \t]*true\b", re.MULTILINE)
+
+
+def file_name(repository: str) -> str:
+    """Return the name of the file for a repository. Each has one of its own, so that no other is rewritten for it."""
+    return f"{PREFIX}{repository.replace('_', '__').replace('/', '_').replace(':', '+')}.yaml"
+
+
+def render(repositories: Sequence[str]) -> str:
+    """Return a file that has signatures looked for beside the images, in the registry itself."""
+    # A quoted JSON text is a YAML one, too.
+    entries = "".join(f"  {json.dumps(each)}:\n    use-sigstore-attachments: true\n" for each in repositories)
+    return f"docker:\n{entries}"
+
+
+def is_looked_for(repository: str, others: Mapping[str, str]) -> bool:
+    """Tell whether one of the other files (by name) has signatures of the repository looked for already.
+
+    Raises BootcError for one that says something else of it: with two entries for one repository, no image at all
+    could be pulled.
+    """
+    entry = re.compile(rf"^([ \t]+)(['\"]?){re.escape(repository)}\2[ \t]*:[ \t]*(?:#.*)?$", re.MULTILINE)
+    for name, text in sorted(others.items()):
+        match = entry.search(text)
+        if match is None:
+            continue
+        if _LOOKS_IN_THE_REGISTRY.search(_block(text[match.end() :], match[1])):
+            return True
+        raise BootcError(
+            "invalid",
+            f"{name} in registries.d has an entry for {repository} that does not look for signatures in the registry",
+            "Add 'use-sigstore-attachments: true' to it, or remove it",
+        )
+    return False
+
+
+def _block(text: str, indentation: str) -> str:
+    """Return the lines at the beginning that are indented further than ``indentation``."""
+    lines = []
+    for line in text.splitlines()[1:]:
+        if line.strip() and not line.startswith((indentation + " ", indentation + "\t")):
+            break
+        lines.append(line)
+    return "\n".join(lines)
