@@ -79,7 +79,7 @@ def test_a_root_is_marked_and_has_no_machine_id():
 
 
 def test_equal_recipes_give_equal_texts():
-    turned = dict(reversed([*FULL.items(), ("environment", {"B": "1", "A": "2"})]))
+    turned = dict(reversed({**FULL, "environment": {"B": "1", "A": "2"}}.items()))
     assert rendered(turned) == rendered({**FULL, "environment": {"A": "2", "B": "1"}})
 
 
