@@ -151,6 +151,7 @@ notes:
     starts at the folder in which C(ansible-playbook) was started instead.
   - Times, owners and extended attributes of files do not count.
 seealso:
+  - module: skorionos.bootc.image_build_tree
   - module: skorionos.bootc.image_push
   - plugin: skorionos.bootc.build_order
     plugin_type: filter
@@ -239,14 +240,16 @@ reason:
   sample: build_failed
 """
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._engine.checks import check_auth_file, check_secrets
 from ..module_utils._engine.client import Build, Engine, LocalImage, Secret, choose_engine, declares_parent
-from ..module_utils._engine.errors import AUTH, INVALID, NOT_FOUND, EngineError
+from ..module_utils._engine.errors import INVALID, NOT_FOUND, EngineError
 from ..module_utils._engine.ignore import find_ignore_file
 from ..module_utils._engine.inputs import (
     HASH_LABEL,
@@ -256,6 +259,8 @@ from ..module_utils._engine.inputs import (
     hash_inputs,
     recorded_parts,
 )
+from ..module_utils._engine.jobs import texts
+from ..module_utils._engine.memory import forget_name, memory_file
 from ..module_utils._engine.run import run_command
 from ..module_utils._oci.manifest import parse_platform
 from ..module_utils._oci.reference import parse_reference
@@ -270,14 +275,6 @@ def parent_identity(engine: Engine, parent: str) -> str | None:
         return pinned
     image = engine.inspect(parent)
     return image.id if image else None
-
-
-def texts(values: Mapping[str, Any]) -> dict[str, str]:
-    """Turn numbers and booleans from YAML into the texts a Containerfile sees."""
-    return {
-        str(key): str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
-        for key, value in values.items()
-    }
 
 
 def reasons(params: Mapping[str, Any], existing: LocalImage | None, hashed: InputHash) -> list[str]:
@@ -360,6 +357,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             ),
             params["timeout"],
         )
+        forget_name(memory_file(os.environ), params["name"])
         existing = engine.inspect(params["name"])
     elif why:
         existing = None
@@ -389,15 +387,8 @@ def check_options(params: Mapping[str, Any], containerfile: Path, context: Path)
         raise EngineError(INVALID, f"The context {context} is not a folder on this host.", "Correct the path.")
     if not containerfile.is_file():
         raise EngineError(INVALID, f"There is no Containerfile {containerfile} on this host.", "Correct the path.")
-    if params["auth_file"] and not Path(params["auth_file"]).is_file():
-        raise EngineError(
-            AUTH, f"The auth file {params['auth_file']} does not exist on this host.", "Create it with 'podman login'."
-        )
-    for secret in params["secrets"]:
-        if any("," in (secret[key] or "") for key in ("id", "path", "env")):
-            raise EngineError(INVALID, f"The secret '{secret['id']}' has a comma, which engines read as a separator.")
-        if secret["path"] and not Path(secret["path"]).is_file():
-            raise EngineError(INVALID, f"The secret '{secret['id']}' has no file {secret['path']} on this host.")
+    check_auth_file(params["auth_file"])
+    check_secrets(params["secrets"])
 
 
 def main() -> None:

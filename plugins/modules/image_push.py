@@ -45,7 +45,10 @@ attributes:
       C(changed) tells whether another digest is there than before.
 options:
   name:
-    description: Full name of the image in local storage.
+    description:
+      - Full name of the image in local storage.
+      - It need not be there when M(skorionos.bootc.image_build_tree) found it published in the same repository, and so
+        did not build it. Then only tags are put.
     type: str
     required: true
   image:
@@ -179,6 +182,7 @@ reason:
   sample: auth
 """
 
+import os
 import shutil
 import time
 from typing import Any
@@ -187,6 +191,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ..module_utils._engine.client import Engine, LocalImage, Push, choose_engine
 from ..module_utils._engine.errors import INVALID, NETWORK, NOT_FOUND, UNEXPECTED, EngineError
+from ..module_utils._engine.memory import Published, load_memory, memory_file
 from ..module_utils._engine.publication import is_image, other_annotations, other_compression
 from ..module_utils._engine.run import run_command
 from ..module_utils._oci.client import RegistryClient
@@ -222,6 +227,12 @@ def published_digest(client: RegistryClient, reference: Reference) -> str | None
         return client.head_manifest(reference)
     except Refused:
         return None
+
+
+def published_instead(name: str, local: LocalImage | None) -> Published | None:
+    """Return what the build found published instead of making it; none when storage has that very image."""
+    known = load_memory(memory_file(os.environ)).by_name.get(name)
+    return None if local is not None and known is not None and local.id == known.image_id else known
 
 
 def reasons(there: Manifest | None, local: LocalImage, target: Reference, compressed_otherwise: int) -> list[str]:
@@ -287,7 +298,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     target = check_options(params)
     engine = Engine(run_command, choose_engine(params["engine"], shutil.which))
     local = engine.inspect(params["name"])
-    if local is None:
+    known = published_instead(params["name"], local)
+    if local is None and known is None:
         raise EngineError(
             NOT_FOUND, f"There is no image {params['name']} in local storage.", "Build it first, or correct the name."
         )
@@ -296,11 +308,21 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     client = registry_client(params, for_push=not module.check_mode, retries=params["retries"])
     tags = list(dict.fromkeys([target.tag or "", *params["tags"]]))
     earlier = published(client, target)
-    otherwise = other_compression(earlier.layers, params["compression"]) if is_image(earlier, local) else []
+    before = {target.tag or "": earlier.digest if earlier else None}
+    found = published(client, target.with_digest(known.digest)) if known is not None else None
+    if found is not None:
+        earlier, local = found, LocalImage(found.config.digest, None, {})
+    if local is None:
+        raise EngineError(
+            NOT_FOUND,
+            f"{params['name']} is neither in local storage nor in {target.name}, where the build may have found it.",
+            "Build again.",
+        )
+    layers_there = earlier.layers if found is None and earlier is not None and is_image(earlier, local) else []
+    otherwise = other_compression(layers_there, params["compression"])
     can_recompress = not otherwise or engine.can_recompress()
     why = reasons(earlier, local, target, len(otherwise) if can_recompress else 0)
     needs_push = bool(why)
-    before = {target.tag or "": earlier.digest if earlier else None}
     before.update({tag: published_digest(client, target.with_tag(tag)) for tag in tags[1:]})
 
     manifest = None if needs_push else earlier
@@ -314,7 +336,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         warn_of_compression(module, manifest, params["compression"])
     after = dict.fromkeys(tags, manifest.digest if manifest else _UNKNOWN)
     if manifest is not None and not module.check_mode:
-        for tag in tags[1:]:
+        for tag in tags[1:] if needs_push else tags:
             if before[tag] != manifest.digest:
                 client.put_manifest(target.with_tag(tag), manifest)
     layers = manifest.layers if manifest else []

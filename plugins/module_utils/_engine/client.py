@@ -149,6 +149,33 @@ class Engine:
             self._act(push_arguments(push, digest_file, force_compression=force), timeout, _push_kind)
             return digest_file.read_text(encoding="ascii").strip()
 
+    def container_lint(self, name: str, timeout: float) -> bool:
+        """Have the image check itself with ``bootc container lint``; tell whether it has a bootc to do so.
+
+        Raises EngineError of kind :data:`FAILED` with what the check says.
+        """
+        command = ["bootc", "container", "lint"]
+        if self.program == "podman":
+            arguments = ["run", "--rm", "--pull=never", "--network=none", "--user=0:0", "--entrypoint=", name, *command]
+            answer = self._run([self.program, *arguments], timeout)
+        else:
+            container = self._query("from", "--pull-never", name).stdout.strip()
+            try:
+                arguments = ["run", "--network=none", "--user=0:0", container, "--", *command]
+                answer = self._run([self.program, *arguments], timeout)
+            finally:
+                self._query("rm", container)
+        if answer.rc == 0:
+            return True
+        # Podman says so with 127, buildah only in words.
+        if answer.rc == 127 or re.search(r"executable file .*not found|no such file or directory$", answer.stderr.strip()):
+            return False
+        raise self._failed(arguments, answer, FAILED)
+
+    def untag(self, name: str) -> None:
+        """Take the name from an image, so that it does not count as built."""
+        self._query(*(["untag", name, name] if self.program == "podman" else ["rmi", name]))
+
     def _query(self, *arguments: str) -> Finished:
         answer = self._run([self.program, *arguments], _QUERY_SECONDS)
         if answer.rc != 0:
@@ -178,7 +205,7 @@ class Engine:
 
 def build_arguments(build: Build, id_file: Path) -> list[str]:
     """Compose the arguments of a build."""
-    local = build.parent is not None and build.parent.startswith("localhost/")
+    local = build.parent is not None and (build.parent.startswith("localhost/") or _is_id(build.parent))
     arguments = ["build", "--layers", "--format", "oci", "--tag", build.name, "--iidfile", str(id_file)]
     # Asking a registry for a local image fails late and with a misleading message.
     arguments += [f"--pull={'never' if local else 'missing'}", "--file", str(build.containerfile)]
@@ -223,6 +250,10 @@ def push_arguments(push: Push, digest_file: Path, *, force_compression: bool) ->
 def declares_parent(containerfile: bytes) -> bool:
     """Tell whether a Containerfile takes its parent as ``ARG PARENT``."""
     return re.search(rb"^[ \t]*ARG[ \t]+PARENT\b", containerfile, re.IGNORECASE | re.MULTILINE) is not None
+
+
+def _is_id(parent: str) -> bool:
+    return re.fullmatch(r"sha256:[0-9a-f]{64}", parent) is not None
 
 
 def _from_podman(document: Mapping[str, Any]) -> LocalImage:

@@ -8,10 +8,25 @@ from __future__ import annotations
 import re
 from typing import Any, Mapping, Sequence
 
+from .recipe import recipe_problems
+
 _NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
-_KEYS = ("name", "parent", "base", "containerfile", "context", "build_args", "labels")
+_KEYS = (
+    "name",
+    "parent",
+    "base",
+    "containerfile",
+    "recipe",
+    "context",
+    "build_args",
+    "labels",
+    "platforms",
+    "tags",
+)
 _TEXTS = ("parent", "base", "containerfile", "context")
 _MAPPINGS = ("build_args", "labels")
+_LISTS = ("platforms", "tags")
+_PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9]+)?")
 
 
 class InvalidVariants(ValueError):
@@ -46,6 +61,16 @@ def build_order(nodes: Sequence[Mapping[str, Any]], only: Sequence[str] | None =
     return list(ordered.values())
 
 
+def platforms_of(node: Mapping[str, Any], by_name: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the platforms of a node, else those of the node it is built on; none when nobody names any."""
+    current: Mapping[str, Any] | None = node
+    while current is not None:
+        if current.get("platforms"):
+            return list(current["platforms"])
+        current = by_name.get(current.get("parent") or "")
+    return []
+
+
 def _problems(nodes: object) -> list[str]:
     if not isinstance(nodes, Sequence) or isinstance(nodes, (str, bytes)) or not nodes:
         return ["Give a list of at least one variant, each with a name."]
@@ -62,7 +87,23 @@ def _problems(nodes: object) -> list[str]:
         for name, parent in parents.items()
         if parent and parent not in parents
     ]
-    return problems or _cycles(parents)
+    return problems or _cycles(parents) or _platform_problems(nodes)
+
+
+def _platform_problems(nodes: Sequence[Mapping[str, Any]]) -> list[str]:
+    by_name = {node["name"]: node for node in nodes}
+    problems = []
+    for node in nodes:
+        if not node.get("parent") or not node.get("platforms"):
+            continue
+        there = platforms_of(by_name[node["parent"]], by_name)
+        missing = [platform for platform in node["platforms"] if platform not in there]
+        if missing:
+            problems.append(
+                f"'{node['name']}' is for {_quoted(missing)}, its parent '{node['parent']}' is not. "
+                "Add that to the platforms of the parent."
+            )
+    return problems
 
 
 def _node_problems(number: int, node: object) -> list[str]:
@@ -87,6 +128,26 @@ def _node_problems(number: int, node: object) -> list[str]:
         for key in _MAPPINGS
         if not isinstance(node.get(key), (Mapping, type(None)))
     ]
+    for key in _LISTS:
+        value = node.get(key)
+        if value is None:
+            continue
+        if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) and item for item in value):
+            problems.append(f"'{name}' has '{key}' that is not a list of texts.")
+        elif len(set(value)) != len(value):
+            problems.append(f"'{name}' has '{key}' with something in it twice.")
+        elif key == "platforms":
+            problems += [
+                f"'{name}' has the platform '{item}'. Write it like linux/arm64."
+                for item in value
+                if not _PLATFORM.fullmatch(item)
+            ]
+    if node.get("recipe") is not None:
+        problems += [f"'{name}': {problem}" for problem in recipe_problems(node["recipe"])]
+        if node.get("containerfile"):
+            problems.append(f"'{name}' has both recipe and containerfile. Keep one of them.")
+        if not node.get("parent") and not node.get("base"):
+            problems.append(f"'{name}' has a recipe, but nothing to start from. Add parent or base.")
     if node.get("parent") and node.get("base"):
         problems.append(
             f"'{name}' has both parent and base. Keep parent to build on a variant, base to build on any image."

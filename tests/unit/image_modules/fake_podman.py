@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 STORE = Path(os.environ["FAKE_PODMAN_STORE"])
@@ -30,8 +31,29 @@ def annotations_file(name: str) -> Path:
     return STORE / (name.replace("/", "_") + ".annotations")
 
 
+def check_itself() -> None:
+    """Run bootc container lint, in images that have it: when there is a file that says how it ends."""
+    if not (STORE / "lint-says").exists():
+        sys.exit(127)
+    said = (STORE / "lint-says").read_text()
+    sys.exit(said or 0)
+
+
+def wait_for_others(argv: list[str]) -> None:
+    """With a number in a file, a build of a child goes on only when that many run at the same time."""
+    if (STORE / "together").exists() and values(argv, "--from") + [a for a in argv if a.startswith("PARENT=sha256")]:
+        (STORE / f"running-{os.getpid()}").touch()
+        for _try in range(500):
+            if len(list(STORE.glob("running-*"))) >= int((STORE / "together").read_text()):
+                return
+            time.sleep(0.01)
+        sys.exit("Error: nobody else is building")
+
+
 def build(argv: list[str]) -> None:
-    if (STORE / "fail").exists():
+    wait_for_others(argv)
+    name = values(argv, "--tag")[0]
+    if (STORE / "fail").exists() and (STORE / "fail").read_text() in name:
         sys.exit("Error: building at STEP RUN false: exit status 1")
     labels = dict(label.split("=", 1) for label in values(argv, "--label"))
     config = json.dumps(
@@ -92,6 +114,10 @@ def main(argv: list[str]) -> None:
         print("podman version", version.read_text() if version.exists() else "5.4.2")
     elif argv[0] == "build":
         build(argv)
+    elif argv[0] == "run":
+        check_itself()
+    elif argv[0] == "untag":
+        image_file(argv[-1]).unlink()
     elif argv[0] == "push":
         push(argv)
     elif not image_file(argv[-1]).exists():

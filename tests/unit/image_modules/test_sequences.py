@@ -27,6 +27,7 @@ def store(tmp_path, monkeypatch):
     programs = install_fake_podman(tmp_path / "bin")
     monkeypatch.setenv("PATH", str(programs) + ":/usr/bin:/bin")
     monkeypatch.setenv("FAKE_PODMAN_STORE", str(folder))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(image_push, "_FIRST_DELAY", 0.0)
     return folder
 

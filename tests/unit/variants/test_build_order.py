@@ -60,6 +60,17 @@ def test_a_deep_chain_is_no_problem():
         ([{"name": "kde"}, {"name": "b"}, {"name": "kde"}], "More than one has the name 'kde'"),
         ([{"name": "kde", "parent": "bse"}, {"name": "base"}], "'bse', which is none of them. Known are kde, base"),
         ([{"name": "a", "parent": "a"}], "a -> a"),
+        ([{"name": "a", "base": "x/y", "recipe": {}, "containerfile": "C"}], "'a' has both recipe and containerfile"),
+        ([{"name": "a", "recipe": {}}], "'a' has a recipe, but nothing to start from"),
+        ([{"name": "a", "base": "x/y", "recipe": {"package": []}}], "'a': The recipe has the unknown key 'package'"),
+        ([{"name": "a", "tags": "latest"}], "'a' has 'tags' that is not a list of texts"),
+        ([{"name": "a", "tags": ["x", "x"]}], "'a' has 'tags' with something in it twice"),
+        ([{"name": "a", "platforms": ["amd64"]}], "'a' has the platform 'amd64'. Write it like linux/arm64."),
+        (
+            [{"name": "b", "platforms": ["linux/amd64"]}, {"name": "a", "parent": "b", "platforms": ["linux/arm64"]}],
+            "'a' is for 'linux/arm64', its parent 'b' is not",
+        ),
+        ([{"name": "b"}, {"name": "a", "parent": "b", "platforms": ["linux/arm64"]}], "its parent 'b' is not"),
         ([{"name": "x", "parent": "a"}, {"name": "a", "parent": "b"}, {"name": "b", "parent": "a"}], "a -> b -> a"),
     ],
 )

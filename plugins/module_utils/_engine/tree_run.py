@@ -1,0 +1,250 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run over a tree: check, look, decide, build, describe. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Mapping, Sequence
+
+from .._oci.errors import RegistryError
+from .._oci.manifest import parse_platform
+from .._oci.module import registry_client
+from .._oci.reference import is_tag, parse_reference
+from .builder import Builder, BuildOptions, explain, identity_of_base
+from .checks import check_auth_file, check_secrets
+from .client import Engine, Secret, choose_engine
+from .errors import INVALID, EngineError
+from .jobs import Job, Settings, make_jobs, texts
+from .lint import ERROR, Finding, is_secret_name, level_of, level_problems, lint
+from .lookup import published_copies, stored_copies
+from .memory import forget_name, load_memory, memory_file, save_memory
+from .run import run_command
+from .tree import REGISTRY, Copy, Outcome, Step, decide, is_settled, run_steps
+
+LINT = "lint"
+_SECRET_RULE = "secret-argument"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a run did not do all it should."""
+
+    kind: str
+    text: str
+
+
+class TreeRun:
+    """One run of the module ``image_build_tree``, whose options ``params`` are."""
+
+    def __init__(self, params: Mapping[str, Any], *, check_mode: bool, warn: Callable[[str], None]) -> None:
+        """Keep the options; nothing is done yet."""
+        self._params = params
+        self._check_mode = check_mode
+        self._warn = warn
+        self._engine: Engine | None = None
+        self._steps: list[Step] = []
+        self._outcome = Outcome()
+        self._findings: list[tuple[str, str, Finding]] = []
+        self.failure: Failure | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, looked for when it is needed for the first time."""
+        if self._engine is None:
+            self._engine = Engine(run_command, choose_engine(self._params["engine"], shutil.which))
+        return self._engine
+
+    def perform(self) -> None:
+        """Do it. Raises EngineError or ValueError before anything is built; later trouble is in ``failure``."""
+        params = self._params
+        settings = self._settings()
+        with tempfile.TemporaryDirectory(prefix="bootc-tree-") as work:
+            jobs = make_jobs(params["nodes"], params["only"], settings, Path(work), self._identify)
+            self._lint(jobs)
+            if self.failure is not None:
+                return
+            found = self._find(jobs)
+            self._steps = decide(jobs, found, force=params["force"])
+            if not self._check_mode and any(step.reasons for step in self._steps):
+                builder = Builder(self.engine, self._options(settings), self._steps)
+                self._outcome = run_steps(self._steps, builder.build, params["parallel"])
+                forget_name(memory_file(os.environ), *self._outcome.built)
+        self.failure = self._failed()
+
+    def result(self, *, diff: bool) -> dict[str, Any]:
+        """Return what the module answers."""
+        described = [self._describe(step) for step in self._steps]
+        result: dict[str, Any] = {
+            "changed": any(image["changed"] for image in described),
+            "images": described,
+            "explanation": [explain(step) for step in self._steps],
+            "findings": [
+                {"name": name, "rule": finding.rule, "level": level, "line": finding.line, "text": _said(finding)}
+                for name, level, finding in self._findings
+            ],
+            "commands": self._engine.commands if self._engine else [],
+        }
+        if self.failure is not None:
+            result["failed_images"] = self._nodes(self._outcome.failed)
+            result["skipped_images"] = self._nodes(self._outcome.skipped)
+        if diff:
+            built = [step for step in self._steps if step.reasons]
+            result["diff"] = {
+                "before": {step.job.image: dict(step.before) for step in built},
+                "after": {step.job.image: dict(step.job.hashed.parts) for step in built},
+            }
+        return result
+
+    def _settings(self) -> Settings:
+        params = self._params
+        if params["parallel"] < 1:
+            raise EngineError(INVALID, f"parallel is {params['parallel']}.", "Give 1 or more.")
+        problems = level_problems(params["lint"])
+        if problems:
+            raise EngineError(INVALID, "The levels of lint are wrong.", " ".join(problems))
+        if not is_tag(params["version"]):
+            raise EngineError(
+                INVALID, f"The version '{params['version']}' cannot be part of a tag.", "Use letters, digits, '.', '-'."
+            )
+        parse_reference(f"{params['namespace']}/x:{params['version']}")
+        if params["repository"]:
+            parse_reference(f"{params['repository'].replace('{variant}', 'x')}:x")
+        if params["platform"]:
+            parse_platform(params["platform"])
+        check_auth_file(params["auth_file"])
+        check_secrets(params["secrets"])
+        return Settings(
+            namespace=params["namespace"],
+            version=params["version"],
+            directory=Path(params["directory"]).resolve(),
+            build_args=texts(params["build_args"]),
+            labels=texts(params["labels"]),
+            secret_ids=[secret["id"] for secret in params["secrets"]],
+            platform=params["platform"],
+            network=params["network"],
+            timestamp=params["timestamp"] if params["timestamp"] >= 0 else None,
+            repository=params["repository"],
+            tags=params["tags"],
+        )
+
+    def _options(self, settings: Settings) -> BuildOptions:
+        params = self._params
+        return BuildOptions(
+            secrets=[Secret(**secret) for secret in params["secrets"]],
+            tls_verify=params["tls_verify"],
+            auth_file=params["auth_file"],
+            network=settings.network,
+            timestamp=settings.timestamp,
+            force=params["force"],
+            container_lint=params["container_lint"],
+            timeout=params["timeout"],
+        )
+
+    def _identify(self, base: str) -> str:
+        pinned = parse_reference(base).digest
+        return pinned if pinned is not None else identity_of_base(self.engine, base)
+
+    def _lint(self, jobs: Sequence[Job]) -> None:
+        levels = self._params["lint"]
+        seen = set()
+        for job in jobs:
+            if job.node in seen:
+                continue
+            seen.add(job.node)
+            found = [*_named_like_secrets(job), *lint(job.text, levels)]
+            self._findings += [(job.node, level_of(finding.rule, levels), finding) for finding in found]
+        errors = [f"'{node}', {finding}" for node, level, finding in self._findings if level == ERROR]
+        for node, level, finding in self._findings:
+            if level not in (ERROR, "off"):
+                self._warn(f"'{node}', {finding}")
+        self._findings = [entry for entry in self._findings if entry[1] != "off"]
+        if errors:
+            self.failure = Failure(LINT, f"Nothing was built. {' '.join(errors)}")
+
+    def _find(self, jobs: Sequence[Job]) -> dict[str, list[Copy]]:
+        found: dict[str, list[Copy]] = {job.image: [] for job in jobs}
+        if self._params["repository"]:
+            self._ask_registry(jobs, found)
+            if is_settled(jobs, found) and not self._params["force"]:
+                return found
+        for job in jobs:
+            found[job.image] += stored_copies(self.engine, job)
+        return found
+
+    def _ask_registry(self, jobs: Sequence[Job], found: dict[str, list[Copy]]) -> None:
+        path = memory_file(os.environ)
+        memory = load_memory(path)
+        before = (dict(memory.by_digest), dict(memory.by_name))
+        client = registry_client(self._params)
+        for job in jobs:
+            # What an earlier run found may have been another image.
+            memory.by_name.pop(job.image, None)
+            try:
+                found[job.image] = published_copies(client, memory, job)
+            except RegistryError as error:
+                self._warn(f"What is published could not be found out, so local storage decides. {error}")
+                break
+        if before != (memory.by_digest, memory.by_name):
+            save_memory(path, memory)
+
+    def _failed(self) -> Failure | None:
+        failed = self._outcome.failed
+        if not failed:
+            return None
+        causes = [f"{name}: {failed[image]}" for image, name in zip(failed, self._nodes(failed))]
+        skipped = self._nodes(self._outcome.skipped)
+        text = f"{len(failed)} of {sum(bool(step.reasons) for step in self._steps)} builds failed. {' '.join(causes)}"
+        if skipped:
+            text += f" Skipped, because they are built on these: {', '.join(skipped)}."
+        return Failure(next(iter(failed.values())).kind, text)
+
+    def _nodes(self, images: Mapping[str, object]) -> list[str]:
+        return list(dict.fromkeys(step.job.node for step in self._steps if step.job.image in images))
+
+    def _describe(self, step: Step) -> dict[str, Any]:
+        job, copy = step.job, step.copy
+        built = self._outcome.built.get(job.image)
+        if not step.reasons:
+            outcome = "not_needed" if copy is None else "published" if copy.place == REGISTRY else "stored"
+        elif self._check_mode:
+            outcome = "to_build"
+        elif job.image in self._outcome.failed:
+            outcome = "failed"
+        else:
+            outcome = "built" if built else "skipped"
+        kept = copy if copy is not None and not step.reasons else None
+        return {
+            "name": job.node,
+            "platform": job.platform,
+            "image": job.image,
+            "outcome": outcome,
+            "changed": outcome in ("built", "to_build"),
+            "image_id": built or (kept.image_id if kept else None),
+            "digest": kept.digest if kept else None,
+            "input_hash": job.hashed.value,
+            "changed_inputs": list(step.changed_inputs),
+            "reason_for_build": list(step.reasons),
+        }
+
+
+def _named_like_secrets(job: Job) -> list[Finding]:
+    return [
+        Finding(
+            _SECRET_RULE,
+            0,
+            f"The build argument {name} can be read in the history of the image.",
+            "Give the value as a secret of the build.",
+        )
+        for name in sorted(job.build_args)
+        if is_secret_name(name)
+    ]
+
+
+def _said(finding: Finding) -> str:
+    return f"{finding.cause} {finding.remedy}"
