@@ -81,8 +81,11 @@ def main() -> int:
         if problems:
             print("\n".join(problems))
             return 1
-        inventory = str(installed / "inventory" / "simulated.yml")
-        run("ansible-playbook", "-i", inventory, "skorionos.bootc.demo", cwd=work, **common)
+        inventory = work / "fleet.yml"
+        shipped = installed / "inventory" / "simulated.yml"
+        # Of each kind of device one or two: what is proved here is that everything is there, not how it scales.
+        inventory.write_text(re.sub(r"count: [2-9]", "count: 2", shipped.read_text(encoding="utf-8")), encoding="utf-8")
+        run("ansible-playbook", "-i", str(inventory), "skorionos.bootc.demo", cwd=work, **common)
     return 0
 
 
