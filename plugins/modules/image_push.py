@@ -70,7 +70,10 @@ options:
     choices: [gzip, zstd, "zstd:chunked"]
     default: gzip
   retries:
-    description: How many more times to try when the network or the registry has trouble.
+    description:
+      - How many more times to try when the network or the registry has trouble that passes, such as a connection that
+        breaks or a registry that is overloaded. Credentials and the like are not tried again.
+      - It waits longer each time, up to a minute, or as long as the registry asks for, up to ten minutes.
     type: int
     default: 3
   timeout:
@@ -167,6 +170,13 @@ created:
   returned: success
   type: str
   sample: "1970-01-01T00:00:00Z"
+input_hash:
+  description:
+    - Hash over everything the image was made from, as M(skorionos.bootc.image_build) left it in a label. V(null) when
+      it has none, and in check mode when it would be pushed.
+  returned: success
+  type: str
+  sample: sha256:0f343b0931126a20f133d67c2b018a3b5d0b1b6a3b2e5f0c0d1f7a5f0f0b1c2d
 commands:
   description: Engine commands that were run to push.
   returned: success
@@ -191,8 +201,10 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ..module_utils._engine.client import Engine, LocalImage, Push, choose_engine
 from ..module_utils._engine.errors import INVALID, NETWORK, NOT_FOUND, UNEXPECTED, EngineError
+from ..module_utils._engine.inputs import HASH_LABEL
 from ..module_utils._engine.memory import Published, load_memory, memory_file
 from ..module_utils._engine.publication import is_image, other_annotations, other_compression
+from ..module_utils._engine.retries import seconds_to_wait
 from ..module_utils._engine.run import run_command
 from ..module_utils._oci.client import RegistryClient
 from ..module_utils._oci.errors import NOT_FOUND as NOT_PUBLISHED
@@ -205,6 +217,7 @@ from ..module_utils._oci.transport import REQUESTS_IMPORT_ERROR
 
 _FIRST_DELAY = 2.0
 _LONGEST_DELAY = 60.0
+_LONGEST_ASKED = 600.0
 _UNKNOWN = "(known after the push)"
 
 
@@ -252,15 +265,14 @@ def reasons(there: Manifest | None, local: LocalImage, target: Reference, compre
 
 def push(engine: Engine, wanted: Push, *, retries: int, timeout: float) -> str:
     """Push, and try again while the trouble is of the passing kind. Layers that arrived are not sent again."""
-    delay = _FIRST_DELAY
-    for _try in range(retries):
+    for tried in range(1, retries + 1):
         try:
             return engine.push(wanted, timeout)
         except EngineError as error:
-            if error.kind != NETWORK:
+            wait = seconds_to_wait(str(error), tried, _FIRST_DELAY, _LONGEST_DELAY)
+            if error.kind != NETWORK or wait > _LONGEST_ASKED:
                 raise
-        time.sleep(delay)
-        delay = min(delay * 2, _LONGEST_DELAY)
+        time.sleep(wait)
     return engine.push(wanted, timeout)
 
 
@@ -344,6 +356,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     update_size = None
     if manifest is not None and previous is not None and not previous.is_index:
         update_size = download(previous.layers, layers)
+    config = client.get_config(target, manifest) if manifest is not None else {}
     return {
         "changed": before != after,
         "image": str(target),
@@ -356,7 +369,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         "layers": [{"digest": x.digest, "size": x.size, "media_type": x.media_type} for x in layers],
         "size": total_size(layers) if manifest else None,
         "update_size": update_size,
-        "created": client.get_config(target, manifest).get("created") if manifest else None,
+        "created": config.get("created"),
+        "input_hash": ((config.get("config") or {}).get("Labels") or {}).get(HASH_LABEL),
         "commands": engine.commands,
         "diff": {"before": before, "after": after},
     }

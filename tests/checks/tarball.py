@@ -83,8 +83,8 @@ def main() -> int:
             return 1
         inventory = work / "fleet.yml"
         shipped = installed / "inventory" / "simulated.yml"
-        # Of each kind of device one or two: what is proved here is that everything is there, not how it scales.
-        inventory.write_text(re.sub(r"count: [2-9]", "count: 2", shipped.read_text(encoding="utf-8")), encoding="utf-8")
+        # Of each kind of device four at most: what is proved here is that everything is there, not how it scales.
+        inventory.write_text(re.sub(r"count: [5-9]", "count: 4", shipped.read_text(encoding="utf-8")), encoding="utf-8")
         run("ansible-playbook", "-i", str(inventory), "skorionos.bootc.demo", cwd=work, **common)
     return 0
 

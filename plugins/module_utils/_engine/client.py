@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
-from .errors import AUTH, FAILED, MISSING, NETWORK, NOT_FOUND, UNEXPECTED, EngineError
+from .errors import AUTH, FAILED, MISSING, NETWORK, NOT_FOUND, UNEXPECTED, UNSUPPORTED, EngineError
 from .run import Finished, Run
 
 ENGINES = ("podman", "buildah")
@@ -274,12 +274,19 @@ def _with_algorithm(image_id: str) -> str:
 
 
 _TRANSFER_KINDS = (
+    # Some registries say that they deny whom they limit.
+    (NETWORK, r"toomanyrequests|too many requests|\b429\b"),
     (AUTH, r"unauthorized|authentication required|access denied|\bdenied\b|invalid username/password|403 Forbidden"),
     (
         NETWORK,
         r"connection refused|connection reset|no such host|no route to host|i/o timeout|TLS handshake timeout"
-        r"|unexpected EOF|toomanyrequests|too many requests|blob unknown|unknown blob|\b50[0234]\b",
+        r"|\bEOF\b|broken pipe|timed out|deadline exceeded|closed network connection|stream error|server misbehaving"
+        r"|temporary failure|(blob|upload) unknown|unknown (blob|upload)|\b(408|416|499|50[0234]|52[0-4])\b",
     ),
+)
+_PUSH_KINDS = (
+    *_TRANSFER_KINDS,
+    (UNSUPPORTED, r"\bunsupported\b|method not allowed|read.only|too large|\b(405|413)\b"),
 )
 
 
@@ -292,12 +299,13 @@ _REMEDIES = {
     AUTH: "Log in with 'podman login', or name a file with credentials in auth_file.",
     NETWORK: "Check the registry's name and port, the network, and whether tls_verify fits it.",
     NOT_FOUND: "Check the repository and the digest of the parent.",
+    UNSUPPORTED: "The registry takes no such push. It may be a read-only copy of another one; push to that one.",
 }
 
 
 def _push_kind(stderr: str) -> str:
     """Name the kind of a failed push by what registries are known to say. Only retries rest on it."""
-    return _kind_in(_TRANSFER_KINDS, "\n".join(stderr.strip().splitlines()[-3:])) or UNEXPECTED
+    return _kind_in(_PUSH_KINDS, "\n".join(stderr.strip().splitlines()[-3:])) or UNEXPECTED
 
 
 def _build_kind(stderr: str) -> str:

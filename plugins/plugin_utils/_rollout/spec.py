@@ -262,6 +262,8 @@ _ABORT: dict[str, Any] = {"percent": 20, "min_executed": 20}
 _SOFT = ("game_running",)
 _HARD = ("battery_low",)
 _LONGEST_NOTICE = 86400
+_FOR_OTHERS = frozenset({"config_digest", "input_hash", "layers", "parent", "tags"})
+"""What a release file says of its variants besides what a rollout needs."""
 _LAST: dict[str, Any] = {"min_coverage": 90, "coverage_timeout": "14d", "on_coverage_timeout": "accept"}
 
 
@@ -478,12 +480,12 @@ def _variants(document: Mapping[str, Any], source: str, release: object) -> list
                 "Name the JSON file that the publish playbook wrote.",
                 "invalid_spec",
             )
+        entries = [_for_rollouts(entry) for entry in release["variants"]]
         schema.check(
-            {"variants": release["variants"]},
+            {"variants": entries},
             {"properties": {"variants": schema.SPEC["properties"]["variants"]}},
             str(document["release"]),
         )
-        entries = release["variants"]
     _unique([entry["name"] for entry in entries], f"{source}: variants", "Give every variant a name of its own.")
     for entry in entries:
         image = entry["image"]
@@ -494,6 +496,13 @@ def _variants(document: Mapping[str, Any], source: str, release: object) -> list
                 "invalid_spec",
             )
     return [{key: value for key, value in entry.items() if value is not None} for entry in entries]
+
+
+def _for_rollouts(entry: object) -> object:
+    """What a release file says of a variant, without what is there for CI and people."""
+    if not isinstance(entry, Mapping):
+        return entry
+    return {key: value for key, value in entry.items() if key not in _FOR_OTHERS}
 
 
 def _waves(document: Mapping[str, Any], source: str) -> tuple[Wave, ...]:

@@ -22,6 +22,7 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._engine.client imp
     push_arguments,
 )
 from ansible_collections.skorionos.bootc.plugins.module_utils._engine.errors import EngineError
+from ansible_collections.skorionos.bootc.plugins.module_utils._engine.retries import seconds_to_wait
 from ansible_collections.skorionos.bootc.plugins.module_utils._engine.run import Finished, run_command
 
 ID_FILE = Path("/tmp/id")
@@ -203,6 +204,13 @@ def test_a_failed_build_shows_the_end_of_what_the_engine_said():
         ("Error: writing blob: received unexpected HTTP status: 503 Service Unavailable", "network"),
         ("Error: unauthorized: authentication required", "auth"),
         ("Error: something new", "unexpected"),
+        ("Error: denied: toomanyrequests: retry-after: 1.2s, allowed: 44000/minute", "network"),
+        ("Error: writing blob: uploading layer chunked: EOF", "network"),
+        ("Error: writing manifest: uploading manifest: blob upload unknown to registry", "network"),
+        ("Error: writing blob: received unexpected HTTP status: 502 Bad Gateway", "network"),
+        ("Error: trying to reuse blob: context deadline exceeded", "network"),
+        ("Error: writing manifest: StatusCode: 405, unsupported: The operation is unsupported.", "unsupported"),
+        ("Error: writing manifest: manifest invalid: manifest invalid", "unexpected"),
     ],
 )
 def test_a_failed_push_has_its_kind(said, kind):
@@ -210,6 +218,23 @@ def test_a_failed_push_has_its_kind(said, kind):
     with pytest.raises(EngineError) as raised:
         engine.push(Push("localhost/a:1", "r.example.com/a:1"), 60)
     assert raised.value.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("said", "tried", "expected"),
+    [
+        ("connection reset", 1, 2),
+        ("connection reset", 3, 8),
+        ("connection reset", 9, 60),
+        ("toomanyrequests: slow down", 1, 16),
+        ("toomanyrequests: retry-after: 1.2s, allowed: 44000/minute", 1, 16),
+        ("toomanyrequests: retry-after: 90s", 1, 90),
+        ("Retry-After: 3m", 1, 180),
+        ("retry-after: 500ms", 1, 2),
+    ],
+)
+def test_waits_longer_each_time_and_as_long_as_it_is_asked_to(said, tried, expected):
+    assert seconds_to_wait(said, tried, 2.0, 60.0) == expected
 
 
 PULL = "Error: creating build container: initializing source docker://r.example.com/os@sha256:1: "

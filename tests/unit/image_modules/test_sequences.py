@@ -289,6 +289,14 @@ def test_passing_trouble_of_a_push_is_waited_out(run, store, context, registry):
     assert run(image_push, **arguments, retries=2)["changed"] is True
 
 
+def test_a_registry_that_asks_for_hours_is_not_waited_for(run, store, context, registry):
+    run(image_build, name=NAME, context=str(context))
+    (store / "push-says").write_text("Error: toomanyrequests: retry-after: 2h")
+    result = run(image_push, name=NAME, image=f"{registry}/os/skorionos:kde", tls_verify=False)
+    assert (result["failed"], result["reason"]) == (True, "network")
+    assert len(calls(store, "push")) == 1
+
+
 @pytest.fixture
 def denying(registry, guard, tmp_path):
     """Arguments of a push to a registry that denies repositories that are not there, as Quay does."""

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import parse_spec
 
 from tests.unit.image_modules.fakes import Guard, install_fake_cosign, install_fake_podman, serve
 
@@ -112,8 +113,29 @@ def test_a_release_is_built_and_published_once_with_the_moving_tags_last(site: S
     release = json.loads((site.folder / "releases" / "v1.0.0.json").read_text())
     assert [variant["name"] for variant in release["variants"]] == ["kde", "gnome"]
     assert all(variant["digest"].startswith("sha256:") for variant in release["variants"])
+    kde = release["variants"][0]
+    assert (kde["parent"], kde["tags"]) == ("base", ["kde-v1.0.0", "kde-latest", "kde-stable"])
+    assert all(kde[key].startswith("sha256:") for key in ("config_digest", "input_hash"))
+    assert [layer["size"] for layer in kde["layers"]] == [7]
+    spec = parse_spec({"schema": 1, "id": "x", "release": "v1.0.0.json"}, release=release)
+    assert [variant.digest for variant in spec.variants] == [variant["digest"] for variant in release["variants"]]
     assert site.play("publish").changed == 0
     assert len(site.calls("push")) == 2
+
+
+def test_tags_can_have_the_date_and_the_revision(site: Site) -> None:
+    site.play("build")
+    tags = ["{variant}-{revision}", "{variant}-{date}", "{variant}-latest"]
+    refused = site.play("publish", bootc_tags=tags)
+    assert refused.code == 2
+    assert "Give bootc_revision" in refused.said
+    assert site.guard.tags == []
+    published = site.play("publish", bootc_tags=tags, bootc_date="20261123", bootc_revision="0123456789" * 4)
+    assert published.code == 0, published.said
+    assert site.guard.tags == [
+        *("os:kde-0123456", "os:kde-20261123", "os:gnome-0123456", "os:gnome-20261123"),
+        *("os:kde-latest", "os:gnome-latest"),
+    ]
 
 
 def test_no_moving_tag_moves_when_a_later_variant_fails(site: Site) -> None:
