@@ -139,7 +139,7 @@ EXAMPLES = r"""
     backend: composefs
     filesystem: btrfs
     compression: zstd
-    authorized_keys: /root/.ssh/fleet.pub
+    authorized_keys: /srv/disks/fleet.pub
   become: true
   register: disk
 

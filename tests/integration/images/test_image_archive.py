@@ -183,6 +183,31 @@ def test_signatures_that_the_site_made_itself_are_left(
     assert set(referrers(site, published["arm"])) == {bundle, published["bundle of arm"]}
 
 
+def test_a_base_that_repositories_share_is_sent_once(
+    run: Any, registry: RealRegistry, site: RealRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = []
+    for variant in ("gnome", "kde"):
+        registry.repository = f"os/{variant}"
+        registry.image([BASE, variant.encode()], "v1")
+        names.append(f"{registry.name}:v1")
+    path = tmp_path / "archive"
+    exported = run(image_archive, state="exported", path=str(path), images=names)
+    assert (exported["transferred"].count(digest_of(BASE)), len(exported["images"])) == (1, 2)
+    index = json.loads((path / "index.json").read_text())["manifests"]
+    assert [x["annotations"]["org.opencontainers.image.ref.name"] for x in index] == ["os/gnome:v1", "os/kde:v1"]
+    sent = []
+    read = archive.FileBody.__iter__
+    monkeypatch.setattr(archive.FileBody, "__iter__", lambda body: sent.append(body.size) or read(body))
+    imported = run(image_archive, **importing(site, path))
+    assert [image["image"] for image in imported["images"]] == [
+        f"{site.address}/mirror/os/gnome:v1",
+        f"{site.address}/mirror/os/kde:v1",
+    ]
+    assert sent.count(len(BASE)) == 1
+    assert run(image_archive, **importing(site, path))["changed"] is False
+
+
 def test_what_is_not_an_archive_is_left_alone(run: Any, registry: RealRegistry, tmp_path: Path) -> None:
     registry.image([b"x"], "kde-v1")
     registry.image([b"x"], "gnome-v1")
