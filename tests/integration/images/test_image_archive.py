@@ -183,6 +183,22 @@ def test_signatures_that_the_site_made_itself_are_left(
     assert set(referrers(site, published["arm"])) == {bundle, published["bundle of arm"]}
 
 
+def test_a_site_that_has_the_release_before_gets_what_is_new(
+    run: Any, registry: RealRegistry, site: RealRegistry, tmp_path: Path
+) -> None:
+    registry.image([BASE, b"one"], "kde-v1")
+    second = registry.image([BASE, b"two"], "kde-v2")["digest"]
+    path = tmp_path / "archive"
+    wanted = {"state": "exported", "path": str(path), "images": [f"{registry.name}:kde-v2"]}
+    exported = run(image_archive, **wanted, without=[f"{registry.name}:kde-v1"])
+    assert exported["total_bytes"] < 2000
+    lacking = run(image_archive, **importing(site, path))
+    assert (lacking["reason"], digest_of(BASE)[7:] in lacking["msg"], site.tags()) == ("corrupt", True, [])
+    site.image([BASE, b"one"], "kde-v1")
+    assert digest_of(BASE) not in run(image_archive, **importing(site, path))["transferred"]
+    assert site.has(second)
+
+
 def test_a_base_that_repositories_share_is_sent_once(
     run: Any, registry: RealRegistry, site: RealRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
