@@ -210,6 +210,11 @@ def places(entries: list[Entry], template: str | None) -> dict[str, Reference]:
         if reference.tag or reference.digest:
             raise ValueError(f"The target '{template}' is more than a repository. Leave out the tag and the digest.")
         found[repository] = reference
+    taken: dict[str, str] = {}
+    for entry in entries:
+        name = f"{found[entry.repository].name}:{entry.tag}"
+        if entry.tag and taken.setdefault(name, entry.digest) != entry.digest:
+            raise ValueError(f"Two images of the archive would both be {name}. Put {{repository}} into the target.")
     return found
 
 

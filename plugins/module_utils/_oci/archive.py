@@ -107,7 +107,7 @@ def export(client: RegistryClient, found: Collection, layout: Layout, *, check: 
     if check:
         others = list(layout.others(wanted)) if layout.exists() else []
         new = [digest for digest, x in found.manifests.items() if not layout.is_whole(digest, len(x.raw))]
-        same = layout.exists() and (layout.root / "index.json").is_file() and layout.entries() == sorted(found.entries)
+        same = layout.has_index(found.entries, found.manifests)
         return Exported(bool(missing or new or others or not same), [x.digest for x in missing], size, len(others))
     layout.create()
     for blob in missing:

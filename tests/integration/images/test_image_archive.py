@@ -93,6 +93,9 @@ def test_from_registry_to_disk_to_registry_everything_keeps_its_digest(
     for check in (True, False):
         again = run(image_archive, check=check, **exporting(registry, path))
         assert (again["changed"], again["transferred"], again["removed"]) == (False, [], 0)
+    (path / "index.json").write_text("cut off")
+    for check in (True, False):
+        assert run(image_archive, check=check, **exporting(registry, path))["changed"] is True
 
     predicted = run(image_archive, check=True, **importing(site, path))
     assert (predicted["changed"], site.tags()) == (True, [])
@@ -221,6 +224,8 @@ def test_a_base_that_repositories_share_is_sent_once(
         f"{site.address}/mirror/os/kde:v1",
     ]
     assert sent.count(len(BASE)) == 1
+    clash = run(image_archive, state="imported", path=str(path), target=site.name)
+    assert (clash["reason"], f"would both be {site.name}:v1" in clash["msg"]) == ("invalid", True)
     assert run(image_archive, **importing(site, path))["changed"] is False
 
 
