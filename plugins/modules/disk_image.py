@@ -139,7 +139,7 @@ EXAMPLES = r"""
     backend: composefs
     filesystem: btrfs
     compression: zstd
-    authorized_keys: /root/.ssh/fleet.pub
+    authorized_keys: /srv/disks/fleet.pub
   become: true
   register: disk
 
@@ -274,7 +274,6 @@ def run(module: AnsibleModule, maker: DiskMaker) -> dict[str, Any]:
     maker.check_room(disk, content, output.parent)
     if module.check_mode:
         return {**result, "changed": True, "sha256": None, "file_size": None, "commands": []}
-    record_of(output).unlink(missing_ok=True)
     digest = maker.make(disk, keys, output)
     size = output.stat().st_size
     note = {"recipe": made_of, "image": disk.image, "image_id": image_id, "sha256": digest, "file_size": size}

@@ -55,6 +55,15 @@ options:
     type: list
     elements: str
     default: []
+  without:
+    description:
+      - With O(state=exported), images that the other side has already in the same repository, such as those of the
+        release before. Layers that they have are left out, so the archive takes what is new, and other tools cannot use
+        it alone.
+      - An import at a site that does not have them fails, and names what is missing.
+    type: list
+    elements: str
+    default: []
   target:
     description:
       - With O(state=imported), the repository to import into, as C(registry[:port]/repository). C({repository}) in it
@@ -122,7 +131,9 @@ transferred_bytes:
   type: int
   sample: 29233267
 total_bytes:
-  description: Bytes of everything in the archive, each blob once.
+  description:
+    - Bytes of everything in the archive, each blob once. With O(state=imported), those of its images, also of layers
+      that O(without) left out.
   returned: success
   type: int
   sample: 38312345
@@ -157,6 +168,7 @@ from ..module_utils._oci.archive import (
     carry_out,
     collect,
     export,
+    leave_out,
     list_referrers_by_tag,
     missing_referrers,
     plan_import,
@@ -198,6 +210,11 @@ def places(entries: list[Entry], template: str | None) -> dict[str, Reference]:
         if reference.tag or reference.digest:
             raise ValueError(f"The target '{template}' is more than a repository. Leave out the tag and the digest.")
         found[repository] = reference
+    taken: dict[str, str] = {}
+    for entry in entries:
+        name = f"{found[entry.repository].name}:{entry.tag}"
+        if entry.tag and taken.setdefault(name, entry.digest) != entry.digest:
+            raise ValueError(f"Two images of the archive would both be {name}. Put {{repository}} into the target.")
     return found
 
 
@@ -214,6 +231,8 @@ def run_export(client: RegistryClient, params: dict[str, Any], *, check: bool) -
     """Fill the archive."""
     images = sources(params["images"])
     found = collect(client, images)
+    if params["without"]:
+        leave_out(client, found, sources(params["without"]))
     done = export(client, found, Layout(Path(params["path"])), check=check)
     return {
         "changed": done.changed,
@@ -264,6 +283,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["exported", "imported"], "required": True},
             "path": {"type": "path", "required": True},
             "images": {"type": "list", "elements": "str", "default": []},
+            "without": {"type": "list", "elements": "str", "default": []},
             "target": {"type": "str"},
             "timeout": {"type": "float", "default": 60},
             **REGISTRY_ARGUMENTS,

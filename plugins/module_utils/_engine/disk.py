@@ -161,11 +161,10 @@ class DiskMaker:
         """Return id and bytes of an image in local storage."""
         answer = self._run(["podman", "image", "inspect", "--format", "json", name], _QUERY_SECONDS)
         if answer.rc != 0:
-            raise EngineError(
-                NOT_FOUND,
-                f"Podman has no image {name}: {_last_words(answer)}",
-                "Pull it first, with 'podman pull', as the user who runs this.",
-            )
+            if self._run(["podman", "image", "exists", name], _QUERY_SECONDS).rc == 1:
+                remedy = "Pull it first, with 'podman pull', as the user who runs this."
+                raise EngineError(NOT_FOUND, f"Podman has no image {name}.", remedy)
+            raise EngineError(UNEXPECTED, f"Podman cannot tell about {name}: {_last_words(answer)}")
         try:
             document = json.loads(answer.stdout)[0]
             return str(document["Id"]), int(document["Size"])
@@ -203,6 +202,8 @@ class DiskMaker:
                 self._must(command, self._timeout, UNEXPECTED, "The disk could not be compressed")
                 whole = packed
             digest = _sha256(whole)
+            # What was noted of the disk before must not be taken for this one's.
+            record_of(output).unlink(missing_ok=True)
             whole.replace(output)
         finally:
             for path in (raw, packed):

@@ -18,7 +18,7 @@ from typing import Any, Iterable, Iterator
 from .client import RegistryClient
 from .errors import NETWORK, NOT_FOUND, UNEXPECTED, RegistryError
 from .graph import subject_of_tag
-from .layout import Entry, Layout
+from .layout import CorruptArchive, Entry, Layout
 from .manifest import OCI_INDEX, Descriptor, Manifest, digest_of, parse_manifest
 from .reference import Reference
 
@@ -53,6 +53,12 @@ def collect(client: RegistryClient, images: Iterable[Reference]) -> Collection:
         _collect_repository(client, wanted, found)
     found.entries = sorted(set(found.entries))
     return found
+
+
+def leave_out(client: RegistryClient, found: Collection, images: Iterable[Reference]) -> None:
+    """Take the blobs out of a collection that these images have too, because the other side has them."""
+    for digest in collect(client, images).blobs:
+        found.blobs.pop(digest, None)
 
 
 def _collect_repository(client: RegistryClient, images: list[Reference], found: Collection) -> None:
@@ -101,7 +107,7 @@ def export(client: RegistryClient, found: Collection, layout: Layout, *, check: 
     if check:
         others = list(layout.others(wanted)) if layout.exists() else []
         new = [digest for digest, x in found.manifests.items() if not layout.is_whole(digest, len(x.raw))]
-        same = layout.exists() and (layout.root / "index.json").is_file() and layout.entries() == sorted(found.entries)
+        same = layout.has_index(found.entries, found.manifests)
         return Exported(bool(missing or new or others or not same), [x.digest for x in missing], size, len(others))
     layout.create()
     for blob in missing:
@@ -230,6 +236,11 @@ def plan_import(client: RegistryClient, layout: Layout, target: Target) -> Impor
         plan.manifests.append(manifest)
         for blob in [] if manifest.is_index else [manifest.config, *manifest.layers]:
             if blob.digest not in plan.blobs and client.head_blob(target.repository, blob.digest) is None:
+                if not layout.blob(blob.digest).is_file():
+                    raise CorruptArchive(
+                        f"The archive lacks the file {layout.blob(blob.digest)}, and {target.repository.name} does not "
+                        "have it either."
+                    )
                 layout.verify(blob.digest, blob.size)
                 plan.blobs[blob.digest] = blob
     for entry in target.entries:

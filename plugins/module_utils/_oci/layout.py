@@ -104,7 +104,7 @@ class Layout:
 
     def entries(self) -> list[Entry]:
         """Return what the index names, sorted; raise CorruptArchive for an index that cannot be used."""
-        path = self.root / "index.json"
+        path = self._index
         try:
             if path.stat().st_size > _LARGEST_INDEX:
                 raise CorruptArchive(f"{path} is too large to be an index.")
@@ -117,18 +117,18 @@ class Layout:
 
     def write_index(self, entries: list[Entry], manifests: dict[str, Manifest]) -> bool:
         """Write the index; return whether that changed it."""
-        several = len({entry.repository for entry in entries}) > 1
-        document = {
-            "schemaVersion": 2,
-            "mediaType": OCI_INDEX,
-            "manifests": [_item(entry, manifests[entry.digest], several) for entry in sorted(entries)],
-        }
-        raw = json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
-        path = self.root / "index.json"
-        if path.is_file() and path.read_bytes() == raw:
+        if self.has_index(entries, manifests):
             return False
-        _write(path, raw)
+        _write(self._index, _index_of(entries, manifests))
         return True
+
+    def has_index(self, entries: list[Entry], manifests: dict[str, Manifest]) -> bool:
+        """Tell whether the index is there as it would be written."""
+        return self._index.is_file() and self._index.read_bytes() == _index_of(entries, manifests)
+
+    @property
+    def _index(self) -> Path:
+        return self.root / "index.json"
 
     def others(self, wanted: set[str]) -> Iterator[Path]:
         """Return the files of blobs that are not in ``wanted``, and of transfers that nobody will go on with."""
@@ -150,6 +150,16 @@ def _entry(item: dict[str, Any], path: Path) -> Entry:
     if not sound:
         raise CorruptArchive(f"{path} has an entry that cannot be used: {json.dumps(item)[:200]}.")
     return Entry(repository, tag, item["digest"])
+
+
+def _index_of(entries: list[Entry], manifests: dict[str, Manifest]) -> bytes:
+    several = len({entry.repository for entry in entries}) > 1
+    document = {
+        "schemaVersion": 2,
+        "mediaType": OCI_INDEX,
+        "manifests": [_item(entry, manifests[entry.digest], several) for entry in sorted(entries)],
+    }
+    return json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
 
 
 def _item(entry: Entry, manifest: Manifest, several: bool) -> dict[str, Any]:

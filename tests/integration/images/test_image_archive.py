@@ -93,6 +93,9 @@ def test_from_registry_to_disk_to_registry_everything_keeps_its_digest(
     for check in (True, False):
         again = run(image_archive, check=check, **exporting(registry, path))
         assert (again["changed"], again["transferred"], again["removed"]) == (False, [], 0)
+    (path / "index.json").write_text("cut off")
+    for check in (True, False):
+        assert run(image_archive, check=check, **exporting(registry, path))["changed"] is True
 
     predicted = run(image_archive, check=True, **importing(site, path))
     assert (predicted["changed"], site.tags()) == (True, [])
@@ -181,6 +184,49 @@ def test_signatures_that_the_site_made_itself_are_left(
     assert ours["kept_tags"] == [tag]
     assert site.has(theirs)
     assert set(referrers(site, published["arm"])) == {bundle, published["bundle of arm"]}
+
+
+def test_a_site_that_has_the_release_before_gets_what_is_new(
+    run: Any, registry: RealRegistry, site: RealRegistry, tmp_path: Path
+) -> None:
+    registry.image([BASE, b"one"], "kde-v1")
+    second = registry.image([BASE, b"two"], "kde-v2")["digest"]
+    path = tmp_path / "archive"
+    wanted = {"state": "exported", "path": str(path), "images": [f"{registry.name}:kde-v2"]}
+    exported = run(image_archive, **wanted, without=[f"{registry.name}:kde-v1"])
+    assert exported["total_bytes"] < 2000
+    lacking = run(image_archive, **importing(site, path))
+    assert (lacking["reason"], digest_of(BASE)[7:] in lacking["msg"], site.tags()) == ("corrupt", True, [])
+    site.image([BASE, b"one"], "kde-v1")
+    assert digest_of(BASE) not in run(image_archive, **importing(site, path))["transferred"]
+    assert site.has(second)
+
+
+def test_a_base_that_repositories_share_is_sent_once(
+    run: Any, registry: RealRegistry, site: RealRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = []
+    for variant in ("gnome", "kde"):
+        registry.repository = f"os/{variant}"
+        registry.image([BASE, variant.encode()], "v1")
+        names.append(f"{registry.name}:v1")
+    path = tmp_path / "archive"
+    exported = run(image_archive, state="exported", path=str(path), images=names)
+    assert (exported["transferred"].count(digest_of(BASE)), len(exported["images"])) == (1, 2)
+    index = json.loads((path / "index.json").read_text())["manifests"]
+    assert [x["annotations"]["org.opencontainers.image.ref.name"] for x in index] == ["os/gnome:v1", "os/kde:v1"]
+    sent = []
+    read = archive.FileBody.__iter__
+    monkeypatch.setattr(archive.FileBody, "__iter__", lambda body: sent.append(body.size) or read(body))
+    imported = run(image_archive, **importing(site, path))
+    assert [image["image"] for image in imported["images"]] == [
+        f"{site.address}/mirror/os/gnome:v1",
+        f"{site.address}/mirror/os/kde:v1",
+    ]
+    assert sent.count(len(BASE)) == 1
+    clash = run(image_archive, state="imported", path=str(path), target=site.name)
+    assert (clash["reason"], f"would both be {site.name}:v1" in clash["msg"]) == ("invalid", True)
+    assert run(image_archive, **importing(site, path))["changed"] is False
 
 
 def test_what_is_not_an_archive_is_left_alone(run: Any, registry: RealRegistry, tmp_path: Path) -> None:

@@ -244,9 +244,11 @@ def test_a_recipe_tells_every_difference(tmp_path: Path) -> None:
 
 
 def test_an_image_that_podman_does_not_have_is_named() -> None:
-    absent = DiskMaker(lambda _argv, _timeout: Finished(125, "", "no such image"), lambda _folder: 0, 60)
-    with pytest.raises(EngineError, match=r"no such image\. Pull it first") as caught:
-        absent.image(IMAGE)
-    assert caught.value.kind == "not_found"
+    for code, kind, said in ((1, "not_found", "has no image"), (125, "unexpected", "disk full")):
+        answer = Finished(code, "", "disk full")
+        failing = DiskMaker(lambda _argv, _timeout, answer=answer: answer, lambda _folder: 0, 60)
+        with pytest.raises(EngineError, match=said) as caught:
+            failing.image(IMAGE)
+        assert caught.value.kind == kind
     there = Finished(0, json.dumps([{"Id": "abc", "Size": 5}]), "")
     assert DiskMaker(lambda _argv, _timeout: there, lambda _folder: 0, 60).image(IMAGE) == ("abc", 5)

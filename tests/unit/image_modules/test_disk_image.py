@@ -98,6 +98,11 @@ def test_what_bootc_says_is_told_and_the_device_is_given_back(run: Any, programs
     assert (failed["reason"], "Installing to disk: no space" in failed["msg"]) == ("install_failed", True)
     assert failed["commands"][-1] == ["losetup", "--detach", "/dev/loop7"]
     assert not list(tmp_path.glob("kde*"))
+    (programs / "podman.fails").unlink()
+    run()
+    (programs / "podman.fails").touch()
+    assert run(force=True)["reason"] == "install_failed"
+    assert run()["changed"] is False
 
 
 def test_options_that_make_no_sense_are_refused(run: Any, tmp_path: Path) -> None:
