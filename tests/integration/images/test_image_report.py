@@ -201,7 +201,16 @@ def test_two_releases_of_two_variants(registry: Registry, tmp_path: Path, collec
     assert text.splitlines()[0] in said
     assert "<title>Images: 2 images are kept in " in (tmp_path / "image-report" / "image-report.html").read_text()
 
+    given["bootc_report_releases"] = ", ".join(files)
     assert play(tmp_path, collections_path, **given)[:2] == (0, 0)
+
+
+def test_one_image_without_a_release_file(registry: Registry, tmp_path: Path, collections_path: Path) -> None:
+    registry.image("alone", layer(a=b"1"))
+    images = [{"image": f"{registry.address}/os/skorionos:alone"}]
+    code, _changed, said = play(tmp_path, collections_path, bootc_report_images=images, bootc_report_dest="there")
+    assert code == 0, said
+    assert "One image of " in (tmp_path / "there" / "image-report.txt").read_text()
 
 
 def test_tables_of_contents_are_fetched_alone_from_a_real_registry(registry: Registry) -> None:
