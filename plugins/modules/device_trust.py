@@ -217,7 +217,13 @@ def tried(wanted: Wanted, planned: Plan, check_booted: bool, timeout: float) -> 
                 "signed one first, or set check_booted to false"
             )
         raise
-    return images, []
+    notes = []
+    if wanted.keys and not images:
+        notes.append(
+            "The new policy was tried on no image"
+            + (", as the booted one is not from these repositories." if check_booted else ".")
+        )
+    return images, notes
 
 
 def difference(planned: Plan, found: Found) -> list[dict[str, str]]:

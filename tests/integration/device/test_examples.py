@@ -63,6 +63,8 @@ READY: dict[str, Ready] = {
     "Look at the host": Ready(("bootc upgrade --quiet",), (("staged", "v3"),)),
     "Reboot into what is staged, if anything is": Ready(("bootc upgrade --quiet",), (("booted", "v3"),)),
     "Reboot into this content and nothing else": Ready(("bootc upgrade --quiet",), (("booted", "v3"),)),
+    "Accept only images that we signed": Ready(),
+    "Accept the next key as well": Ready(),
 }
 BY_DEFAULT = Ready(UPDATED)
 
@@ -147,6 +149,10 @@ def digests(tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def fleet(tmp_path: Path, digests: dict[str, str], collections_path: Path) -> Iterator[SimulatedFleet]:
     """Devices that find the registry of the examples on this machine."""
+    (tmp_path / "keys").mkdir()
+    for name, content in (("2026", "b2xk"), ("2027", "bmV3")):
+        key = f"-----BEGIN PUBLIC KEY-----\n{content}\n-----END PUBLIC KEY-----\n"
+        (tmp_path / "keys" / f"{name}.pub").write_text(key, encoding="utf-8")
     with registry(tmp_path, tmp_path / "catalogue.json") as address:
         yield SimulatedFleet(tmp_path, address, collections_path)
 

@@ -34,6 +34,7 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._trust.registries_
 PASSPHRASE = "correct horse"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
+LAYER = "application/vnd.oci.image.layer.v1"
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +97,6 @@ class Registry:
         headers = {"Content-Type": str(document["mediaType"])}
         requests.put(place, data=raw, headers=headers, timeout=10).raise_for_status()
         return {"mediaType": document["mediaType"], "digest": digest(raw), "size": len(raw)}
-
-
-LAYER = "application/vnd.oci.image.layer.v1"
 
 
 def digest(raw: bytes) -> str:
