@@ -63,8 +63,9 @@ options:
       recipe:
         description:
           - What the image has beyond its parent, instead of a Containerfile. It becomes one.
-          - Its keys are C(packages), C(snapshot), C(archive), C(remove_packages), C(remove_paths), C(files), C(users),
-            C(commands), C(services), C(environment) and C(os_release). The guide to variants explains them.
+          - Its keys are C(packages), C(snapshot), C(archive), C(repositories), C(remove_packages), C(remove_paths),
+            C(files), C(users), C(commands), C(services), C(environment) and C(os_release). The guide to variants explains
+            them.
         type: dict
       context:
         description: Path of the folder to copy from, below O(directory). C(<name>) when not given.

@@ -37,7 +37,7 @@ def render(recipe: Recipe, *, name: str, is_root: bool) -> str:
     """
     steps = [
         "ARG PARENT\nFROM ${PARENT}",
-        *_packages(recipe),
+        *_packages(recipe, is_root=is_root),
         *_run(
             [
                 *_own_file(f"/usr/lib/sysusers.d/50-{name}.conf", _sysusers(recipe.users)),
@@ -79,12 +79,18 @@ def _run(commands: Iterable[str]) -> list[str]:
     return ["RUN " + " \\\n && ".join(lines)] if lines else []
 
 
-def _packages(recipe: Recipe) -> list[str]:
+def _packages(recipe: Recipe, *, is_root: bool) -> list[str]:
     if recipe.manager is None:
         return []
     lines = [_NO_CLOCK]
     install, remove = _words(recipe.packages), _words(recipe.remove_packages)
     if recipe.manager == "pacman":
+        if is_root or recipe.repositories:
+            lines += ["pacman-key --init", "pacman-key --populate archlinux"]
+        for repository in recipe.repositories:
+            section = f"\n[{repository.name}]\nSigLevel = Required\nServer = {repository.server}\n"
+            lines += [f"pacman-key {verb} {repository.key}" for verb in ("--recv-keys", "--lsign-key")]
+            lines.append(f"printf {printed(section)} >> /etc/pacman.conf")
         if recipe.snapshot:
             server = f"Server={recipe.archive}/{recipe.snapshot}/$repo/os/$arch\n"
             lines.append(f"printf {printed(server)} > /etc/pacman.d/mirrorlist")
@@ -94,6 +100,10 @@ def _packages(recipe: Recipe) -> list[str]:
             lines.append(f"pacman -S{'' if recipe.snapshot else 'yu'} --noconfirm --needed --logfile /dev/null {install}")
         if remove:
             lines.append(f"pacman -Rns --noconfirm --logfile /dev/null {remove}")
+        if is_root or recipe.repositories:
+            # A secret key in an image is one that everybody has. Checking signatures needs the public ones alone.
+            lines.append("gpgconf --homedir /etc/pacman.d/gnupg --kill all")
+            lines.append("rm -rf /etc/pacman.d/gnupg/openpgp-revocs.d /etc/pacman.d/gnupg/private-keys-v1.d")
     elif recipe.manager == "apt":
         lines.append("export DEBIAN_FRONTEND=noninteractive")
         if install:
