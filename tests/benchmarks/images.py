@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``python -m tests.benchmarks.images [ROUNDS]``: what it takes to find out that five variants need no build.
 
-Builds five small images with podman in a storage of its own, pushes them to a registry on loopback, and then compares the
-answer of image_build_tree with asking podman to build each again, which finds every layer in its cache. Needs root, podman
-and docker-registry; says so and ends well without them.
+Builds five small images with podman in a storage of its own, pushes them to a registry on loopback, and then compares
+the answer of image_build_tree with asking podman to build each again, which finds every layer in its cache. Needs root,
+podman and docker-registry; says so and ends well without them.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ def answer(given: dict[str, Any]) -> TreeRun:
 def as_a_module(given: dict[str, Any], environment: dict[str, str]) -> None:
     """Run it in a process of its own, as Ansible does on the build host."""
     arguments = Path(given["directory"]).with_name("arguments.json")
-    arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": {key: value for key, value in given.items() if value is not None}}))
+    arguments.write_text(
+        json.dumps({"ANSIBLE_MODULE_ARGS": {key: value for key, value in given.items() if value is not None}})
+    )
     module = "ansible_collections.skorionos.bootc.plugins.modules.image_build_tree"
     argv = [sys.executable, "-m", module, str(arguments)]
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)

@@ -202,7 +202,7 @@ def _packages_problems(document: Mapping[str, Any]) -> list[str]:
         problems += _repository_problems(repository)
     if manager != "pacman" and any(document.get(key) is not None for key in ("snapshot", "archive", "repositories")):
         problems.append(
-            f"snapshot, archive and repositories are for pacman. With {manager}, set the image to start from up for that."
+            f"snapshot, archive, repositories are for pacman. With {manager}, pin sources in the image to start from."
         )
     return problems
 
@@ -324,7 +324,9 @@ def _items(document: Mapping[str, Any], key: str, problems: list[str]) -> Sequen
 
 
 def _unknown(what: str, document: Mapping[str, Any], known: Sequence[str]) -> list[str]:
-    return [f"{what} has the unknown key {key!r}. Known are {', '.join(known)}." for key in document if key not in known]
+    return [
+        f"{what} has the unknown key {key!r}. Known are {', '.join(known)}." for key in document if key not in known
+    ]
 
 
 def _mode(value: object) -> str | None:

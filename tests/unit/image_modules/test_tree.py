@@ -219,7 +219,9 @@ def test_a_parent_that_was_built_anew_is_a_reason(run, store):
     config = json.loads((store / "localhost_skorionos_base:1").read_text())
     run(only=["base"])
     (store / "localhost_skorionos_base:1").write_text(
-        json.dumps({**config, "config": json.loads((store / "localhost_skorionos_base:1").read_text())["config"], "x": 1})
+        json.dumps(
+            {**config, "config": json.loads((store / "localhost_skorionos_base:1").read_text())["config"], "x": 1}
+        )
     )
     answer = run()
     assert outcomes(answer) == {"base": "stored", "kde": "built", "gnome": "built"}
@@ -273,8 +275,14 @@ def test_findings_are_warnings_or_stop_everything(run, store, images, warned):
         ({"nodes": [{"name": "a", "parent": "b"}]}, "'b', which is none of them"),
         ({"nodes": [{"name": "a", "base": PINNED, "context": "nowhere"}]}, "cannot be read"),
         ({"nodes": [{**NODES[2], "context": "nowhere"}]}, "'base': The context"),
-        ({"nodes": [{**NODES[1], "parent": None, "base": PINNED, "recipe": {"files": [{"path": "/", "source": "x"}]}}]},
-         "'gnome': there is no x in"),
+        (
+            {
+                "nodes": [
+                    {**NODES[1], "parent": None, "base": PINNED, "recipe": {"files": [{"path": "/", "source": "x"}]}}
+                ]
+            },
+            "'gnome': there is no x in",
+        ),
         ({"nodes": [{**NODES[2], "build_args": {"PARENT": "x"}}]}, "build argument PARENT"),
         ({"parallel": 0}, "parallel is 0"),
         ({"lint": {"user": "warn"}}, "There is no rule 'user'"),

@@ -145,7 +145,10 @@ def test_the_version_is_put_in_by_the_shell(tmp_path, value):
         ({"packages": {"pacman": []}, "archive": "https://x/$(id)"}, "archive is"),
         ({"packages": {"pacman": []}, "repositories": [{"name": "x"}]}, "exactly name, server, key"),
         (
-            {"packages": {"pacman": []}, "repositories": [{"name": "x", "server": "https://x/$arch", "key": "TrustAll"}]},
+            {
+                "packages": {"pacman": []},
+                "repositories": [{"name": "x", "server": "https://x/$arch", "key": "TrustAll"}],
+            },
             "is not a fingerprint",
         ),
         ({"remove_packages": ["gcc"]}, "has remove_packages, but no packages"),
