@@ -55,8 +55,9 @@ killed: $(VENV)/.stamp-test ## Kill the controller at every point of an update, 
 rehearsal: $(VENV)/.stamp-test ## Roll out over 1,000 simulated devices, 40% asleep, 2% failing; ARGS="--devices 60 --seed 5"
 	@PYTHONPATH=$(VENV)/collections $(BIN)/python -m tests.rehearsal $(ARGS)
 
-bench: $(VENV)/.stamp-test ## Measure a rollout against a playbook by hand and against no Ansible, and a pass of the engine
+bench: $(VENV)/.stamp-test ## Measure a rollout against a playbook by hand and against no Ansible, a pass of the engine, and unchanged variants
 	@PYTHONPATH=$(VENV)/collections $(BIN)/python -m tests.benchmarks.engine
+	@PYTHONPATH=$(VENV)/collections $(BIN)/python -m tests.benchmarks.images
 	@PYTHONPATH=$(VENV)/collections $(BIN)/python -m tests.benchmarks.rollout $(ARGS)
 
 clean: ## Remove what these targets made; keeps rollouts/ and releases/

@@ -17,8 +17,8 @@ description:
     the context, the arguments and the hash of the parent is kept as a label of the image. An image with the same hash
     in the registry or in local storage is taken as it is.
   - When a build fails, what stands on it is skipped and named, everything else is built, then the module fails.
-  - When the O(repository) has everything that is wanted, podman is not asked, and the answer takes milliseconds for each
-    node. Only an image to start from that is named without a digest has to be looked up in local storage.
+  - When the O(repository) has everything that is wanted, podman is not asked, and the answer takes milliseconds for
+    each node. Only an image to start from that is named without a digest has to be looked up in local storage.
 author:
   - skorionos.bootc contributors (@skorionos)
 extends_documentation_fragment:
@@ -63,8 +63,9 @@ options:
       recipe:
         description:
           - What the image has beyond its parent, instead of a Containerfile. It becomes one.
-          - Its keys are C(packages), C(snapshot), C(archive), C(remove_packages), C(remove_paths), C(files), C(users),
-            C(commands), C(services), C(environment) and C(os_release). The guide to variants explains them.
+          - Its keys are C(packages), C(snapshot), C(archive), C(repositories), C(remove_packages), C(remove_paths),
+            C(files), C(users), C(commands), C(services), C(environment) and C(os_release). The guide to variants
+            explains them.
         type: dict
       context:
         description: Path of the folder to copy from, below O(directory). C(<name>) when not given.
@@ -124,8 +125,8 @@ options:
     type: str
   tags:
     description:
-      - Templates of the tags they are published with, in which C({variant}) and C({version}) are replaced. These are the
-        tags at which images are looked for.
+      - Templates of the tags they are published with, in which C({variant}) and C({version}) are replaced. These are
+        the tags at which images are looked for.
     type: list
     elements: str
     default: ["{variant}-v{version}", "{variant}-latest", "{variant}-stable"]
@@ -187,7 +188,8 @@ options:
   tls_verify:
     description:
       - Whether registries must speak TLS with a certificate that is trusted.
-      - With V(true), a registry that the host's C(registries.conf) calls insecure may do without when images are pulled.
+      - With V(true), a registry that the host's C(registries.conf) calls insecure may do without when images are
+        pulled.
     type: bool
     default: true
   auth_file:
@@ -208,8 +210,8 @@ requirements:
 notes:
   - What a digest in a registry means is remembered in C($XDG_CACHE_HOME/skorionos.bootc) or C(~/.cache/skorionos.bootc)
     of the user who builds. The folder may be deleted at any time.
-  - A parent that is published is taken from the registry by its digest, so that every build host makes children with the
-    same layers. Publish the variants that others are built on, too, when builds run on fresh hosts.
+  - A parent that is published is taken from the registry by its digest, so that every build host makes children with
+    the same layers. Publish the variants that others are built on, too, when builds run on fresh hosts.
 seealso:
   - module: skorionos.bootc.image_build
   - module: skorionos.bootc.image_push
@@ -355,7 +357,6 @@ reason:
   sample: build_failed
 """
 
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 

@@ -14,9 +14,7 @@ from .errors import AUTH, INVALID, EngineError
 def check_auth_file(path: str | None) -> None:
     """Raise EngineError when the file with credentials that was named is not there."""
     if path and not Path(path).is_file():
-        raise EngineError(
-            AUTH, f"The auth file {path} does not exist on this host.", "Create it with 'podman login'."
-        )
+        raise EngineError(AUTH, f"The auth file {path} does not exist on this host.", "Create it with 'podman login'.")
 
 
 def check_secrets(secrets: Sequence[Mapping[str, Any]]) -> None:

@@ -168,7 +168,9 @@ class Engine:
         if answer.rc == 0:
             return True
         # Podman says so with 127, buildah only in words.
-        if answer.rc == 127 or re.search(r"executable file .*not found|no such file or directory$", answer.stderr.strip()):
+        if answer.rc == 127 or re.search(
+            r"executable file .*not found|no such file or directory$", answer.stderr.strip()
+        ):
             return False
         raise self._failed(arguments, answer, FAILED)
 

@@ -93,7 +93,15 @@ def make_jobs(
             parent = jobs[(str(node["parent"]), platform)] if node.get("parent") else None
             suffix = f"-{platform.partition('/')[2].replace('/', '-')}" if platform and len(platforms) > 1 else ""
             jobs[(name, platform)] = _job(
-                node, settings, work, identify, parent, platform, suffix, is_release, name in wanted
+                node,
+                settings,
+                files=_files(node, settings, work, is_root=parent is None),
+                identify=identify,
+                parent=parent,
+                platform=platform,
+                suffix=suffix,
+                is_release=is_release,
+                is_wanted=name in wanted,
             )
     return list(jobs.values())
 
@@ -114,7 +122,8 @@ def texts(values: Mapping[str, Any]) -> dict[str, str]:
 def _job(
     node: Mapping[str, Any],
     settings: Settings,
-    work: Path,
+    *,
+    files: tuple[Path, Path],
     identify: Callable[[str], str],
     parent: Job | None,
     platform: str | None,
@@ -123,7 +132,7 @@ def _job(
     is_wanted: bool,
 ) -> Job:
     name = str(node["name"])
-    containerfile, context = _files(node, settings, work, is_root=parent is None)
+    containerfile, context = files
     try:
         text = containerfile.read_text(encoding="utf-8")
     except OSError as error:
@@ -207,7 +216,7 @@ def _files(node: Mapping[str, Any], settings: Settings, work: Path, *, is_root: 
 
 def _expanded(path: str) -> str:
     """Put in what ``~`` and ``$NAME`` mean on the build host."""
-    return os.path.expandvars(os.path.expanduser(path))
+    return os.path.expandvars(Path(path).expanduser())
 
 
 def _references(node: Mapping[str, Any], settings: Settings) -> list[str]:

@@ -52,10 +52,7 @@ def lint(text: str, levels: Mapping[str, str] | None = None) -> list[Finding]:
     """Return what the rules find that are not off, by line. ``levels`` is as :func:`level_of` reads it."""
     instructions = read_instructions(text)
     found = [
-        finding
-        for rule in RULES
-        if level_of(rule.name, levels or {}) != OFF
-        for finding in rule.check(instructions)
+        finding for rule in RULES if level_of(rule.name, levels or {}) != OFF for finding in rule.check(instructions)
     ]
     return sorted(found, key=lambda finding: (finding.line, finding.rule))
 
@@ -68,7 +65,11 @@ def level_of(rule: str, levels: Mapping[str, str]) -> str:
 def level_problems(levels: Mapping[str, object]) -> list[str]:
     """Say what is wrong with a choice of levels."""
     known = [rule.name for rule in RULES]
-    problems = [f"There is no rule '{name}'. Known are all, {', '.join(known)}." for name in levels if name not in (*known, "all")]
+    problems = [
+        f"There is no rule '{name}'. Known are all, {', '.join(known)}."
+        for name in levels
+        if name not in (*known, "all")
+    ]
     return problems + [
         f"The rule '{name}' has the level {level!r}. Known are {', '.join(LEVELS)}; in YAML, off needs quotes."
         for name, level in levels.items()
@@ -208,7 +209,9 @@ def _short_base(instructions: Sequence[Instruction]) -> Iterator[Finding]:
 
 
 def _ignored_lint(instructions: Sequence[Instruction]) -> Iterator[Finding]:
-    for run in _runs(instructions, r"bootc\s+container\s+lint[^&;|]*(?:\|\|\s*(?:true\b|:|/bin/true|exit 0|echo)|;\s*true\b)"):
+    for run in _runs(
+        instructions, r"bootc\s+container\s+lint[^&;|]*(?:\|\|\s*(?:true\b|:|/bin/true|exit 0|echo)|;\s*true\b)"
+    ):
         yield Finding(
             "ignored-lint",
             run.line,

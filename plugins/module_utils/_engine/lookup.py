@@ -51,9 +51,7 @@ def parent_reference(engine: Engine, parent: Copy, name: str) -> str:
     return name if stored is not None and stored.id == parent.image_id else parent.reference
 
 
-def _published(
-    client: RegistryClient, memory: Memory, reference: Reference, platform: str | None
-) -> Published | None:
+def _published(client: RegistryClient, memory: Memory, reference: Reference, platform: str | None) -> Published | None:
     digest = client.head_manifest(reference)
     if digest is None:
         return None
@@ -78,4 +76,3 @@ def _labels(config: object) -> dict[str, str]:
     if not isinstance(labels, dict):
         return {}
     return {name: str(labels[name]) for name in _KEPT_LABELS if name in labels}
-

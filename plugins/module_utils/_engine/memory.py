@@ -65,7 +65,7 @@ def save_memory(path: Path, memory: Memory) -> bool:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             json.dump(document, stream)
-        os.replace(name, path)
+        Path(name).replace(path)
     except OSError:
         return False
     return True

@@ -18,6 +18,7 @@ _KEYS = (
     "packages",
     "snapshot",
     "archive",
+    "repositories",
     "remove_packages",
     "remove_paths",
     "files",
@@ -27,6 +28,7 @@ _KEYS = (
     "environment",
     "os_release",
 )
+_REPOSITORY_KEYS = ("name", "server", "key")
 _FILE_KEYS = ("path", "content", "source", "mode")
 _USER_KEYS = ("name", "id", "comment", "home", "shell", "groups")
 _SERVICE_KEYS = ("enabled", "disabled", "masked", "user_enabled")
@@ -34,6 +36,8 @@ _LARGEST_CONTENT = 32 * 1024
 """Bytes of a file's content. It becomes part of a command line, which the kernel limits to 128 kB."""
 
 _PACKAGE = re.compile(r"[A-Za-z0-9@][A-Za-z0-9@._+:=~/-]*")
+_ADDRESS = re.compile(r"(?:https?|file)://[^\s'\"\\]+")
+_KEY = re.compile(r"[0-9A-Fa-f]{40}")
 _SNAPSHOT = re.compile(r"(\d{4})[-/](\d{2})[-/](\d{2})")
 # What a builder takes literally in COPY: it would replace $ and \, and read the rest as patterns.
 _COPIED = re.compile(r"[^$\\*?\[\]\"\x00-\x1f]+")
@@ -43,6 +47,15 @@ _UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OS_RELEASE = re.compile(r"[A-Z][A-Z0-9_]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository of packages beside those of the distribution, with the fingerprint of the key that signs them."""
+
+    name: str
+    server: str
+    key: str
 
 
 @dataclass(frozen=True)
@@ -86,6 +99,7 @@ class Recipe:
     snapshot: str | None = None
     """Day of the package archive, ``2026/11/01``."""
     archive: str = ARCHIVE
+    repositories: Sequence[Repository] = ()
     remove_packages: Sequence[str] = ()
     remove_paths: Sequence[str] = ()
     files: Sequence[File] = ()
@@ -117,6 +131,7 @@ def read_recipe(document: Mapping[str, Any]) -> Recipe:
         packages=tuple(packages.get(manager) or ()),
         snapshot="/".join(snapshot.groups()) if snapshot else None,
         archive=(document.get("archive") or ARCHIVE).rstrip("/"),
+        repositories=tuple(Repository(**one) for one in document.get("repositories") or ()),
         remove_packages=tuple(document.get("remove_packages") or ()),
         remove_paths=tuple(document.get("remove_paths") or ()),
         files=tuple(
@@ -171,7 +186,7 @@ def recipe_problems(document: object) -> list[str]:
 def _packages_problems(document: Mapping[str, Any]) -> list[str]:
     packages = document.get("packages")
     if packages is None:
-        needing = [key for key in ("remove_packages", "snapshot", "archive") if document.get(key)]
+        needing = [key for key in ("remove_packages", "snapshot", "archive", "repositories") if document.get(key)]
         return [f"The recipe has {key}, but no packages. Add 'packages: {{pacman: []}}'." for key in needing[:1]]
     if not isinstance(packages, Mapping) or len(packages) != 1 or next(iter(packages)) not in MANAGERS:
         return [f"packages must have one key, one of {', '.join(MANAGERS)}, with a list of packages."]
@@ -181,14 +196,28 @@ def _packages_problems(document: Mapping[str, Any]) -> list[str]:
     if snapshot is not None and not _SNAPSHOT.fullmatch(str(snapshot)):
         problems.append(f"snapshot is {str(snapshot)!r}. Give the day as '2026-11-01'.")
     archive = document.get("archive")
-    if archive is not None and not (
-        isinstance(archive, str) and re.fullmatch(r"(?:https?|file)://[^\s'\"\\$]+", archive)
-    ):
+    if archive is not None and not (isinstance(archive, str) and _ADDRESS.fullmatch(archive) and "$" not in archive):
         problems.append(f"archive is {archive!r}. Give an address such as {ARCHIVE}.")
-    if manager != "pacman" and (snapshot is not None or archive is not None):
+    for repository in _items(document, "repositories", problems):
+        problems += _repository_problems(repository)
+    if manager != "pacman" and any(document.get(key) is not None for key in ("snapshot", "archive", "repositories")):
         problems.append(
-            f"snapshot and archive are for pacman. With {manager}, pin the sources in the image to start from."
+            f"snapshot, archive, repositories are for pacman. With {manager}, pin sources in the image to start from."
         )
+    return problems
+
+
+def _repository_problems(repository: object) -> list[str]:
+    if not isinstance(repository, Mapping) or set(repository) != set(_REPOSITORY_KEYS):
+        return [f"repositories has {repository!r}. Give a mapping with exactly {', '.join(_REPOSITORY_KEYS)}."]
+    name, server, key = (str(repository[part]) for part in _REPOSITORY_KEYS)
+    problems = []
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        problems.append(f"The repository {name!r} has a name that is none.")
+    if not _ADDRESS.fullmatch(server):
+        problems.append(f"The server {server!r} of the repository {name} is no address.")
+    if not _KEY.fullmatch(key):
+        problems.append(f"The key {key!r} of the repository {name} is not a fingerprint of 40 hexadecimal digits.")
     return problems
 
 
@@ -295,7 +324,9 @@ def _items(document: Mapping[str, Any], key: str, problems: list[str]) -> Sequen
 
 
 def _unknown(what: str, document: Mapping[str, Any], known: Sequence[str]) -> list[str]:
-    return [f"{what} has the unknown key {key!r}. Known are {', '.join(known)}." for key in document if key not in known]
+    return [
+        f"{what} has the unknown key {key!r}. Known are {', '.join(known)}." for key in document if key not in known
+    ]
 
 
 def _mode(value: object) -> str | None:

@@ -15,7 +15,7 @@ from typing import Iterable, Sequence
 
 from .recipe import File, Recipe, Services, User
 
-# Machines that share an id baked into the image get mixed up by DHCP servers and journals. Packages of systemd make one.
+# Machines that share an id baked into the image get mixed up by DHCP servers and journals. Packages make one.
 _FORGET_MACHINE_ID = "if [ -s /etc/machine-id ]; then : > /etc/machine-id; fi"
 # Package managers and useradd that know it write this instead of the time of the build.
 _NO_CLOCK = "export SOURCE_DATE_EPOCH=0"
@@ -37,7 +37,7 @@ def render(recipe: Recipe, *, name: str, is_root: bool) -> str:
     """
     steps = [
         "ARG PARENT\nFROM ${PARENT}",
-        *_packages(recipe),
+        *_packages(recipe, is_root=is_root),
         *_run(
             [
                 *_own_file(f"/usr/lib/sysusers.d/50-{name}.conf", _sysusers(recipe.users)),
@@ -79,36 +79,47 @@ def _run(commands: Iterable[str]) -> list[str]:
     return ["RUN " + " \\\n && ".join(lines)] if lines else []
 
 
-def _packages(recipe: Recipe) -> list[str]:
+def _packages(recipe: Recipe, *, is_root: bool) -> list[str]:
     if recipe.manager is None:
         return []
-    lines = [_NO_CLOCK]
     install, remove = _words(recipe.packages), _words(recipe.remove_packages)
     if recipe.manager == "pacman":
-        if recipe.snapshot:
-            server = f"Server={recipe.archive}/{recipe.snapshot}/$repo/os/$arch\n"
-            lines.append(f"printf {printed(server)} > /etc/pacman.d/mirrorlist")
-            # Down to that day, too: an image to start from may be newer.
-            lines.append("pacman -Syyuu --noconfirm --logfile /dev/null")
-        if install:
-            lines.append(f"pacman -S{'' if recipe.snapshot else 'yu'} --noconfirm --needed --logfile /dev/null {install}")
-        if remove:
-            lines.append(f"pacman -Rns --noconfirm --logfile /dev/null {remove}")
+        lines = _pacman(recipe, install, remove, own_keys=is_root or bool(recipe.repositories))
     elif recipe.manager == "apt":
-        lines.append("export DEBIAN_FRONTEND=noninteractive")
+        lines = ["export DEBIAN_FRONTEND=noninteractive"]
         if install:
             lines += ["apt-get update", f"apt-get install --yes --no-install-recommends {install}"]
         if remove:
             lines.append(f"apt-get purge --yes --auto-remove {remove}")
     else:
-        if install:
-            lines.append(f"dnf install --assumeyes --setopt=install_weak_deps=False {install}")
-        if remove:
-            lines.append(f"dnf remove --assumeyes {remove}")
+        lines = [f"dnf install --assumeyes --setopt=install_weak_deps=False {install}"] if install else []
+        lines += [f"dnf remove --assumeyes {remove}"] if remove else []
     lines += _CLEAN[recipe.manager]
     if recipe.remove_paths:
         lines.append(f"rm -rf -- {_patterns(recipe.remove_paths)}")
-    return _run([*lines, _FORGET_MACHINE_ID])
+    return _run([_NO_CLOCK, *lines, _FORGET_MACHINE_ID])
+
+
+def _pacman(recipe: Recipe, install: str, remove: str, *, own_keys: bool) -> list[str]:
+    lines = ["pacman-key --init", "pacman-key --populate archlinux"] if own_keys else []
+    for repository in recipe.repositories:
+        section = f"\n[{repository.name}]\nSigLevel = Required\nServer = {repository.server}\n"
+        lines += [f"pacman-key {verb} {repository.key}" for verb in ("--recv-keys", "--lsign-key")]
+        lines.append(f"printf {printed(section)} >> /etc/pacman.conf")
+    if recipe.snapshot:
+        server = f"Server={recipe.archive}/{recipe.snapshot}/$repo/os/$arch\n"
+        lines.append(f"printf {printed(server)} > /etc/pacman.d/mirrorlist")
+        # Down to that day, too: an image to start from may be newer.
+        lines.append("pacman -Syyuu --noconfirm --logfile /dev/null")
+    if install:
+        lines.append(f"pacman -S{'' if recipe.snapshot else 'yu'} --noconfirm --needed --logfile /dev/null {install}")
+    if remove:
+        lines.append(f"pacman -Rns --noconfirm --logfile /dev/null {remove}")
+    if own_keys:
+        # A secret key in an image is one that everybody has. Checking signatures needs the public ones alone.
+        lines.append("gpgconf --homedir /etc/pacman.d/gnupg --kill all")
+        lines.append("rm -rf /etc/pacman.d/gnupg/openpgp-revocs.d /etc/pacman.d/gnupg/private-keys-v1.d")
+    return lines
 
 
 def _commands(recipe: Recipe) -> list[str]:
@@ -169,9 +180,7 @@ def _homes(users: Sequence[User]) -> str:
 
 def _environment(recipe: Recipe) -> str:
     # ENV would reach build steps only: nothing on a device reads the configuration of its image.
-    return "".join(
-        f'{name}="{_escaped(value)}"\n' for name, value in sorted(recipe.environment.items())
-    )
+    return "".join(f'{name}="{_escaped(value)}"\n' for name, value in sorted(recipe.environment.items()))
 
 
 def _os_release(recipe: Recipe) -> list[str]:

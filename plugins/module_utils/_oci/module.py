@@ -20,8 +20,13 @@ def registry_client(
     params: Mapping[str, Any], *, for_push: bool = False, timeout: float = 30.0, retries: int = 3
 ) -> RegistryClient:
     """Return the client that the options of :data:`REGISTRY_ARGUMENTS` describe."""
+    session = new_session()
+    if not params["tls_verify"]:
+        from .unchecked import check_no_certificates  # noqa: PLC0415 (only here it is known that there is requests)
+
+        check_no_certificates(session)
     return RegistryClient(
-        new_session(),
+        session,
         insecure=not params["tls_verify"],
         auth_file=params["auth_file"],
         for_push=for_push,

@@ -178,10 +178,11 @@ def test_no_moving_tag_moves_before_the_images_are_signed_as_devices_want_it(sit
     assert site.play("publish", **signing).changed == 0
 
 
-def test_tags_without_a_version_alone_are_published_as_well(site: Site) -> None:
+def test_tags_without_a_version_alone_are_published_as_well_and_those_of_a_variant_instead(site: Site) -> None:
     site.play("build")
-    assert site.play("publish", bootc_tags="{variant}-edge, {variant}-nightly").code == 0
-    assert site.guard.tags == ["os:kde-edge", "os:kde-nightly", "os:gnome-edge", "os:gnome-nightly"]
+    variants = [*TREE["bootc_variants"][:2], {"name": "gnome", "parent": "base", "tags": ["{variant}-own"]}]
+    assert site.play("publish", bootc_tags="{variant}-edge, {variant}-nightly", bootc_variants=variants).code == 0
+    assert site.guard.tags == ["os:kde-edge", "os:kde-nightly", "os:gnome-own"]
 
 
 @pytest.mark.parametrize("tags", [["v{version}", "{variant}-latest"], ["{variant}-v{version}", "latest"], "latest"])

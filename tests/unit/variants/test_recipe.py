@@ -88,6 +88,14 @@ def test_without_packages_paths_are_deleted_after_the_commands():
     assert "sh -euc 'touch /a' \\\n && rm -rf -- /b" in text
 
 
+def test_repositories_are_signed_and_no_secret_key_stays():
+    repository = {"name": "own", "server": "https://r.example.com/$arch", "key": "0" * 40}
+    text = rendered({"packages": {"pacman": ["bootc"]}, "repositories": [repository]})
+    assert "SigLevel = Required\\nServer = https://r.example.com/$arch\\n' >> /etc/pacman.conf" in text
+    order = ["--init", f"--recv-keys {'0' * 40}", f"--lsign-key {'0' * 40}", " bootc", "private-keys-v1.d"]
+    assert sorted(order, key=text.index) == order
+
+
 def test_users_come_from_sysusers_without_a_password():
     text = rendered({"users": [{"name": "gamer", "id": 1000, "shell": "/usr/bin/bash"}]})
     assert "u gamer 1000 - - /usr/bin/bash\\n" in text
@@ -135,6 +143,14 @@ def test_the_version_is_put_in_by_the_shell(tmp_path, value):
         ({"packages": {"apt": []}, "snapshot": "2026-11-01"}, "are for pacman"),
         ({"packages": {"pacman": []}, "snapshot": "yesterday"}, "snapshot is 'yesterday'"),
         ({"packages": {"pacman": []}, "archive": "https://x/$(id)"}, "archive is"),
+        ({"packages": {"pacman": []}, "repositories": [{"name": "x"}]}, "exactly name, server, key"),
+        (
+            {
+                "packages": {"pacman": []},
+                "repositories": [{"name": "x", "server": "https://x/$arch", "key": "TrustAll"}],
+            },
+            "is not a fingerprint",
+        ),
         ({"remove_packages": ["gcc"]}, "has remove_packages, but no packages"),
         ({"remove_paths": ["/usr/../etc"]}, "without '..'"),
         ({"remove_paths": ["/*"]}, "remove_paths has '/*'"),
