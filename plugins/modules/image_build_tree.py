@@ -129,7 +129,7 @@ options:
         the tags at which images are looked for.
     type: list
     elements: str
-    default: ["{variant}-v{version}", "{variant}-latest", "{variant}-stable"]
+    default: ["{variant}-v{version}", "{variant}-latest"]
   parallel:
     description: How many images are built at the same time.
     type: int
@@ -398,7 +398,7 @@ def main() -> None:
             "tags": {
                 "type": "list",
                 "elements": "str",
-                "default": ["{variant}-v{version}", "{variant}-latest", "{variant}-stable"],
+                "default": ["{variant}-v{version}", "{variant}-latest"],
             },
             "parallel": {"type": "int", "default": 2},
             "lint": {"type": "dict", "default": {}},
