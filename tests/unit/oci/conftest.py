@@ -52,6 +52,7 @@ class FakeRegistry:
     address: str = ""
     replies: dict[tuple[str, str], list[Reply | Callable[[Request], Reply]]] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
+    connections: int = 0
 
     def on(self, method: str, path: str, *replies: Reply | Callable[[Request], Reply]) -> None:
         self.replies[method, path] = list(replies)
@@ -124,6 +125,10 @@ def error(status: int, code: str, message: str, **headers: str) -> Reply:
 def serve(fake: FakeRegistry) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            fake.connections += 1
+            super().setup()
 
         def reply(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
