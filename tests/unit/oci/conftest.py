@@ -9,6 +9,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -140,8 +141,10 @@ def serve(fake: FakeRegistry) -> ThreadingHTTPServer:
             length = len(reply.body) if reply.claim_length is None else reply.claim_length
             self.send_header("Content-Length", str(length))
             self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(reply.body)
+            # A client that has seen enough goes away.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                if self.command != "HEAD":
+                    self.wfile.write(reply.body)
             if reply.claim_length is not None:
                 self.close_connection = True
 
