@@ -173,6 +173,7 @@ from ..module_utils._oci.archive import (
     missing_referrers,
     plan_import,
     read_archive,
+    show,
 )
 from ..module_utils._oci.client import RegistryClient
 from ..module_utils._oci.errors import RegistryError
@@ -262,6 +263,8 @@ def run_import(client: RegistryClient, params: dict[str, Any], *, check: bool) -
             changed = True
             if not check:
                 list_referrers_by_tag(client, plan.target.repository, subject, manifests)
+        if not check:
+            show(client, plan)
     blobs = {blob.digest: blob.size for plan in plans for blob in plan.blobs.values()}
     known = {manifest.digest: manifest for target in targets for manifest in target.manifests}
     held = {x.digest: x.size for m in known.values() if not m.is_index for x in (m.config, *m.layers)}
