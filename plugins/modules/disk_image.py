@@ -55,8 +55,8 @@ options:
     required: true
   source_image:
     description:
-      - Install this from its registry in place of what podman has, as C(registry[:port]/repository@digest). It needs the
-        digest, because only that says whether a disk is of the same image.
+      - Install this from its registry in place of what podman has, as C(registry[:port]/repository@digest). It needs
+        the digest, because only that says whether a disk is of the same image.
       - Layers keep the compression of the registry then, so the first update of the device finds those that it has.
         With O(backend=composefs), that is also what makes the device report the digest of the registry.
     type: str

@@ -13,7 +13,7 @@ description:
   - With O(state=exported), copies images from registries into one directory, an OCI image layout. Layers that images
     share are in it once. Everything about the images, such as signatures and lists of packages, comes along.
   - With O(state=imported), brings such a directory into another registry. Manifests and blobs stay the same byte by
-    byte, so digests do, and signatures hold.
+    byte, so digests do. Signatures still name the repository that they were made for, which devices may insist on.
   - No container engine is needed. Blobs are transferred piece by piece, so memory does not limit their size, and every
     one is verified by its digest.
   - An export that was interrupted goes on where it stopped. After it, the directory holds exactly the images asked for.

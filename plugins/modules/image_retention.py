@@ -326,7 +326,14 @@ def read_rules(params: dict[str, Any], repository: Reference) -> Rules:
     if params["journal"]:
         named.update(read_moves(params["journal"], repository, params["keep_promotions"]))
     younger = seconds(params["keep_younger"]) if params["keep_younger"] else None
-    return Rules(tuple(params["keep_tags"]), params["keep_last"], params["release_tag"], younger, named, tuple(params["variants"]))
+    return Rules(
+        tuple(params["keep_tags"]),
+        params["keep_last"],
+        params["release_tag"],
+        younger,
+        named,
+        tuple(params["variants"]),
+    )
 
 
 def read_moves(path: str, repository: Reference, promotions: int) -> dict[str, str]:

@@ -218,7 +218,7 @@ def digests_of_moves(text: str, repository: Reference, promotions: int) -> dict[
         for operation, (verb, digests) in reversed(list(by_operation.items())):
             if not left:
                 break
-            found.update({digest: f"the channel {tag}, which {operation} moved" for digest in digests})
+            found.update(dict.fromkeys(digests, f"the channel {tag}, which {operation} moved"))
             left -= verb == "promote"
     return found
 

@@ -117,12 +117,7 @@ def test_from_registry_to_disk_to_registry_everything_keeps_its_digest(
 
 
 def test_no_tag_shows_an_image_before_its_signatures_are_there(
-    run: Any,
-    registry: RealRegistry,
-    site: RealRegistry,
-    published: dict[str, str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    run: Any, registry: RealRegistry, site: RealRegistry, published: dict[str, str], tmp_path: Path
 ) -> None:
     run(image_archive, **exporting(registry, tmp_path / "archive"))
     written: list[str] = []
@@ -132,8 +127,9 @@ def test_no_tag_shows_an_image_before_its_signatures_are_there(
         written.append(reference.tag or "by digest")
         put(self, reference, manifest)
 
-    monkeypatch.setattr(RegistryClient, "put_manifest", spy)
-    run(image_archive, **importing(site, tmp_path / "archive"))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(RegistryClient, "put_manifest", spy)
+        run(image_archive, **importing(site, tmp_path / "archive"))
     # That of the bundle is the list of referrers, which distribution 2.8 leaves to clients.
     about = [published["gnome"].replace(":", "-") + ".sig", published["arm"].replace(":", "-")]
     assert written[written.index(about[0]) :] == [*about, "gnome-v1", "kde-v1"]

@@ -136,19 +136,19 @@ def test_a_release_whose_version_cannot_be_ordered_stays_while_releases_do() -> 
     assert kept(graph, Rules(tags=("kde-stable",))) == {sha("n3")}
 
 
-def line(channel: str, number: int, verb: str, before: str | None, after: str, state: str = "done") -> str:
-    names = {"from": before and sha(before), "to": sha(after), "verb": verb, "state": state}
-    return json.dumps({**names, "image": "r.example/os", "tag": channel, "operation": f"{number}-{verb}"}) + "\n"
+def line(channel: str, operation: str, before: str | None, after: str, state: str = "done") -> str:
+    names = {"from": before and sha(before), "to": sha(after), "verb": operation.partition("-")[2], "state": state}
+    return json.dumps({**names, "image": "r.example/os", "tag": channel, "operation": operation}) + "\n"
 
 
 def test_what_channels_can_go_back_to_is_in_their_journal() -> None:
     moves = [
-        line("kde-stable", 1, "promote", None, "a"),
-        line("kde-stable", 2, "promote", "a", "b"),
-        line("gnome-stable", 2, "promote", None, "g"),
-        line("kde-stable", 3, "promote", "b", "c", "begun"),
-        line("kde-stable", 3, "promote", "b", "c", "failed"),
-        line("kde-stable", 4, "demote", "c", "b"),
+        line("kde-stable", "1-promote", None, "a"),
+        line("kde-stable", "2-promote", "a", "b"),
+        line("gnome-stable", "2-promote", None, "g"),
+        line("kde-stable", "3-promote", "b", "c", "begun"),
+        line("kde-stable", "3-promote", "b", "c", "failed"),
+        line("kde-stable", "4-demote", "c", "b"),
     ]
     last = digests_of_moves("".join(moves), REPOSITORY, 1)
     assert set(last) == {sha("b"), sha("c"), sha("g")}
