@@ -427,7 +427,8 @@ def delete(client: RegistryClient, repository: Reference, graph: Graph, going: l
             if number == 0 or decision.node.kind != ARTIFACT:
                 now = scan_tags(client, repository, plain=True)
                 if _left(now, deleted) != _left(before, deleted):
-                    msg = f"The tags of {repository.name} changed while it was looked at. Run again; {_sum(deleted, going)}"
+                    cause = f"The tags of {repository.name} changed since they were read."
+                    msg = f"{cause} Run again. {_sum(deleted, going)}"
                     raise NotDeleted("changed_meanwhile", msg, deleted=deleted, changed=bool(deleted))
             client.delete_manifest(repository.with_digest(decision.node.digest))
             deleted.append(decision.node.digest)

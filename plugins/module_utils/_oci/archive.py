@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Images with their signatures from registries into one OCI layout, and from there into another registry.
 
-PRIVATE to the collection. Manifests and blobs stay what they are, byte by byte, so digests and signatures hold.
+PRIVATE to the collection. Manifests and blobs stay what they are, byte by byte, so digests hold.
 """
 
 from __future__ import annotations
