@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -12,11 +13,14 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.answers import tidy
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.listing import fleet_csv, fleet_json
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory import (
     Memory,
     load_memory,
+    locked,
     remember,
+    replace_file,
     save_memory,
 )
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.rows import recalled
@@ -59,9 +63,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def _look_back(self, options: Mapping[str, Any], answers: list[dict[str, Any]], known: Collection[str]) -> Memory:
         """What is known of everybody now. It is kept for the next time, if that can be written."""
         path = None if options["memory"] is None else Path(options["memory"])
+        meant = None if options["ledger"] is None else _wanted(options["ledger"])
+        with contextlib.nullcontext() if path is None else locked(path):
+            return self._renew(path, answers, meant, known)
+
+    def _renew(
+        self,
+        path: Path | None,
+        answers: list[dict[str, Any]],
+        meant: Mapping[str, Collection[str]] | None,
+        known: Collection[str],
+    ) -> Memory:
         before = {} if path is None else load_memory(path)
         now = time.time()
-        meant = None if options["ledger"] is None else _wanted(options["ledger"])
         after = remember(before, answers, meant, known, now)
         if path is not None and not self._task.check_mode:
             try:
@@ -82,8 +96,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             if path.exists() and path.read_text(encoding="utf-8") == text:
                 return False
             if not self._task.check_mode:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8", newline="")
+                replace_file(path, text)
         except (OSError, ValueError) as error:
             remedy = "Name another file with -e bootc_status_output=FILE."
             raise RolloutError(
@@ -108,19 +121,10 @@ def _variant(variables: Mapping[str, Any]) -> str | None:
 def _answer(host: str, variables: Mapping[str, Any], variable: str, asleep: str | None) -> dict[str, Any]:
     answer = variables.get(variable) if asleep is None else None
     answer = answer if isinstance(answer, Mapping) else {"unreachable": True}
-    status = answer.get("bootc")
-    status = status if isinstance(status, Mapping) else {}
     return {
         "host": host,
         "variant": _variant(variables),
         "reachable": not answer.get("unreachable", False),
-        "is_bootc": bool(status.get("is_bootc")),
-        "backend": status.get("backend"),
-        "bootc_version": status.get("bootc_version"),
-        "booted": status.get("booted"),
-        "staged": status.get("staged"),
-        "rollback": status.get("rollback"),
-        "next_boot": status.get("next_boot"),
-        "reboot_required": bool(status.get("reboot_required")),
+        **tidy(answer.get("bootc")),
         "message": asleep or (str(answer.get("msg") or "") if answer.get("failed") else ""),
     }

@@ -19,7 +19,7 @@ description:
     what Ansible connects with.
   - Makes a group of every label, such as C(variant_kde), C(ring_canary), C(site_berlin) and C(model_steam_deck).
   - Makes groups of what the playbook P(skorionos.bootc.status#playbook) saw last, which it keeps in O(memory).
-    C(backend_composefs), C(booted_1_1_0), C(booted_) with the first 12 digits of the digest, C(bootc_staged),
+    C(backend_composefs), C(booted_1_1_0), C(digest_) with the first 12 digits of the digest, C(bootc_staged),
     C(bootc_needs_reboot), C(bootc_drifted) for devices that run something else than what their last rollout left them
     with, C(bootc_unreachable) for those that did not answer, and C(bootc_unreachable_1d), C(bootc_unreachable_7d) and
     C(bootc_unreachable_30d) for those that have not answered for so many days.
@@ -108,7 +108,9 @@ options:
             description: The port of ssh.
             type: int
           jump:
-            description: The host to go through, as C(ssh -J) takes it.
+            description:
+              - The host to go through, as C(ssh -J) takes it. It becomes C(ansible_ssh_common_args) of the device, in
+                place of what groups say there.
             type: str
           become:
             description: Whether to become root there.
@@ -178,10 +180,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         content = self._read_config_data(path)
         sections = {key: content[key] for key in SECTIONS if key in content}
         try:
-            devices = read_fleet(Path(path), sections, lambda part: loader.load_from_file(str(part), cache="none"))
-            memory = load_memory(Path(path).parent / self.get_option("memory"))
+            devices = read_fleet(Path(path), sections, lambda part: _load(loader, part))
         except RolloutError as error:
             raise AnsibleParserError(str(error)) from error
+        try:
+            memory = load_memory(Path(path).parent / self.get_option("memory"))
+        except RolloutError as error:  # groups by what was seen are missed then, devices are not
+            self.display.warning(str(error))
+            memory = {}
         now = time.time()
         known: set[str] = set()
         for device in devices:
@@ -217,6 +223,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             variables = combine_vars(variables, self.inventory.get_host(device.name).get_vars())
             self._add_host_to_composed_groups(groups, variables, device.name, strict=strict, fetch_hostvars=False)
             self._add_host_to_keyed_groups(keyed, variables, device.name, strict=strict, fetch_hostvars=False)
+
+
+def _load(loader: DataLoader, path: Path) -> Any:
+    """An included file is the admin's own, as the one that includes it: variables in it may be templates."""
+    return loader.load_from_file(str(path), cache="none", trusted_as_template=True)
 
 
 def _seen_variables(seen: Seen) -> Mapping[str, Any]:

@@ -129,7 +129,7 @@ options:
         the tags at which images are looked for.
     type: list
     elements: str
-    default: ["{variant}-v{version}", "{variant}-latest", "{variant}-stable"]
+    default: ["{variant}-v{version}", "{variant}-latest"]
   parallel:
     description: How many images are built at the same time.
     type: int
@@ -363,7 +363,6 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ..module_utils._engine.builder import CONTAINER_LINT
 from ..module_utils._engine.errors import INVALID, EngineError
 from ..module_utils._engine.tree_run import TreeRun
-from ..module_utils._engine.variants import InvalidVariants
 from ..module_utils._oci.transport import REQUESTS_IMPORT_ERROR
 
 
@@ -398,7 +397,7 @@ def main() -> None:
             "tags": {
                 "type": "list",
                 "elements": "str",
-                "default": ["{variant}-v{version}", "{variant}-latest", "{variant}-stable"],
+                "default": ["{variant}-v{version}", "{variant}-latest"],
             },
             "parallel": {"type": "int", "default": 2},
             "lint": {"type": "dict", "default": {}},
@@ -434,7 +433,7 @@ def main() -> None:
         run.perform()
     except EngineError as error:
         module.fail_json(msg=str(error), reason=error.kind, **run.result(diff=module._diff))
-    except (InvalidVariants, ValueError) as error:
+    except ValueError as error:
         module.fail_json(msg=str(error), reason=INVALID, **run.result(diff=module._diff))
     if run.failure is not None:
         module.fail_json(msg=run.failure.text, reason=run.failure.kind, **run.result(diff=module._diff))

@@ -69,6 +69,13 @@ options:
     type: str
     choices: [gzip, zstd, "zstd:chunked"]
     default: gzip
+  replace:
+    description:
+      - Whether O(image) may be another image already. Give V(false) for tags of one release, which mean one image for
+        ever. Then the module fails with RV(reason=taken) instead of taking the tag from the other image, which who runs
+        it could not find again.
+    type: bool
+    default: true
   retries:
     description:
       - How many more times to try when the network or the registry has trouble that passes, such as a connection that
@@ -185,8 +192,9 @@ commands:
   sample: []
 reason:
   description:
-    - Kind of the failure, for decisions. V(engine_missing), V(not_found) for a missing local image, V(auth),
-      V(network), V(timeout), V(unsupported), V(invalid) for wrong options, V(unexpected) for the rest.
+    - Kind of the failure, for decisions. V(engine_missing), V(not_found) for a missing local image, V(taken) for a tag
+      that is another image, V(auth), V(network), V(timeout), V(unsupported), V(invalid) for wrong options,
+      V(unexpected) for the rest.
   returned: failure
   type: str
   sample: auth
@@ -200,7 +208,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ..module_utils._engine.client import Engine, LocalImage, Push, choose_engine
-from ..module_utils._engine.errors import INVALID, NETWORK, NOT_FOUND, UNEXPECTED, EngineError
+from ..module_utils._engine.errors import INVALID, NETWORK, NOT_FOUND, TAKEN, UNEXPECTED, EngineError
 from ..module_utils._engine.inputs import HASH_LABEL
 from ..module_utils._engine.memory import Published, load_memory, memory_file
 from ..module_utils._engine.publication import is_image, other_annotations, other_compression
@@ -335,6 +343,12 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     can_recompress = not otherwise or engine.can_recompress()
     why = reasons(earlier, local, target, len(otherwise) if can_recompress else 0)
     needs_push = bool(why)
+    if earlier is not None and not params["replace"] and not is_image(earlier, local):
+        raise EngineError(
+            TAKEN,
+            f"{target} is another image already: {earlier.digest}.",
+            "Give what is new a version of its own, or delete that tag: who runs the other image finds it by it.",
+        )
     before.update({tag: published_digest(client, target.with_tag(tag)) for tag in tags[1:]})
 
     manifest = None if needs_push else earlier
@@ -394,6 +408,7 @@ def main() -> None:
             "image": {"type": "str", "required": True},
             "tags": {"type": "list", "elements": "str", "default": []},
             "compression": {"type": "str", "choices": ["gzip", "zstd", "zstd:chunked"], "default": "gzip"},
+            "replace": {"type": "bool", "default": True},
             "engine": {"type": "str", "choices": ["auto", "podman", "buildah"], "default": "auto"},
             "retries": {"type": "int", "default": 3},
             "timeout": {"type": "float", "default": 3600},

@@ -12,6 +12,7 @@ FAILED = "build_failed"
 AUTH = "auth"
 NETWORK = "network"
 INVALID = "invalid"
+TAKEN = "taken"
 UNSUPPORTED = "unsupported"
 UNEXPECTED = "unexpected"
 

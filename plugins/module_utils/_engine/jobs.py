@@ -16,6 +16,7 @@ from .errors import INVALID, EngineError
 from .inputs import BuildInputs, InputHash, hash_inputs
 from .recipe import read_recipe
 from .rendering import render
+from .tags import InvalidTags, fill, suffix_of
 from .variants import build_order, platforms_of
 
 VERSION_LABEL = "org.opencontainers.image.version"
@@ -91,7 +92,7 @@ def make_jobs(
         platforms: Sequence[str | None] = platforms_of(node, by_name) or [settings.platform]
         for platform in platforms:
             parent = jobs[(str(node["parent"]), platform)] if node.get("parent") else None
-            suffix = f"-{platform.partition('/')[2].replace('/', '-')}" if platform and len(platforms) > 1 else ""
+            suffix = suffix_of(platform) if platform and len(platforms) > 1 else ""
             jobs[(name, platform)] = _job(
                 node,
                 settings,
@@ -223,9 +224,13 @@ def _references(node: Mapping[str, Any], settings: Settings) -> list[str]:
     if not settings.repository:
         return []
     name = str(node["name"])
+    words = {"variant": name, "version": settings.version}
     templates = [str(tag) for tag in node.get("tags") or settings.tags]
-    # A tag with the version in it tells most; the others may be of an earlier release.
-    templates.sort(key=lambda tag: "{version}" not in tag)
+    # Those of other days and commits cannot be told. One with the version tells most; the rest may be of any release.
+    known = [tag for tag in templates if not any(f"{{{word}}}" in tag for word in ("date", "revision"))]
+    known.sort(key=lambda tag: "{version}" not in tag)
     place = settings.repository.replace("{variant}", name)
-    tags = [tag.replace("{variant}", name).replace("{version}", settings.version) for tag in templates]
-    return [f"{place}:{tag}" for tag in dict.fromkeys(tags)]
+    try:
+        return [f"{place}:{tag}" for tag in dict.fromkeys(fill(tag, words) for tag in known)]
+    except InvalidTags as error:
+        raise EngineError(INVALID, str(error), "Correct bootc_tags, or the tags of the variant.") from error

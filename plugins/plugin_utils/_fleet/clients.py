@@ -35,7 +35,7 @@ FLAWS = (
 
 def flaws_of(version: str | None, backend: str | None) -> list[str]:
     """What is known to be wrong with this bootc; nothing for a version that cannot be told."""
-    number = re.match(r"([0-9]+)\.([0-9]+)(?:\.([0-9]+))?", version or "")
+    number = re.match(r"([0-9]{1,6})\.([0-9]{1,6})(?:\.([0-9]{1,6}))?", version or "", re.ASCII)
     if number is None:
         return []
     major, minor, patch = (int(part or 0) for part in number.groups())

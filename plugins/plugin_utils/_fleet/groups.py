@@ -33,7 +33,7 @@ def seen_groups(seen: Seen, now: float) -> Iterator[str]:
         if booted.get("version"):
             yield f"booted_{safe(str(booted['version']))}"
         if booted.get("digest"):
-            yield f"booted_{str(booted['digest']).rpartition(':')[2][:DIGEST_LETTERS]}"
+            yield f"digest_{safe(str(booted['digest']).rpartition(':')[2][:DIGEST_LETTERS])}"
     if status.get("staged"):
         yield "bootc_staged"
     if status.get("reboot_required"):

@@ -10,19 +10,22 @@ completed accepts; ``status`` has the keys in ``KEPT`` of what bootc_status answ
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import tempfile
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from .._rollout.errors import RolloutError
 from .._rollout.events import format_time, parse_time
+from .answers import KEPT, tidy
 
 SCHEMA = 1
-KEPT = ("is_bootc", "backend", "bootc_version", "booted", "staged", "rollback", "next_boot", "reboot_required")
+_NEW = 0o644
 
 
 @dataclass(frozen=True)
@@ -111,22 +114,42 @@ def save_memory(path: Path, memory: Memory, now: float) -> None:
     devices = {host: memory[host].as_dict() for host in sorted(memory)}
     document = {"schema": SCHEMA, "written": format_time(now), "devices": devices}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(document, file, indent=1)
-                file.write("\n")
-            Path(temporary).replace(path)
-        except OSError:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        replace_file(path, json.dumps(document, indent=1) + "\n")
     except OSError as error:
         raise RolloutError(
             f"Cannot write what was seen of the fleet to {path}: {error.strerror}.",
             "Make the folder writable, or name another file with -e bootc_status_memory=FILE (empty for none).",
             "memory_unwritable",
         ) from error
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file as a whole or not at all; one that is there keeps its permissions. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            mode = path.stat().st_mode & 0o777 if path.exists() else _NEW
+            os.fchmod(file.fileno(), mode)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep others from changing the memory meanwhile; where no lock can be had, go on without."""
+    with contextlib.ExitStack() as held:
+        try:
+            lock = held.enter_context((path.parent / f"{path.name}.lock").open("a"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError:
+            pass
+        yield
 
 
 def _seen(entry: Mapping[str, Any]) -> Seen:
@@ -140,7 +163,7 @@ def _seen(entry: Mapping[str, Any]) -> Seen:
         str(entry["why"]),
         None if entry["variant"] is None else str(entry["variant"]),
         tuple(map(str, entry["wanted"])),
-        status,
+        tidy(status) if status else {},
     )
 
 

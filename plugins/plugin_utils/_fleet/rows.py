@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .._rollout.events import format_time
+from .answers import KEPT
 from .clients import flaws_of
-from .memory import KEPT, Memory, Seen
+from .memory import Memory, Seen
 
 
 def recalled(answers: Iterable[Mapping[str, Any]], seen: Memory) -> list[dict[str, Any]]:

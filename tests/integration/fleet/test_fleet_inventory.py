@@ -48,14 +48,21 @@ def test_what_the_status_playbook_saw_becomes_groups(tmp_path: Path) -> None:
                 "reach": {"connection": "skorionos.bootc.simulated", "python": sys.executable},
                 "vars": {"bootc_simulated_dir": f"{tmp_path}/devices/{{{{ inventory_hostname }}}}"},
             },
-            "devices": [{"name": "deck-[1:2]", "ring": "canary"}],
+            "include": ["../sites/*.yml"],
             "keyed_groups": [{"key": "bootc_seen.bootc_version", "prefix": "client"}],
         }
+        (tmp_path / "sites").mkdir()
+        site = {
+            "devices": [{"name": "deck-[1:2]", "ring": "canary", "vars": {"own": "{{ inventory_hostname | upper }}"}}]
+        }
+        (tmp_path / "sites" / "one.yml").write_text(yaml.safe_dump(site), encoding="utf-8")
         (tmp_path / "fleet").mkdir()
         (tmp_path / "fleet" / "fleet.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
         before = json.loads(call(tmp_path, "ansible-inventory", "--list"))
         assert before["ring_canary"]["hosts"] == ["deck-1", "deck-2"]
         assert "backend_composefs" not in before
+        asked = ["deck-1", "-m", "ansible.builtin.debug", "-a", "var=own"]
+        assert "DECK-1" in call(tmp_path, "ansible", *asked), "an included file may have templates"
 
         status = str(PLAYBOOKS / "status.yml")
         call(tmp_path, "ansible-playbook", status)

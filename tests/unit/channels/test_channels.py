@@ -13,6 +13,11 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._oci.errors import
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._channels.guards import evidence_of
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._channels.journal import open_journal, read_journal
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._channels.model import ChannelError
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import open_rollout, read_spec
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Candidate, Target
 
 ABSENT = "sha256:" + "0" * 64
 
@@ -132,6 +137,26 @@ def test_a_rollout_has_to_have_brought_the_very_image(site):
             site.move("promote", rollout=str(path))
     path.write_text(json.dumps(summary(kde=new)))
     site.move("promote", rollout=str(path))
+    assert site.at("kde-stable") == new
+
+
+def test_the_ledger_of_a_rollout_is_looked_up_by_its_spec(site):
+    new = site.publish("1.1", "kde-testing")
+    spec = site.folder / "rollout.yml"
+    variants = [{"name": "kde", "image": site.repository, "digest": new}]
+    spec.write_text(json.dumps({"schema": 1, "id": "r2", "variants": variants}))
+    with pytest.raises(RolloutError, match="There is no rollout in"):
+        site.move("promote", rollout=str(spec))
+    targets = {"kde": Target("kde", site.repository, new, (new,))}
+    hosts = [Candidate("deck", "kde")]
+    opened = open_rollout(
+        site.folder / "rollouts", read_spec(spec), hosts, lambda _spec: targets, dry_run=False, deadline=0
+    )
+    with pytest.raises(ChannelError, match="the rollout r2 is running, not completed"):
+        site.move("promote", rollout=str(spec))
+    ledger = Ledger(site.folder / "rollouts", "r2")
+    ledger.append([Event("completed", 1.0)], opened.epoch)
+    site.move("promote", rollout=str(spec))
     assert site.at("kde-stable") == new
 
 

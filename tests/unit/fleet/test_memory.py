@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.answers import tidy
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.clients import flaws_of
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.groups import seen_groups
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.listing import COLUMNS, fleet_csv, fleet_json
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory import load_memory, remember, save_memory
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.rows import recalled
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import fleet_text
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 
 NOW = 1_800_000_000.0
@@ -29,7 +31,7 @@ def answer(host: str = "a", digest: str = "sha256:1", **other: Any) -> dict[str,
         "is_bootc": True,
         "backend": "composefs",
         "bootc_version": "1.16.9",
-        "booted": {"version": "1.0", "digest": digest, "image": "registry.example/kde:stable"},
+        "booted": {"version": "1.0", "digest": digest, "image": "registry.example/kde:stable", "timestamp": None},
         "staged": None,
         "rollback": None,
         "next_boot": "booted",
@@ -81,16 +83,48 @@ def test_groups_tell_what_runs_and_what_waits() -> None:
     assert set(seen_groups(seen["a"], NOW)) == {
         "backend_composefs",
         "booted_1_0",
-        "booted_abababababab",
+        "digest_abababababab",
         "bootc_staged",
         "bootc_needs_reboot",
     }
 
 
 def test_names_of_groups_are_harmless_whatever_devices_say() -> None:
-    booted = {"version": "{{ lookup('pipe', 'id') }}\n1", "digest": "sha256:" + "0" * 64, "image": "x"}
+    booted = {"version": "{{ lookup('pipe', 'id') }}\n1", "digest": "sha256:../../etc", "image": "x"}
     seen = remember({}, [answer(booted=booted)], None, {"a"}, NOW)
-    assert "booted_lookup_pipe_id_1" in set(seen_groups(seen["a"], NOW))
+    assert {"booted_lookup_pipe_id_1", "digest_etc"} <= set(seen_groups(seen["a"], NOW))
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {"bootc_version": 5},
+        {"bootc_version": "1." + "9" * 5000},
+        {"bootc_version": ["1"]},
+        {"booted": "x"},
+        {"booted": {"digest": 5, "version": {}}},
+        {"staged": [1], "rollback": 0, "backend": {}},
+    ],
+)
+def test_one_device_that_answers_nonsense_costs_nobody_their_table(tmp_path: Path, nonsense: dict[str, Any]) -> None:
+    told = [answer("a", **tidy({**answer(), **nonsense})), answer("b")]
+    seen = remember({}, told, {"a": ["sha256:1"]}, {"a", "b"}, NOW)
+    poisoned = {host: entry.as_dict() for host, entry in seen.items()}
+    poisoned["a"]["status"].update(nonsense)
+    path = tmp_path / "seen.json"
+    path.write_text(json.dumps({"schema": 1, "devices": poisoned}), encoding="utf-8")
+    rows = recalled(told, load_memory(path))
+    assert len(fleet_csv(rows).splitlines()) == 3
+    assert "b" in fleet_text(rows)
+    assert set(seen_groups(load_memory(path)["a"], NOW)) <= {"backend_composefs", "booted_1_0", "digest_1"}
+
+
+def test_the_memory_keeps_who_may_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "seen.json"
+    save_memory(path, {}, NOW)
+    path.chmod(0o664)
+    save_memory(path, {}, NOW)
+    assert path.stat().st_mode & 0o777 == 0o664
 
 
 def test_the_memory_is_read_as_it_was_written(tmp_path: Path) -> None:

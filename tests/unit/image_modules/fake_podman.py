@@ -56,8 +56,9 @@ def build(argv: list[str]) -> None:
     if (STORE / "fail").exists() and (STORE / "fail").read_text() in name:
         sys.exit("Error: building at STEP RUN false: exit status 1")
     labels = dict(label.split("=", 1) for label in values(argv, "--label"))
+    architecture = (values(argv, "--platform") or ["linux/amd64"])[0].split("/")[1]
     config = json.dumps(
-        {"os": "linux", "architecture": "amd64", "created": "then", "config": {"Labels": labels}}
+        {"os": "linux", "architecture": architecture, "created": "then", "config": {"Labels": labels}}
     ).encode()
     image_file(values(argv, "--tag")[0]).write_bytes(config)
     annotations = dict(annotation.split("=", 1) for annotation in values(argv, "--annotation"))

@@ -108,13 +108,13 @@ def test_a_release_is_built_and_published_once_with_the_moving_tags_last(site: S
     assert published.code == 0, published.said
     assert site.guard.tags == [
         *("os:kde-v1.0.0", "os:gnome-v1.0.0"),
-        *("os:kde-latest", "os:kde-stable", "os:gnome-latest", "os:gnome-stable"),
+        *("os:kde-latest", "os:gnome-latest"),
     ]
     release = json.loads((site.folder / "releases" / "v1.0.0.json").read_text())
     assert [variant["name"] for variant in release["variants"]] == ["kde", "gnome"]
     assert all(variant["digest"].startswith("sha256:") for variant in release["variants"])
     kde = release["variants"][0]
-    assert (kde["parent"], kde["tags"]) == ("base", ["kde-v1.0.0", "kde-latest", "kde-stable"])
+    assert (kde["parent"], kde["tags"]) == ("base", ["kde-v1.0.0", "kde-latest"])
     assert all(kde[key].startswith("sha256:") for key in ("config_digest", "input_hash"))
     assert [layer["size"] for layer in kde["layers"]] == [7]
     spec = parse_spec({"schema": 1, "id": "x", "release": "v1.0.0.json"}, release=release)
@@ -124,8 +124,9 @@ def test_a_release_is_built_and_published_once_with_the_moving_tags_last(site: S
 
 
 def test_tags_can_have_the_date_and_the_revision(site: Site) -> None:
-    site.play("build")
     tags = ["{variant}-{revision}", "{variant}-{date}", "{variant}-latest"]
+    built = site.play("build", bootc_tags=tags)
+    assert built.code == 0, built.said
     refused = site.play("publish", bootc_tags=tags)
     assert refused.code == 2
     assert "Give bootc_revision" in refused.said
@@ -136,6 +137,34 @@ def test_tags_can_have_the_date_and_the_revision(site: Site) -> None:
         *("os:kde-0123456", "os:kde-20261123", "os:gnome-0123456", "os:gnome-20261123"),
         *("os:kde-latest", "os:gnome-latest"),
     ]
+
+
+def test_platforms_of_a_variant_are_published_as_one_index(site: Site) -> None:
+    tree = [{"name": "base", "platforms": ["linux/amd64", "linux/arm64"]}, {"name": "kde", "parent": "base"}]
+    built = site.play("build", bootc_variants=tree)
+    assert built.code == 0, built.said
+    published = site.play("publish", bootc_variants=tree)
+    assert published.code == 0, published.said
+    assert site.guard.tags == ["os:kde-v1.0.0-amd64", "os:kde-v1.0.0-arm64", "os:kde-v1.0.0", "os:kde-latest"]
+    (kde,) = json.loads((site.folder / "releases" / "v1.0.0.json").read_text())["variants"]
+    assert sorted(kde["platforms"]) == ["linux/amd64", "linux/arm64"]
+    assert kde["digest"] not in kde["platforms"].values()
+    assert site.play("publish", bootc_variants=tree).changed == 0
+
+
+def test_a_version_that_is_published_stays_what_it_is(site: Site) -> None:
+    site.play("build")
+    assert site.play("publish").code == 0
+    before = list(site.guard.tags)
+    (site.folder / "images" / "kde" / "Containerfile").write_text("ARG PARENT\nFROM ${PARENT}\nRUN echo changed\n")
+    assert site.play("build").code == 0
+    refused = site.play("publish")
+    assert refused.code == 2
+    assert f"{site.registry}/os:kde-v1.0.0 is another image already" in refused.said
+    assert site.guard.tags == before
+    replaced = site.play("publish", bootc_publish_replace=True)
+    assert replaced.code == 0, replaced.said
+    assert site.guard.tags[len(before) :] == ["os:kde-v1.0.0", "os:kde-latest"]
 
 
 def test_no_moving_tag_moves_when_a_later_variant_fails(site: Site) -> None:
@@ -172,7 +201,7 @@ def test_no_moving_tag_moves_before_the_images_are_signed_as_devices_want_it(sit
     assert published.code == 0, published.said
     # The variants of this tree are one image.
     assert site.guard.tags[0].endswith(".sig")
-    assert site.guard.tags[1:] == ["os:kde-latest", "os:kde-stable", "os:gnome-latest", "os:gnome-stable"]
+    assert site.guard.tags[1:] == ["os:kde-latest", "os:gnome-latest"]
     assert not [argv for argv in site.calls("sign") if "correct horse" in " ".join(argv)]
     assert "correct horse" not in published.said
     assert site.play("publish", **signing).changed == 0

@@ -72,6 +72,12 @@ def test_everything_it_downloads_is_of_a_fixed_day(jobs):
         assert "curl" not in job.text
 
 
+def test_each_desktop_says_which_one_it_is_and_of_which_release(jobs):
+    for name in ("kde", "gnome", "hyprland"):
+        assert f'VARIANT_ID="{name}"' in jobs[name].text
+        assert 'VERSION_ID="%s"' in jobs[name].text
+
+
 def test_the_initramfs_is_made_once(jobs):
     assert [name for name, job in jobs.items() if "dracut --force" in job.text] == ["base"]
 
