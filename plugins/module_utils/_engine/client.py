@@ -243,7 +243,9 @@ def push_arguments(push: Push, digest_file: Path, *, force_compression: bool) ->
     arguments = ["push", "--digestfile", str(digest_file), "--format", "oci", "--compression-format", push.compression]
     if force_compression:
         arguments += ["--force-compression"]
-    arguments += [f"--tls-verify={'true' if push.tls_verify else 'false'}"]
+    # As for a build: naming it would overrule what the host's registries.conf says.
+    if not push.tls_verify:
+        arguments += ["--tls-verify=false"]
     if push.auth_file:
         arguments += ["--authfile", push.auth_file]
     return [*arguments, push.name, f"docker://{push.target}"]

@@ -5,19 +5,24 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any, Iterator, Mapping
 
 from .errors import UNEXPECTED, RegistryError
 
-try:
-    import tomllib
-except ImportError:
-    try:
-        import tomli as tomllib
-    except ImportError:  # Python before 3.11 on its own cannot read TOML: then everything there is secure.
-        tomllib = None  # type: ignore[assignment]
 
+def _toml_reader() -> Any:
+    """Return Python's own, or the package that it came from; none where there is neither, and so nothing insecure."""
+    for name in ("tomllib", "tomli"):
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            continue
+    return None
+
+
+_TOML = _toml_reader()
 _SYSTEM = Path("/etc/containers")
 
 
@@ -28,13 +33,7 @@ def insecure_prefixes(environ: Mapping[str, str]) -> dict[str, bool]:
     """
     found: dict[str, bool] = {}
     for path in _files(environ):
-        document = _read(path)
-        old_format = (document.get("registries") or {}).get("insecure") or {}
-        found.update(dict.fromkeys(old_format.get("registries") or [], True))
-        for entry in document.get("registry") or []:
-            prefix = entry.get("prefix") or entry.get("location")
-            if prefix:
-                found[str(prefix)] = entry.get("insecure") is True
+        found.update(_read(path))
     return found
 
 
@@ -68,20 +67,24 @@ def _files(environ: Mapping[str, str]) -> Iterator[Path]:
         yield from sorted(folder.glob("*.conf"))
 
 
-def _read(path: Path) -> Mapping[str, Any]:
-    if tomllib is None:
+def _read(path: Path) -> dict[str, bool]:
+    if _TOML is None:
         return {}
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-        well_formed = all(isinstance(entry, dict) for entry in document.get("registry") or [])
+        return _prefixes_in(_TOML.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, TypeError, ValueError) as error:
-        raise _unreadable(path, str(error)) from error
-    if not well_formed:
-        raise _unreadable(path, "it has a registry that is no table")
-    return document
+    except (AttributeError, OSError, TypeError, ValueError) as error:
+        raise RegistryError(
+            UNEXPECTED, f"{path} cannot be understood: {error}.", "Mend it; podman and skopeo need it too."
+        ) from error
 
 
-def _unreadable(path: Path, why: str) -> RegistryError:
-    return RegistryError(UNEXPECTED, f"{path} cannot be understood: {why}.", "Mend it; podman and skopeo need it too.")
+def _prefixes_in(document: Mapping[str, Any]) -> dict[str, bool]:
+    old_format = (document.get("registries") or {}).get("insecure") or {}
+    found = dict.fromkeys(map(str, old_format.get("registries") or []), True)
+    for entry in document.get("registry") or []:
+        prefix = entry.get("prefix") or entry.get("location")
+        if prefix:
+            found[str(prefix)] = entry.get("insecure") is True
+    return found

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Iterable, Mapping
 
@@ -14,6 +15,8 @@ from .manifest import Manifest
 from .reference import Reference
 
 CONFLICT = "conflict"
+_LAG_TRIES = 5
+_LAG_SECONDS = 1.0
 ABSENT = "absent"
 """As a digest that is expected: the tag must not be there."""
 
@@ -62,6 +65,12 @@ def move_tag(client: RegistryClient, repository: Reference, move: Move, manifest
         return
     client.put_manifest(target, manifest)
     stayed = client.head_manifest(target)
+    for _try in range(_LAG_TRIES):
+        # Some registries go on for a moment to say what was there before.
+        if stayed != move.before or stayed == manifest.digest:
+            break
+        time.sleep(_LAG_SECONDS)
+        stayed = client.head_manifest(target)
     if stayed != manifest.digest:
         raise RegistryError(
             CONFLICT,

@@ -103,7 +103,7 @@ class Transport:
         """Return the final answer, whatever its status; raise when there is none.
 
         Without ``follow``, a redirect is the final answer. A whole body that comes where a ``Range`` was asked for is
-        not read: the answer has status 200 then, and nothing in it.
+        not read: the answer has status 200 then, and nothing in it. So it is with 416, for a part that is not there.
         """
         tries = 1 + (self._retries if retries is None else retries)
         delay = _FIRST_DELAY
@@ -188,7 +188,8 @@ class Transport:
                 stream=True,
                 verify=None if verify else False,
             ) as answer:
-                if "Range" in sent and answer.status_code == 200:
+                # docker-registry says 416 with the length of the whole blob, and then sends a few bytes.
+                if "Range" in sent and answer.status_code in (200, 416):
                     return Response(answer.status_code, answer.headers, b"", url)
                 body = _read_body(answer, limit, host)
                 expected = answer.headers.get("Content-Length", "")

@@ -134,6 +134,25 @@ def test_who_moves_a_tag_at_the_same_time_is_found_out(registry, publish):
             tagging.move_tag(client, repository, tagging.Move("stable", old, ours), manifest)
 
 
+@pytest.mark.parametrize(("lag", "fails"), [(3, False), (99, True)])
+def test_a_registry_that_says_for_a_moment_what_was_there_before(registry, publish, monkeypatch, lag, fails):
+    old, new = publish("stable", content="old"), publish("v2", content="new")
+    monkeypatch.setattr(tagging, "_LAG_SECONDS", 0.0)
+    with requests.Session() as session:
+        client = RegistryClient(session, insecure=True, environ={})
+        repository = parse_reference(f"{registry}/os/kde:stable")
+        manifest = client.get_manifest(repository.with_digest(new))
+        answers = [old] * lag
+        head = client.head_manifest
+        client.head_manifest = lambda reference: answers.pop() if answers else head(reference)
+        move = tagging.Move("stable", old, new)
+        if fails:
+            with pytest.raises(RegistryError, match=f"but is {old} now"):
+                tagging.move_tag(client, repository, move, manifest)
+        else:
+            tagging.move_tag(client, repository, move, manifest)
+
+
 def test_an_index_is_predicted_put_and_then_left_alone(run, registry, publish, at):
     amd64, arm64 = publish("v1-amd64"), publish("v1-arm64", "linux/arm64/v8")
     arguments = {

@@ -9,6 +9,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -52,6 +53,7 @@ class FakeRegistry:
     address: str = ""
     replies: dict[tuple[str, str], list[Reply | Callable[[Request], Reply]]] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
+    connections: int = 0
 
     def on(self, method: str, path: str, *replies: Reply | Callable[[Request], Reply]) -> None:
         self.replies[method, path] = list(replies)
@@ -132,6 +134,10 @@ def serve(fake: FakeRegistry) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def setup(self) -> None:
+            fake.connections += 1
+            super().setup()
+
         def reply(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             headers = {name.lower(): value for name, value in self.headers.items()}
@@ -142,8 +148,10 @@ def serve(fake: FakeRegistry) -> ThreadingHTTPServer:
             length = len(reply.body) if reply.claim_length is None else reply.claim_length
             self.send_header("Content-Length", str(length))
             self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(reply.body)
+            # A client that has seen enough goes away.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                if self.command != "HEAD":
+                    self.wfile.write(reply.body)
             if reply.claim_length is not None:
                 self.close_connection = True
 

@@ -100,9 +100,10 @@ def test_another_part_than_asked_for_is_refused(registry, client, body, content_
 
 
 def test_a_part_beyond_the_end_is_not_there(registry, client):
-    registry.on("GET", PATH, Reply(416))
+    registry.on("GET", PATH, Reply(416, b"{}", claim_length=len(CONTENT)))
     with pytest.raises(RegistryError, match="has no bytes 9000 to 9009"):
         client.get_blob_range(registry.reference(), BLOB, 9000, 10)
+    assert len(registry.paths("GET")) == 1, "the few bytes that come are no reason to try again"
 
 
 def test_deletes_by_digest(registry, client):

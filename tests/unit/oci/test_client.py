@@ -501,6 +501,18 @@ def test_a_refused_push_says_what_the_registry_said(registry, client):
     assert raised.value.kind == "unsupported"
 
 
+def test_one_connection_serves_many_requests(registry, make_client, tmp_path):
+    registry.image("v1")
+    guarded(registry, "/v2/os/kde/manifests/v1")
+    registry.on("GET", TOKEN, Reply(body=encode({"token": "t1"})))
+    client = make_client()
+    for _time in range(3):
+        client.resolve(registry.reference())
+        client.head_manifest(registry.reference())
+    assert len(registry.requests) > 9
+    assert registry.connections <= 2, "one that was tried with TLS, and one that was kept"
+
+
 def test_ping(registry, client):
     registry.on("GET", "/v2/", Reply(200, b"{}"))
     client.ping(registry.address)

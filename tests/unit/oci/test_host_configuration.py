@@ -261,7 +261,7 @@ def test_plain_http_is_spoken_to_a_registry_that_the_host_calls_insecure(registr
     assert make_client(insecure=False, retries=0).head_manifest(registry.reference()) == digest
 
 
-@pytest.mark.parametrize("content", ["[[registry", 'registry = ["x"]', "registry = 1", "\x00"])
+@pytest.mark.parametrize("content", ["[[registry", 'registry = ["x"]', "registry = 1", 'registries = "x"', "\x00"])
 def test_a_configuration_that_cannot_be_understood_is_named(tmp_path, content):
     path = tmp_path / "registries.conf"
     path.write_text(content)

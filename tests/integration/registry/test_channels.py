@@ -5,15 +5,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-import shutil
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +18,10 @@ import pytest
 import requests
 import yaml
 
-REGISTRY = shutil.which("docker-registry")
+from .conftest import digest
+
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 VERSION = "org.opencontainers.image.version"
-
-
-def digest(raw: bytes) -> str:
-    return "sha256:" + hashlib.sha256(raw).hexdigest()
 
 
 @dataclass
@@ -107,36 +100,10 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path, collections_path: Path) -> Iterator[Site]:
-    if REGISTRY is None:
-        pytest.skip("docker-registry is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    settings = {
-        "version": 0.1,
-        "log": {"level": "error", "accesslog": {"disabled": True}},
-        "storage": {"filesystem": {"rootdirectory": str(tmp_path / "registry")}, "delete": {"enabled": True}},
-        "http": {"addr": address},
-    }
-    (tmp_path / "registry.yml").write_text(yaml.safe_dump(settings))
-    with (tmp_path / "registry.log").open("wb") as log:
-        process = subprocess.Popen(
-            [REGISTRY, "serve", str(tmp_path / "registry.yml")], stdout=log, stderr=subprocess.STDOUT
-        )
+def site(tmp_path: Path, collections_path: Path, start_registry: Callable[..., str]) -> Site:
     folder = tmp_path / "typed-here"
     folder.mkdir()
-    try:
-        for _try in range(100):
-            try:
-                requests.get(f"http://{address}/v2/", timeout=5)
-                break
-            except requests.ConnectionError:
-                time.sleep(0.1)
-        yield Site(folder, collections_path, address)
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
+    return Site(folder, collections_path, start_registry())
 
 
 VARIANTS = [{"name": "base"}, {"name": "kde", "parent": "base"}, {"name": "gnome", "parent": "base"}]
@@ -176,6 +143,7 @@ def test_a_release_goes_through_its_channels_and_back(site: Site) -> None:
     assert (done.code, stable()) == (0, new), done.said
     again = site.play("promote", **wanted)
     assert (again.code, again.changed) == (0, 0), again.said
+    assert "[WARNING]: Found duplicate" not in done.said
     assert "Nothing was moved: every variant of stable has it already" in again.said
 
     demotion = {"bootc_channel_version": "1.1", "bootc_channel_why": "it hangs"}
