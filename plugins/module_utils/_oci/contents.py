@@ -26,6 +26,11 @@ from .zstd import MISSING, Unpack, open_stream
 _PART = 8 * 1024 * 1024
 _LARGEST_DATABASE = 256 * 1024 * 1024
 _MOST_UNPACKED = 100 * 10**9
+_LARGEST_HEADER = 16 * 1024 * 1024
+_HEADERS = (
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+)
 _REMEDY = "Push the image again with podman, buildah or skopeo."
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
@@ -119,7 +124,7 @@ def _read_through(client: Ranges, reference: Reference, layer: Descriptor) -> Co
     databases = {}
     unpacked = 0
     try:
-        with _unpacked(io.BufferedReader(blob, _PART)) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
+        with _unpacked(io.BufferedReader(blob, _PART)) as stream, _open(stream) as archive:
             for member, path in _members(archive):
                 unpacked += member.size
                 if unpacked > _MOST_UNPACKED:
@@ -135,12 +140,27 @@ def _read_through(client: Ranges, reference: Reference, layer: Descriptor) -> Co
     return Contents(tuple(members), databases)
 
 
+class _Bounded(tarfile.TarInfo):
+    """A member whose extended header is not larger than any that is meant: it is held in memory as a whole."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Bounded:
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in _HEADERS and found.size > _LARGEST_HEADER:
+            raise ValueError(f"it has a header of {found.size} bytes")
+        return found
+
+
 def _members(archive: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, str]]:
     for member in archive:
         check_path(member.name)
         yield member, "/".join(parts_of(member.name))
         # A stream is not read twice: what was seen need not be remembered.
         archive.members = []  # type: ignore[attr-defined]
+
+
+def _open(stream: IO[bytes]) -> tarfile.TarFile:
+    return tarfile.open(fileobj=stream, mode="r|", tarinfo=_Bounded)
 
 
 def _kind(member: tarfile.TarInfo) -> str:

@@ -205,6 +205,15 @@ def test_a_layer_that_is_no_archive_is_refused(blob):
         read_contents(blobs, REFERENCE, Descriptor("any", digest_of(blob), len(blob)), None)
 
 
+def test_an_endless_header_is_refused_before_it_is_read():
+    huge = tarfile.TarInfo("././@PaxHeader")
+    huge.type, huge.size = tarfile.XHDTYPE, 5 * 10**9
+    blob = archive(a=b"1")[:1024] + huge.tobuf() + bytes(2000)
+    blobs = Blobs({digest_of(blob): blob})
+    with pytest.raises(RegistryError, match="a header of 5000000000 bytes"):
+        read_contents(blobs, REFERENCE, Descriptor("any", digest_of(blob), len(blob)), None)
+
+
 def test_of_a_layer_with_a_table_only_the_database_is_fetched():
     blobs = Blobs()
     packed = frame(DPKG)
