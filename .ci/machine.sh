@@ -21,6 +21,7 @@ install_basics() {
     # Containers are prepared before the checks run, so their programs have to be there by then.
     command -v podman >/dev/null || missing+=(podman)
     command -v crun >/dev/null || missing+=(crun)
+    command -v openssl >/dev/null || missing+=(openssl)
     if ((${#missing[@]})); then
         apt-get -qq update
         install_packages "${missing[@]}"

@@ -46,7 +46,9 @@ class Signature:
             kind = critical["type"]
         except (KeyError, TypeError, ValueError, RecursionError):
             return False
-        return kind == _KIND and named == digest and isinstance(identity, str) and _repository(identity) == repository
+        if kind != _KIND or named != digest or not isinstance(identity, str):
+            return False
+        return _repository(identity) == _repository(repository)
 
 
 def signature_tag(digest: str) -> str:
@@ -108,7 +110,13 @@ def _signature(layer: Descriptor) -> bytes | None:
 
 
 def _repository(identity: str) -> str:
-    """Return the repository in an identity, which may have a tag or a digest behind it."""
+    """Return the repository in an identity, which may have a tag or a digest behind it.
+
+    Docker Hub has two names, and a folder for repositories of one part, so that programs write either.
+    """
     name = identity.partition("@")[0]
     head, slash, tail = name.rpartition("/")
-    return head + slash + tail.partition(":")[0]
+    host, _slash, path = (head + slash + tail.partition(":")[0]).partition("/")
+    if host not in ("docker.io", "index.docker.io"):
+        return f"{host}/{path}"
+    return f"docker.io/{path if '/' in path else f'library/{path}'}"

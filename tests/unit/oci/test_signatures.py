@@ -97,6 +97,13 @@ def test_a_signature_for_the_repository_counts_whatever_its_tag(identity):
     assert Signature(payload(identity=identity), b"").names(IMAGE, NAME)
 
 
+@pytest.mark.parametrize("identity", ["index.docker.io/library/kde", "docker.io/kde:v1", "docker.io/library/kde"])
+def test_the_two_names_of_docker_hub_are_one(identity):
+    signature = Signature(payload(identity=identity), b"")
+    assert signature.names(IMAGE, "docker.io/kde")
+    assert not signature.names(IMAGE, "docker.io/os/kde")
+
+
 @pytest.mark.parametrize(
     "signed",
     [
