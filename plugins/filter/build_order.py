@@ -11,8 +11,8 @@ short_description: Put variants of an image into the order they can be built in
 version_added: 0.1.0
 description:
   - Checks a tree of image variants and returns its nodes with parents before their children.
-  - Unknown parents, cycles, names used twice, names that cannot be part of an image name and unknown keys are errors.
-    The message names all of a kind.
+  - Unknown parents, cycles, names used twice, names that cannot be part of an image name, unknown keys, platforms that
+    the parent has not and mistakes in recipes are errors. The message names all of a kind.
 author:
   - skorionos.bootc contributors (@skorionos)
 positional: _input
@@ -20,7 +20,7 @@ options:
   _input:
     description:
       - The variants. Each is a mapping with C(name), and may have C(parent) (the name of another variant) or C(base)
-        (an image), C(containerfile), C(context), C(build_args) and C(labels).
+        (an image), C(containerfile) or C(recipe), C(context), C(build_args), C(labels), C(platforms) and C(tags).
     type: list
     elements: dict
     required: true

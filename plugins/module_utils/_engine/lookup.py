@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from .._oci.client import RegistryClient
-from .._oci.errors import NOT_FOUND, RegistryError
+from .._oci.errors import NOT_FOUND, Refused, RegistryError
 from .._oci.manifest import parse_platform
 from .._oci.reference import Reference, parse_reference
 from .client import Engine
@@ -52,7 +52,11 @@ def parent_reference(engine: Engine, parent: Copy, name: str) -> str:
 
 
 def _published(client: RegistryClient, memory: Memory, reference: Reference, platform: str | None) -> Published | None:
-    digest = client.head_manifest(reference)
+    try:
+        digest = client.head_manifest(reference)
+    except Refused:
+        # Some registries say this of a repository that is not there yet.
+        return None
     if digest is None:
         return None
     key = f"{digest} {platform or ''}"

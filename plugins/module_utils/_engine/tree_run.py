@@ -197,7 +197,8 @@ class TreeRun:
         failed = self._outcome.failed
         if not failed:
             return None
-        causes = [f"{name}: {failed[image]}" for image, name in zip(failed, self._nodes(failed))]
+        steps = [step for step in self._steps if step.job.image in failed]
+        causes = [f"{step.job.node}: {failed[step.job.image]}" for step in steps]
         skipped = self._nodes(self._outcome.skipped)
         text = f"{len(failed)} of {sum(bool(step.reasons) for step in self._steps)} builds failed. {' '.join(causes)}"
         if skipped:

@@ -9,6 +9,7 @@ from typing import Any, Mapping
 
 from .client import RegistryClient
 from .transport import new_session
+from .unchecked import check_no_certificates
 
 REGISTRY_ARGUMENTS: dict[str, dict[str, Any]] = {
     "tls_verify": {"type": "bool", "default": True},
@@ -22,8 +23,6 @@ def registry_client(
     """Return the client that the options of :data:`REGISTRY_ARGUMENTS` describe."""
     session = new_session()
     if not params["tls_verify"]:
-        from .unchecked import check_no_certificates  # noqa: PLC0415 (only here it is known that there is requests)
-
         check_no_certificates(session)
     return RegistryClient(
         session,

@@ -73,6 +73,47 @@ def test_the_parent_is_an_argument_where_the_containerfile_asks_for_it():
     assert pairs(make_build(parent="localhost/b:1"), "--from") == ["localhost/b:1"]
 
 
+def test_a_parent_by_its_image_id_is_never_pulled():
+    assert "--pull=never" in make_build(parent="sha256:" + "0" * 64)
+
+
+MISSING = "error: executable file `bootc` not found in $PATH"
+
+
+@pytest.mark.parametrize(
+    ("program", "answer", "has_bootc"),
+    [
+        ("podman", ok(), True),
+        ("podman", Finished(127, "", "Error: crun: not found"), False),
+        ("buildah", ok(), True),
+        ("buildah", Finished(1, "", MISSING), False),
+    ],
+)
+def test_an_image_checks_itself_as_root_without_a_network(program, answer, has_bootc):
+    script = Script({"run": answer, "from": ok("working-1\n"), "rm": ok()})
+    assert Engine(script, program).container_lint("localhost/kde:1", 60) is has_bootc
+    (argv,) = [argv for argv, _timeout in script.asked if argv[1] == "run"]
+    assert {"--network=none", "--user=0:0"} <= set(argv)
+    assert argv[-3:] == ["bootc", "container", "lint"]
+    assert [argv[1:] for argv, _timeout in script.asked if argv[1] == "rm"] == (
+        [["rm", "working-1"]] if program == "buildah" else []
+    )
+
+
+def test_what_an_image_says_of_itself_is_in_the_error():
+    script = Script({"run": Finished(1, "", "error: Found 2 kernels")})
+    with pytest.raises(EngineError, match="Found 2 kernels") as raised:
+        Engine(script, "podman").container_lint("localhost/kde:1", 60)
+    assert raised.value.kind == "build_failed"
+
+
+@pytest.mark.parametrize(("program", "verb"), [("podman", "untag"), ("buildah", "rmi")])
+def test_an_image_loses_its_name(program, verb):
+    script = Script({verb: ok()})
+    Engine(script, program).untag("localhost/kde:1")
+    assert script.asked[0][0][:2] == [program, verb]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -35,9 +35,17 @@ def test_the_readme_names_every_variable_with_its_twin(repository, role):
         assert all(f"`{twin}`" in row for twin in twins), name
 
 
-@pytest.mark.parametrize("node", ["debian-base", "minimal", "base", "kde", "gnome", "hyprland"])
-def test_the_scenario_tree_has_a_containerfile_for_each_node(repository, node):
+def test_the_scenario_tree_has_a_recipe_or_a_containerfile_for_each_node(repository):
     images = repository / "molecule" / "release" / "images"
-    assert node in [variant["name"] for variant in load(images / "variants.yml")["bootc_variants"]]
+    nodes = {node["name"]: "recipe" in node for node in load(images / "variants.yml")["bootc_variants"]}
+    assert set(nodes) == {"debian-base", "minimal", "base", "kde", "gnome", "hyprland"}
+    assert {name: (images / name / "Containerfile").is_file() for name in nodes} == {
+        name: not is_recipe for name, is_recipe in nodes.items()
+    }
+
+
+@pytest.mark.parametrize("node", ["debian-base", "base", "kde", "gnome", "hyprland"])
+def test_the_scenario_tree_takes_its_parents_as_arguments(repository, node):
+    images = repository / "molecule" / "release" / "images"
     text = (images / node / "Containerfile").read_text(encoding="utf-8")
     assert "ARG PARENT\nFROM ${PARENT}\n" in text
