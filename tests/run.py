@@ -137,14 +137,24 @@ def checks() -> list[Check]:
         Check(
             "units",
             "unit",
-            _pytest("-n", "2", f"--ignore={BROWSER_TESTS}", *_existing("tests/unit", "tests/property")),
+            _pytest(
+                "-n", "2", "--durations=40", f"--ignore={BROWSER_TESTS}", *_existing("tests/unit", "tests/property")
+            ),
             timeout_seconds=1200,
         ),
         Check("report in a browser", "unit", _pytest(BROWSER_TESTS), (command("chromium", "chromium"),)),
         Check("oldest Python of devices", "unit", [PYTHON, "tests/checks/oldest_python.py"]),
         Check("tarball", "integration", [PYTHON, "tests/checks/tarball.py"]),
-        Check("integration", "integration", _pytest("tests/integration", "-n", "3", "--dist", "worksteal"), (), 2400),
-        Check("device matrix, a part", "integration", [PYTHON, "-m", "tests.matrix", "--only", "1.16.9 staged"]),
+        Check(
+            "integration",
+            "integration",
+            _pytest("tests/integration", "-n", "3", "--dist", "worksteal", "--durations=60"),
+            (),
+            2400,
+        ),
+        Check(
+            "device matrix, a part", "integration", [PYTHON, "-m", "tests.matrix", "--only", "composefs 1.16.9 staged"]
+        ),
         Check("rehearsal, a part", "integration", rehearsal, (), 1200),
         Check("ansible-test sanity", "sanity", [PYTHON, "tests/checks/sanity.py"], (git,), 1500),
     ]

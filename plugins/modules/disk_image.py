@@ -55,7 +55,8 @@ options:
     required: true
   source_image:
     description:
-      - Install this from its registry in place of what podman has, as C(registry[:port]/repository@digest).
+      - Install this from its registry in place of what podman has, as C(registry[:port]/repository@digest). It needs
+        the digest, because only that says whether a disk is of the same image.
       - Layers keep the compression of the registry then, so the first update of the device finds those that it has.
         With O(backend=composefs), that is also what makes the device report the digest of the registry.
     type: str
@@ -206,8 +207,12 @@ from ..module_utils._oci.reference import parse_reference
 def read_disk(params: dict[str, Any]) -> Disk:
     """Turn the options into what is wanted; raise EngineError or ValueError for what makes no sense."""
     parse_reference(params["target_image"])
-    if params["source_image"]:
-        parse_reference(params["source_image"])
+    if params["source_image"] and not parse_reference(params["source_image"]).digest:
+        raise EngineError(
+            INVALID,
+            f"'{params['source_image']}' in source_image has no digest, and what a tag means may change.",
+            "Write registry/repository@sha256:..., as a release file has it.",
+        )
     if params["image"].startswith("-"):
         raise EngineError(INVALID, f"'{params['image']}' is no name of an image.")
     disk = Disk(
@@ -318,8 +323,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    # Whoever ends this task gets the loop device back.
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    # Whoever ends this task, or the connection it runs through, gets the loop device back.
+    for ended_by in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ended_by, lambda number, _frame: sys.exit(128 + number))
     maker = DiskMaker(run_command, free_bytes, module.params["timeout"])
     try:
         result = run(module, maker)

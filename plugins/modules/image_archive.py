@@ -13,7 +13,7 @@ description:
   - With O(state=exported), copies images from registries into one directory, an OCI image layout. Layers that images
     share are in it once. Everything about the images, such as signatures and lists of packages, comes along.
   - With O(state=imported), brings such a directory into another registry. Manifests and blobs stay the same byte by
-    byte, so digests do, and signatures hold.
+    byte, so digests do. Signatures still name the repository that they were made for, which devices may insist on.
   - No container engine is needed. Blobs are transferred piece by piece, so memory does not limit their size, and every
     one is verified by its digest.
   - An export that was interrupted goes on where it stopped. After it, the directory holds exactly the images asked for.
@@ -173,6 +173,7 @@ from ..module_utils._oci.archive import (
     missing_referrers,
     plan_import,
     read_archive,
+    show,
 )
 from ..module_utils._oci.client import RegistryClient
 from ..module_utils._oci.errors import RegistryError
@@ -262,6 +263,8 @@ def run_import(client: RegistryClient, params: dict[str, Any], *, check: bool) -
             changed = True
             if not check:
                 list_referrers_by_tag(client, plan.target.repository, subject, manifests)
+        if not check:
+            show(client, plan)
     blobs = {blob.digest: blob.size for plan in plans for blob in plan.blobs.values()}
     known = {manifest.digest: manifest for target in targets for manifest in target.manifests}
     held = {x.digest: x.size for m in known.values() if not m.is_index for x in (m.config, *m.layers)}

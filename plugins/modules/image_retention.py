@@ -57,9 +57,20 @@ options:
     type: int
     default: 0
   release_tag:
-    description: How tags of releases look. C({version}) starts with a digit. C({variant}) may be left out.
+    description:
+      - How tags of releases look. C({variant}) may be left out.
+      - With O(keep_last), tags that look like a release, but cannot be ordered, are all kept, with the rule
+        V(unknown_version). Those are versions that do not begin with a digit, such as V(kde-vf41.1), and tags that may
+        be of two variants, such as V(steam-v2-v1.0.0).
     type: str
     default: "{variant}-v{version}"
+  variants:
+    description:
+      - Names of the variants. The longest that fits a tag is meant, so that V(steam-v2-v1.0.0) is V(1.0.0) of
+        V(steam-v2) and not a version of V(steam). Tags of others are read as without this.
+    type: list
+    elements: str
+    default: []
   keep_younger:
     description:
       - Keep what is younger than this, such as V(12h), V(30d) or V(8w).
@@ -74,16 +85,27 @@ options:
   keep_files:
     description:
       - Files with digests to keep, on the host that runs the module. Every C(sha256:) digest in them is kept, whatever
-        the format is.
+        the format is. Only of a release file, those of layers, configurations and inputs do not count.
       - Good ones are the ledger of a rollout (C(rollouts/ID/events.jsonl)), the JSON file of a release and a plan.
     type: list
     elements: path
     default: []
+  journal:
+    description:
+      - The journal of channels, C(channels.jsonl), on the host that runs the module. What its latest moves replaced and
+        brought is kept, because M(skorionos.bootc.image_channel) goes back there when they are undone or a release is
+        taken out of a channel.
+    type: path
+  keep_promotions:
+    description: How many promotions of each channel in O(journal) can be taken back, and what came after them.
+    type: int
+    default: 3
   fleet:
     description:
       - What the devices have. Every digest that one has booted, staged, as its rollback or pinned is kept, and every
         tag that one follows.
-      - An empty list says that there are no devices. Without this option nothing is deleted.
+      - Without this option, or without any device in it, nothing is deleted, unless O(no_devices) says that there are
+        none. Hosts that run no bootc are no devices.
     type: list
     elements: dict
     suboptions:
@@ -96,6 +118,10 @@ options:
           - Its facts, RV(skorionos.bootc.bootc_status#module:bootc). Without them, the device is unknown.
           - Facts of which C(is_bootc) is V(false) say that this is no such device.
         type: dict
+  no_devices:
+    description: Whether there are no devices, and O(fleet) has none on purpose.
+    type: bool
+    default: false
   memory:
     description:
       - A JSON file on the host that runs the module, in which is kept what each device of O(fleet) told when it last
@@ -216,14 +242,14 @@ remembered_devices:
   type: list
   elements: str
 digests_elsewhere:
-  description: Digests that devices, files or O(keep_digests) name, and that this repository does not have.
+  description: Digests that devices or O(keep_digests) name, and that this repository does not have.
   returned: success
   type: list
   elements: str
 reason:
   description:
-    - Kind of the failure, for decisions. V(unknown_devices), V(no_fleet) without O(fleet), V(no_rules) when everything
-      would go, V(changed_meanwhile) when tags moved between reading and deleting, V(unsupported) for a registry that
+    - Kind of the failure, for decisions. V(unknown_devices), V(no_fleet) without devices, V(no_rules) when everything
+      would go, V(changed_meanwhile) when tags moved since they were read, V(unsupported) for a registry that
       does not delete, V(auth), V(network), V(not_found), V(invalid) for a wrong option, V(unexpected) for the rest.
   returned: failure
   type: str
@@ -235,13 +261,13 @@ import re
 import time
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ..module_utils._oci.client import RegistryClient
 from ..module_utils._oci.errors import UNSUPPORTED, RegistryError
-from ..module_utils._oci.graph import Graph, scan, scan_tags
+from ..module_utils._oci.graph import ARTIFACT, Graph, scan, scan_tags, subject_of_tag
 from ..module_utils._oci.module import REGISTRY_ARGUMENTS, registry_client
 from ..module_utils._oci.reference import Reference, is_digest, parse_reference
 from ..module_utils._oci.retention import (
@@ -251,6 +277,7 @@ from ..module_utils._oci.retention import (
     decide,
     deletion_order,
     digests_in,
+    digests_of_moves,
     freed_bytes,
     read_fleet,
     release_pattern,
@@ -278,11 +305,12 @@ def seconds(text: str) -> float:
     return float(match.group(1)) * _UNITS[match.group(2)]
 
 
-def read_rules(params: dict[str, Any]) -> Rules:
+def read_rules(params: dict[str, Any], repository: Reference) -> Rules:
     """Turn the options into rules; raise ValueError for what makes no sense, such as a file without a digest."""
     release_pattern(params["release_tag"])
-    if params["keep_last"] < 0:
-        raise ValueError("keep_last is negative. Give 0 or more.")
+    for option in ("keep_last", "keep_promotions"):
+        if params[option] < 0:
+            raise ValueError(f"{option} is negative. Give 0 or more.")
     wrong = [digest for digest in params["keep_digests"] if not is_digest(digest)]
     if wrong:
         raise ValueError(f"'{wrong[0]}' in keep_digests is no digest. Write sha256: and 64 hexadecimal digits.")
@@ -295,8 +323,30 @@ def read_rules(params: dict[str, Any]) -> Rules:
         if not found:
             raise ValueError(f"The file {path} in keep_files names no digest. Check that it is the right one.")
         named.update(dict.fromkeys(found, path))
+    if params["journal"]:
+        named.update(read_moves(params["journal"], repository, params["keep_promotions"]))
     younger = seconds(params["keep_younger"]) if params["keep_younger"] else None
-    return Rules(tuple(params["keep_tags"]), params["keep_last"], params["release_tag"], younger, named)
+    return Rules(
+        tuple(params["keep_tags"]),
+        params["keep_last"],
+        params["release_tag"],
+        younger,
+        named,
+        tuple(params["variants"]),
+    )
+
+
+def read_moves(path: str, repository: Reference, promotions: int) -> dict[str, str]:
+    """Return what the journal of channels names; raise ValueError for a file that is something else."""
+    try:
+        return digests_of_moves(Path(path).read_text(encoding="utf-8"), repository, promotions)
+    except OSError as error:
+        raise ValueError(
+            f"The file {path} in journal cannot be read: {error.strerror}. Name the journal of channels, or leave it "
+            "out if no channel was ever moved."
+        ) from error
+    except ValueError as error:
+        raise ValueError(f"The file {path} in journal cannot be used: {error} Name another one or mend it.") from error
 
 
 def read_repository(text: str) -> Reference:
@@ -338,7 +388,13 @@ def check_permission(params: dict[str, Any], fleet: Fleet, decisions: list[Decis
         raise NotDeleted(
             "no_fleet",
             "Nobody said what the devices run, and what they run must stay. "
-            "Give it with the option fleet, an empty list if there are no devices. Nothing was deleted.",
+            "Give it with the option fleet. Nothing was deleted.",
+        )
+    if not fleet.devices and not params["no_devices"]:
+        raise NotDeleted(
+            "no_fleet",
+            "There is no device in fleet, and what devices run must stay. Look at the inventory and at the pattern of "
+            "hosts, or set no_devices: true if there are none. Nothing was deleted.",
         )
     if fleet.unknown and params["unknown_devices"] == "refuse":
         count = len(fleet.unknown)
@@ -359,27 +415,41 @@ def check_permission(params: dict[str, Any], fleet: Fleet, decisions: list[Decis
 
 
 def delete(client: RegistryClient, repository: Reference, graph: Graph, going: list[Decision]) -> list[str]:
-    """Delete in the given order, unless tags moved since they were read."""
-    if scan_tags(client, repository) != graph.tags():
-        raise NotDeleted(
-            "changed_meanwhile",
-            f"The tags of {repository.name} changed while it was looked at. Run again; nothing was deleted.",
-        )
+    """Delete in the given order, and stop when tags moved since they were read.
+
+    That is looked at before each index and image, because deleting takes its time, and somebody may promote meanwhile
+    what was to go. Artifacts follow what they are about.
+    """
     deleted: list[str] = []
-    for decision in going:
-        try:
+    before = {tag: digest for tag, digest in graph.tags().items() if subject_of_tag(tag) is None}
+    try:
+        for number, decision in enumerate(going):
+            if number == 0 or decision.node.kind != ARTIFACT:
+                now = scan_tags(client, repository, plain=True)
+                if _left(now, deleted) != _left(before, deleted):
+                    cause = f"The tags of {repository.name} changed since they were read."
+                    msg = f"{cause} Run again. {_sum(deleted, going)}"
+                    raise NotDeleted("changed_meanwhile", msg, deleted=deleted, changed=bool(deleted))
             client.delete_manifest(repository.with_digest(decision.node.digest))
-        except RegistryError as error:
-            remedy = error.remedy
-            if error.kind == UNSUPPORTED:
-                remedy = (
-                    "Allow deletion in the registry (for distribution, REGISTRY_STORAGE_DELETE_ENABLED=true or "
-                    "storage.delete.enabled), and do not ask a mirror."
-                )
-            msg = f"{error.cause} {remedy} {len(deleted)} of {len(going)} manifests were deleted."
-            raise NotDeleted(error.kind, msg, deleted=deleted, changed=bool(deleted)) from error
-        deleted.append(decision.node.digest)
+            deleted.append(decision.node.digest)
+    except RegistryError as error:
+        remedy = error.remedy
+        if error.kind == UNSUPPORTED:
+            remedy = (
+                "Allow deletion in the registry (for distribution, REGISTRY_STORAGE_DELETE_ENABLED=true or "
+                "storage.delete.enabled), and do not ask a mirror."
+            )
+        msg = f"{error.cause} {remedy} {_sum(deleted, going)}"
+        raise NotDeleted(error.kind, msg, deleted=deleted, changed=bool(deleted)) from error
     return deleted
+
+
+def _left(tags: Mapping[str, str], deleted: Sequence[str]) -> dict[str, str]:
+    return {tag: digest for tag, digest in tags.items() if digest not in deleted}
+
+
+def _sum(deleted: Sequence[str], going: Sequence[Decision]) -> str:
+    return f"{len(deleted)} of {len(going)} manifests were deleted."
 
 
 def describe(decision: Decision) -> dict[str, Any]:
@@ -397,7 +467,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     """Read, decide, and delete when told to."""
     params = module.params
     repository = read_repository(params["repository"])
-    rules = read_rules(params)
+    rules = read_rules(params, repository)
     memory = read_memory(params["memory"])
     fleet = read_fleet(params["fleet"] or [], repository, memory)
     if params["memory"] and params["fleet"] and not module.check_mode:
@@ -424,7 +494,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         "freed_bytes": freed_bytes(decisions),
         "unknown_devices": list(fleet.unknown),
         "remembered_devices": list(fleet.remembered),
-        "digests_elsewhere": sorted(named - there),
+        "digests_elsewhere": sorted({*params["keep_digests"], *fleet.digests} - there),
         "diff": {"before": tags, "after": {d: names for d, names in tags.items() if d not in deleted}},
     }
 
@@ -438,10 +508,14 @@ def main() -> None:
             "keep_tags": {"type": "list", "elements": "str", "default": []},
             "keep_last": {"type": "int", "default": 0},
             "release_tag": {"type": "str", "default": "{variant}-v{version}"},
+            "variants": {"type": "list", "elements": "str", "default": []},
             "keep_younger": {"type": "str"},
             "keep_digests": {"type": "list", "elements": "str", "default": []},
             "keep_files": {"type": "list", "elements": "path", "default": []},
+            "journal": {"type": "path"},
+            "keep_promotions": {"type": "int", "default": 3},
             "fleet": {"type": "list", "elements": "dict", "options": device},
+            "no_devices": {"type": "bool", "default": False},
             "memory": {"type": "path"},
             "unknown_devices": {"type": "str", "choices": ["refuse", "accept"], "default": "refuse"},
             "apply": {"type": "bool", "default": False},

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Images with their signatures from registries into one OCI layout, and from there into another registry.
 
-PRIVATE to the collection. Manifests and blobs stay what they are, byte by byte, so digests and signatures hold.
+PRIVATE to the collection. Manifests and blobs stay what they are, byte by byte, so digests hold.
 """
 
 from __future__ import annotations
@@ -267,7 +267,10 @@ def _has_all_of(ours: Manifest, theirs: Manifest) -> bool:
 
 
 def carry_out(client: RegistryClient, layout: Layout, plan: Import, elsewhere: dict[str, str]) -> None:
-    """Bring blobs, images, indexes and tags. ``elsewhere`` has where the registry has blobs already; it grows."""
+    """Bring blobs, images, indexes, and tags of what is about these. They have their own tags after :func:`show` only.
+
+    ``elsewhere`` has where the registry has blobs already; it grows.
+    """
     repository = plan.target.repository
     for blob in plan.blobs.values():
         body = FileBody(layout.blob(blob.digest), blob.size)
@@ -276,7 +279,15 @@ def carry_out(client: RegistryClient, layout: Layout, plan: Import, elsewhere: d
     for manifest in plan.manifests:
         client.put_manifest(repository.with_digest(manifest.digest), manifest)
     for tag, manifest in plan.tags.items():
-        client.put_manifest(repository.with_tag(tag), manifest)
+        if subject_of_tag(tag) is not None:
+            client.put_manifest(repository.with_tag(tag), manifest)
+
+
+def show(client: RegistryClient, plan: Import) -> None:
+    """Put the tags on images that devices follow: whoever sees one finds its signatures."""
+    for tag, manifest in plan.tags.items():
+        if subject_of_tag(tag) is None:
+            client.put_manifest(plan.target.repository.with_tag(tag), manifest)
 
 
 def _upload(client: RegistryClient, repository: Reference, digest: str, body: FileBody, mount_from: str | None) -> None:

@@ -104,10 +104,15 @@ def subject_of_tag(tag: str) -> str | None:
     return f"sha256:{match.group(1)}" if match else None
 
 
-def scan_tags(registry: Registry, repository: Reference) -> dict[str, str]:
-    """Return the digest of every tag as it is now. Tags that vanish meanwhile are left out."""
+def scan_tags(registry: Registry, repository: Reference, *, plain: bool = False) -> dict[str, str]:
+    """Return the digest of every tag as it is now. Tags that vanish meanwhile are left out.
+
+    With ``plain``, tags that only say what something is about are left out too.
+    """
     found = {}
     for tag in registry.list_tags(repository):
+        if plain and subject_of_tag(tag) is not None:
+            continue
         digest = registry.head_manifest(repository.with_tag(tag))
         if digest is not None:
             found[tag] = digest

@@ -9,6 +9,7 @@ A rule can only keep. What no rule keeps goes, unless something that stays leads
 from __future__ import annotations
 
 import heapq
+import json
 import re
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 CHANNEL = "channel"
 RELEASE = "release"
+UNKNOWN_VERSION = "unknown_version"
 FLEET = "fleet"
 FOLLOWED = "followed"
 NAMED = "named"
@@ -35,12 +37,12 @@ NO_RULE = "no_rule"
 
 _DAY = 86400.0
 _DIGEST_IN_TEXT = re.compile(r"sha256:[0-9a-f]{64}(?![0-9a-f])")
-_PLACEHOLDERS = {
-    "variant": r"(?P<variant>[A-Za-z0-9_][A-Za-z0-9._-]*?)",
-    # The images of a release for one architecture each are not releases of their own.
-    "version": r"(?P<version>[0-9][A-Za-z0-9._-]*?)"
-    r"(?:-(?:amd64|arm64|arm|386|ppc64le|riscv64|s390x|loong64)(?:-?v[0-9])?)?",
-}
+_ANY_VARIANT = r"[A-Za-z0-9_][A-Za-z0-9._-]*?"
+_ORDERABLE = r"[0-9][A-Za-z0-9._-]*?"
+_ANY_VERSION = r"[A-Za-z0-9_][A-Za-z0-9._-]*?"
+# The images of a release for one architecture each are not releases of their own.
+_ARCHITECTURE = r"(?:-(?:amd64|arm64|arm|386|ppc64le|riscv64|s390x|loong64)(?:-?v[0-9])?)?"
+_NO_MANIFESTS = ("layers", "config_digest", "input_hash")
 _SLOTS = ("booted", "staged", "rollback")
 
 
@@ -55,6 +57,8 @@ class Rules:
     """Seconds. What is younger is kept, and also what does not tell its age."""
     digests: Mapping[str, str] = field(default_factory=dict)
     """Digests, each with who named it."""
+    variants: tuple[str, ...] = ()
+    """Names of variants, so that one which looks like a version of another is not taken for that."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ class Fleet:
     unknown: tuple[str, ...] = ()
     remembered: tuple[str, ...] = ()
     """Who did not tell now, and counts with what it told before."""
+    devices: int = 0
+    """How many there are, without those that say that they run no bootc."""
 
 
 @dataclass(frozen=True)
@@ -85,16 +91,61 @@ class Decision:
     reasons: tuple[Reason, ...]
 
 
-def release_pattern(template: str) -> re.Pattern[str]:
-    """Return what finds variant and version in a tag. Raises ValueError for a template that cannot."""
+def release_pattern(
+    template: str, variants: Sequence[str] = (), *, version: str = _ORDERABLE, architecture: str = _ARCHITECTURE
+) -> re.Pattern[str]:
+    """Return what finds variant and version in a tag; with ``variants``, of these only, the longest name first.
+
+    Raises ValueError for a template that cannot.
+    """
     if template.count("{version}") != 1 or template.count("{variant}") > 1:
         raise ValueError(
             f"'{template}' is no template of release tags. Write {{version}} once, and {{variant}} where its name is, "
             "such as '{variant}-v{version}'."
         )
+    longest_first = sorted(variants, key=lambda name: (-len(name), name))
+    placeholders = {
+        "variant": f"(?P<variant>{'|'.join(map(re.escape, longest_first)) or _ANY_VARIANT})",
+        "version": f"(?P<version>{version}){architecture}",
+    }
     parts = re.split(r"\{(variant|version)\}", template)
-    texts = [_PLACEHOLDERS[part] if number % 2 else re.escape(part) for number, part in enumerate(parts)]
+    texts = [placeholders[part] if number % 2 else re.escape(part) for number, part in enumerate(parts)]
     return re.compile("".join(texts))
+
+
+def read_releases(
+    tags: Iterable[str], template: str, variants: Sequence[str] = ()
+) -> tuple[dict[str, tuple[str, str]], dict[str, str]]:
+    """Return variant and version of each release tag, and why others are releases that cannot be ordered.
+
+    These have a version that does not begin with a digit, or can be read as two different variants.
+    """
+    named = [variants] if variants else []
+    strict = [release_pattern(template, names) for names in (*named, ())]
+    loose = [release_pattern(template, names, version=_ANY_VERSION) for names in (*named, ())]
+    between = _between(template)
+    found: dict[str, tuple[str, str]] = {}
+    unordered: dict[str, str] = {}
+    for tag in tags:
+        if subject_of_tag(tag) is not None:
+            continue
+        match = next((match for match in (pattern.fullmatch(tag) for pattern in strict) if match), None)
+        if match is None:
+            if any(pattern.fullmatch(tag) for pattern in loose):
+                unordered[tag] = f"{tag} looks like a release, and its version does not begin with a digit."
+            continue
+        variant, version = match.groupdict().get("variant") or "", match.group("version")
+        if between and re.search(between, version):
+            unordered[tag] = f"{tag} may be {version} of {variant}, or of a variant with a longer name."
+        else:
+            found[tag] = (variant, version)
+    return found, unordered
+
+
+def _between(template: str) -> str | None:
+    """Return what stands before a version in a tag, if that has a letter and so is no part of a version."""
+    match = re.search(r"\{variant\}(.*[A-Za-z].*)\{version\}", template)
+    return f"{re.escape(match.group(1))}[0-9]" if match else None
 
 
 def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
@@ -107,15 +158,9 @@ def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
     return (*keys, (1, 0, ""))
 
 
-def ranks(tags: Iterable[str], template: str) -> dict[str, tuple[str, str, int]]:
+def ranks(tags: Iterable[str], template: str, variants: Sequence[str] = ()) -> dict[str, tuple[str, str, int]]:
     """Return variant, version and place of each release tag; the newest version of a variant has place 1."""
-    tags = [tag for tag in tags if subject_of_tag(tag) is None]
-    pattern = release_pattern(template)
-    found: dict[str, tuple[str, str]] = {}
-    for tag in tags:
-        match = pattern.fullmatch(tag)
-        if match:
-            found[tag] = (match.groupdict().get("variant") or "", match.group("version"))
+    found, _unordered = read_releases(tags, template, variants)
     versions: dict[str, list[tuple[tuple[int, int, str], ...]]] = {}
     for variant, version in sorted(set(found.values())):
         key = version_key(version)
@@ -130,8 +175,52 @@ def ranks(tags: Iterable[str], template: str) -> dict[str, tuple[str, str, int]]
 
 
 def digests_in(text: str) -> list[str]:
-    """Return every digest a text names, in whatever format it is, each once."""
+    """Return every digest a text names, in whatever format it is, each once. Of a release file, those of its images.
+
+    What else a release file tells of an image are digests of layers, configurations and inputs, which are no manifests.
+    """
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = None
+    if isinstance(document, dict) and isinstance(document.get("variants"), list):
+        # Plans and summaries have variants too, and digests elsewhere that count, such as where devices go back to.
+        variants = [
+            {key: value for key, value in one.items() if key not in _NO_MANIFESTS} if isinstance(one, dict) else one
+            for one in document["variants"]
+        ]
+        text = json.dumps({**document, "variants": variants})
     return sorted(set(_DIGEST_IN_TEXT.findall(text)))
+
+
+def digests_of_moves(text: str, repository: Reference, promotions: int) -> dict[str, str]:
+    """Return what a journal of channels has taking moves back go to: the digests before and after the latest ones.
+
+    Of every channel of this repository those since the promotion that has the given number, counted from the last; each
+    with what to say of it. Raises ValueError for a line that is none of a journal. A line that is not whole at the end
+    is what a killed process left.
+    """
+    moves: dict[str, dict[str, tuple[str, list[str]]]] = {}
+    for number, line in enumerate(text.split("\n")[:-1], 1):
+        try:
+            entry = json.loads(line)
+            image = parse_reference(entry["image"]).name
+            digests = [digest for digest in (entry["from"], entry["to"]) if is_digest(digest or "")]
+            tag, operation, verb = str(entry["tag"]), str(entry["operation"]), str(entry["verb"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"Its line {number} is not one of a journal of channels.") from error
+        if image == repository.name:
+            # Whether a move that failed came to be is not known, so it counts.
+            moves.setdefault(tag, {})[operation] = (verb, digests)
+    found: dict[str, str] = {}
+    for tag, by_operation in moves.items():
+        left = promotions
+        for operation, (verb, digests) in reversed(list(by_operation.items())):
+            if not left:
+                break
+            found.update(dict.fromkeys(digests, f"the channel {tag}, which {operation} moved"))
+            left -= verb == "promote"
+    return found
 
 
 def read_fleet(
@@ -145,6 +234,7 @@ def read_fleet(
     follows: dict[str, dict[str, None]] = {}
     unknown = []
     remembered = []
+    devices = 0
     for entry in hosts:
         host = entry.get("host")
         if not isinstance(host, str) or not host:
@@ -155,9 +245,11 @@ def read_fleet(
             status = (memory or {}).get(host)
             if not _tells(status):
                 unknown.append(host)
+                devices += 1
                 continue
             remembered.append(host)
             when = f", seen {str(status.get('seen'))[:10]}"
+        devices += bool(status["is_bootc"])
         for digest, slot in _deployments(status):
             digests.setdefault(digest, {})[f"{host} ({slot}{when})"] = None
         tag, pinned = _followed(status, repository)
@@ -170,6 +262,7 @@ def read_fleet(
         {tag: tuple(who) for tag, who in sorted(follows.items())},
         tuple(sorted(unknown)),
         tuple(sorted(remembered)),
+        devices,
     )
 
 
@@ -244,7 +337,7 @@ def decide(graph: Graph, rules: Rules, fleet: Fleet, now: float) -> list[Decisio
             if needed not in direct and why not in reasons.setdefault(needed, []):
                 reasons[needed].append(why)
             waiting.append(needed)
-    places = ranks(graph.tags(), rules.release_tag)
+    places = ranks(graph.tags(), rules.release_tag, rules.variants)
     return [
         Decision(node, digest in done, tuple(reasons[digest]) if digest in done else (_gone(node, graph, places),))
         for digest, node in sorted(graph.nodes.items())
@@ -254,10 +347,12 @@ def decide(graph: Graph, rules: Rules, fleet: Fleet, now: float) -> list[Decisio
 def _direct(graph: Graph, rules: Rules, fleet: Fleet, now: float) -> dict[str, list[Reason]]:
     """Return what rules keep by themselves, before looking at what that leads to."""
     found: dict[str, list[Reason]] = {}
-    places = ranks(graph.tags(), rules.release_tag)
+    places = ranks(graph.tags(), rules.release_tag, rules.variants)
+    unordered = read_releases(graph.tags(), rules.release_tag, rules.variants)[1] if rules.last else {}
     parents = graph.parents()
     for digest, node in graph.nodes.items():
         why = [reason for tag in node.tags for reason in _by_tag(tag, rules, fleet, places)]
+        why += [Reason(UNKNOWN_VERSION, unordered[tag]) for tag in node.tags if tag in unordered]
         for known in [digest, *([node.config] if node.config else [])]:
             if known in fleet.digests:
                 why.append(Reason(FLEET, f"Devices have it: {_some(fleet.digests[known])}."))

@@ -136,16 +136,19 @@ def _entry(operation: Operation, step: Step, at: str) -> Entry:
 def undoing(client: RegistryClient, entries: Sequence[Entry]) -> tuple[list[Step], list[Channel]]:
     """The steps that take channels back, and the channels that cannot go back because they were not there before.
 
-    A channel that already has what it had is no step. One that has neither raises RegistryError (``conflict``).
+    A channel that already has what it had is no step. One that has neither raises RegistryError (``conflict``), unless
+    moving it failed, which then came to nothing.
     """
     steps: list[Step] = []
     left: list[Channel] = []
     for entry in entries:
         current = read_channel(client, entry.channel)
+        digest = current.digest if current else None
+        if digest == entry.before or (digest != entry.after and entry.state == "failed"):
+            continue
+        plan_moves({entry.channel.tag: digest}, entry.before or entry.after, entry.after, entry.channel.image)
         if entry.before is None:
             left.append(entry.channel)
-            continue
-        digest = current.digest if current else None
-        if plan_moves({entry.channel.tag: digest}, entry.before, entry.after, entry.channel.image):
+        else:
             steps.append(Step(entry.channel, current, read_digest(client, entry.channel, entry.before)))
     return steps, left

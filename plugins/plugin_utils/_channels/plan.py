@@ -62,20 +62,20 @@ def came_from(channel: Channel, digest: str, entries: Sequence[Entry]) -> str | 
 
 
 def to_undo(entries: Sequence[Entry], operation: str | None) -> list[Entry]:
-    """The moves of an operation, by default the last one; nothing when that was undone already.
+    """The moves of an operation, by default the last one, each as it stands; nothing when that was undone already.
 
     An operation that undid another is not undone by default: then running this twice would be doing and undoing.
     """
     wanted = operation or (entries[-1].operation if entries else None)
     if wanted is None:
         raise ChannelError("The journal has no operation that could be undone.", "Name the right journal.", "not_found")
-    moves = {entry.channel: entry for entry in entries if entry.operation == wanted and entry.state in MOVED}
-    if not moves and not any(entry.operation == wanted for entry in entries):
+    # Of one that failed nobody knows whether it was moved: the registry may have done it and not been able to say so.
+    moves = {entry.channel: entry for entry in entries if entry.operation == wanted}
+    if not moves:
         raise ChannelError(
             f"The journal has no operation '{wanted}'.", "Look into the journal for its id.", "not_found"
         )
-    failed = {entry.channel for entry in entries if entry.operation == wanted and entry.state == "failed"}
     is_undo = any(entry.undoes for entry in moves.values())
     if is_undo and operation is None:
         return []
-    return [entry for channel, entry in moves.items() if channel not in failed]
+    return list(moves.values())

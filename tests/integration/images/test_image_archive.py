@@ -116,6 +116,25 @@ def test_from_registry_to_disk_to_registry_everything_keeps_its_digest(
         assert (again["changed"], again["transferred"], again["kept_tags"]) == (False, [], [])
 
 
+def test_no_tag_shows_an_image_before_its_signatures_are_there(
+    run: Any, registry: RealRegistry, site: RealRegistry, published: dict[str, str], tmp_path: Path
+) -> None:
+    run(image_archive, **exporting(registry, tmp_path / "archive"))
+    written: list[str] = []
+    put = RegistryClient.put_manifest
+
+    def spy(self: RegistryClient, reference: Reference, manifest: Any) -> None:
+        written.append(reference.tag or "by digest")
+        put(self, reference, manifest)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(RegistryClient, "put_manifest", spy)
+        run(image_archive, **importing(site, tmp_path / "archive"))
+    # That of the bundle is the list of referrers, which distribution 2.8 leaves to clients.
+    about = [published["gnome"].replace(":", "-") + ".sig", published["arm"].replace(":", "-")]
+    assert written[written.index(about[0]) :] == [*about, "gnome-v1", "kde-v1"]
+
+
 def test_an_interrupted_export_goes_on_and_what_is_spoilt_is_fetched_again(
     run: Any, registry: RealRegistry, published: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,16 +263,25 @@ def test_what_is_not_an_archive_is_left_alone(run: Any, registry: RealRegistry, 
 def test_the_playbooks_carry_a_release_file(
     registry: RealRegistry, site: RealRegistry, published: dict[str, str], tmp_path: Path, collections_path: Path
 ) -> None:
-    release = {
-        "version": "1",
-        "variants": [{"name": "kde", "image": f"{registry.name}", "digest": published["kde"], "version": "1"}],
-    }
+    variant = {"name": "kde", "image": f"{registry.name}", "digest": published["kde"], "version": "1"}
+    release = {"version": "1", "variants": [{**variant, "tags": ["os-kde-1", "kde-stable"], "size": 7}]}
     (tmp_path / "v1.json").write_text(json.dumps(release))
+    (tmp_path / "auth.json").write_text("{}")
     fleet = SimulatedFleet(tmp_path, registry.address, collections_path)
-    common = {"bootc_archive": str(tmp_path / "archive"), "bootc_tls_verify": False}
-    done = fleet.run("image_export", **common, bootc_release_file=str(tmp_path / "v1.json"))
+    common = {"bootc_archive": "archive", "bootc_tls_verify": False, "bootc_auth_file": "auth.json"}
+    done = fleet.run("image_export", **common, bootc_release_file="v1.json")
     assert done.rc == 0, done.output
     done = fleet.run("image_import", **common, bootc_archive_target=f"{site.address}/mirror/{{repository}}")
     assert done.rc == 0, done.output
     assert site.has(published["kde"])
-    assert f"{site.name}:kde-v1 is {published['kde']}" in done.sentence()
+    assert f"{site.name}:os-kde-1 is {published['kde']}" in done.sentence()
+    assert "kde-stable" not in site.tags()
+    written = json.loads((tmp_path / "releases" / site.address.replace(":", "-") / "v1.json").read_text())
+    assert written == {
+        "version": "1",
+        "variants": [{**variant, "image": site.name, "tags": ["os-kde-1"], "size": 7}],
+    }
+    again = fleet.run("image_import", **common, bootc_archive_target=f"{site.address}/mirror/{{repository}}")
+    assert (again.rc, " changed=0 " in again.output) == (0, True), again.output
+    done = fleet.run("image_export", **common, bootc_archive_images=[f"{registry.name}:kde-v1"])
+    assert (done.rc, (tmp_path / "archive" / "release.json").exists()) == (0, False), done.output

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.client import RegistryClient
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.reference import Reference
 from ansible_collections.skorionos.bootc.plugins.modules import image_retention
 
 from tests.real_registry import RealRegistry, real_registry
@@ -17,6 +20,8 @@ from tests.simulated_fleet import SimulatedFleet
 from tests.simulated_fleet import registry as simulated_registry
 
 pytestmark = pytest.mark.integration
+
+NO_DEVICES: dict[str, Any] = {"fleet": [], "no_devices": True}
 
 
 @dataclass
@@ -106,7 +111,11 @@ def test_without_a_word_on_the_fleet_or_without_rules_nothing_is_deleted(run: An
     registry.image([b"x"], "kde-v1")
     arguments = {"repository": registry.name, "apply": True}
     assert run(image_retention, **arguments, keep_tags=["*"])["reason"] == "no_fleet"
-    assert run(image_retention, **arguments, fleet=[], keep_tags=["stabel"])["reason"] == "no_rules"
+    nobody = [{"host": "server", "bootc": {"is_bootc": False}}]
+    for fleet in ([], nobody):
+        assert run(image_retention, **arguments, fleet=fleet, keep_tags=["*"])["reason"] == "no_fleet"
+    rules = {"fleet": [], "no_devices": True, "keep_tags": ["stabel"]}
+    assert run(image_retention, **arguments, **rules)["reason"] == "no_rules"
     assert registry.has("kde-v1")
 
 
@@ -114,7 +123,7 @@ def test_a_registry_that_does_not_delete_says_what_to_do(run: Any, tmp_path: Pat
     with real_registry(tmp_path / "read-only", delete=False) as registry:
         registry.image([b"1"], "kde-v1")
         registry.image([b"2"], "kde-v2")
-        refused = run(image_retention, repository=registry.name, keep_last=1, fleet=[], apply=True)
+        refused = run(image_retention, repository=registry.name, keep_last=1, **NO_DEVICES, apply=True)
         assert (refused["reason"], refused["deleted"], refused["changed"]) == ("unsupported", [], False)
         assert "REGISTRY_STORAGE_DELETE_ENABLED" in refused["msg"]
         assert "0 of 1 manifests were deleted" in refused["msg"]
@@ -130,9 +139,73 @@ def test_tags_that_move_meanwhile_stop_it(run: Any, registry: RealRegistry, monk
         registry.image([b"1"], "kde-stable")
 
     monkeypatch.setattr(image_retention, "check_permission", and_somebody_promotes_the_old_one)
-    stopped = run(image_retention, repository=registry.name, keep_last=1, fleet=[], apply=True)
+    stopped = run(image_retention, repository=registry.name, keep_last=1, **NO_DEVICES, apply=True)
     assert stopped["reason"] == "changed_meanwhile"
     assert registry.has("kde-v1")
+
+
+def test_tags_that_move_while_it_deletes_stop_it(
+    run: Any, registry: RealRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2, 3):
+        registry.image([b"%d" % number], f"kde-v{number}")
+    deleting = RegistryClient.delete_manifest
+    promoted: list[str] = []
+
+    def and_somebody_promotes_the_other(client: RegistryClient, reference: Reference) -> None:
+        deleting(client, reference)
+        (left,) = [name for name in ("kde-v1", "kde-v2") if registry.has(name)]
+        promoted.append(str(registry.image([left[-1].encode()], "kde-stable")["digest"]))
+
+    monkeypatch.setattr(RegistryClient, "delete_manifest", and_somebody_promotes_the_other)
+    stopped = run(image_retention, repository=registry.name, keep_last=1, **NO_DEVICES, apply=True)
+    assert (stopped["reason"], len(stopped["deleted"])) == ("changed_meanwhile", 1)
+    assert "1 of 2 manifests were deleted" in stopped["msg"]
+    assert registry.has(promoted[0])
+
+
+def test_what_channels_can_go_back_to_stays(run: Any, registry: RealRegistry, tmp_path: Path) -> None:
+    published = publish(registry)
+    move = {"image": registry.name, "tag": "kde-stable", "operation": "x", "verb": "promote", "state": "done"}
+    journal = tmp_path / "channels.jsonl"
+    journal.write_text(json.dumps({**move, "from": published.releases[1], "to": published.releases[3]}) + "\n")
+    wanted = {"repository": registry.name, "keep_last": 1, **NO_DEVICES}
+    seen = run(image_retention, **wanted, journal=str(journal))
+    assert {published.releases[0], published.releases[2]} <= set(seen["removable"])
+    assert published.releases[1] not in seen["removable"]
+    assert run(image_retention, **wanted, journal=str(tmp_path / "absent"))["reason"] == "invalid"
+
+
+def test_the_playbook_takes_an_inventory_without_devices_for_a_mistake(
+    registry: RealRegistry, tmp_path: Path, collections_path: Path
+) -> None:
+    published = publish(registry)
+    fleet = SimulatedFleet(tmp_path, registry.address, collections_path)
+    variables = {
+        "bootc_image_retention_repositories": [registry.name],
+        "bootc_image_retention_keep_last": 1,
+        "bootc_image_retention_apply": True,
+        "bootc_tls_verify": False,
+    }
+    refused = fleet.run("image_retention", **variables)
+    assert refused.rc == 2, refused.output
+    assert "There is no device in the inventory that fits all:!localhost" in refused.sentence()
+    assert registry.has(published.releases[1])
+    journal = {"from": published.releases[1], "to": published.releases[3], "operation": "x", "verb": "promote"}
+    (tmp_path / "channels.jsonl").write_text(
+        json.dumps({**journal, "image": registry.name, "tag": "kde-stable", "state": "done"}) + "\n"
+    )
+    (tmp_path / "release.json").write_text(json.dumps({"digest": published.releases[2]}))
+    (tmp_path / "auth.json").write_text("{}")
+    done = fleet.run(
+        "image_retention",
+        **variables,
+        bootc_image_retention_no_devices=True,
+        bootc_image_retention_keep_files="release.json",
+        bootc_auth_file="auth.json",
+    )
+    assert done.rc == 0, done.output
+    assert [registry.has(digest) for digest in published.releases] == [False, True, True, True]
 
 
 def test_the_playbook_asks_the_fleet_and_waits_for_those_who_sleep(

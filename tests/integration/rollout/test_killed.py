@@ -87,7 +87,6 @@ BACK = Way(
 SPREAD = (
     (FORTH, "planned opened wave_opened", "within"),
     (FORTH, "applying", "after"),
-    (FORTH, "wave_passed completed", "before"),
     (BACK, "rolling_back", "after"),
 )
 """Of all points, those that every run of the tests tries: one for each thing that may have to be found out."""

@@ -303,6 +303,49 @@ def test_a_failure_in_the_middle_says_what_was_moved(site, monkeypatch):
     assert [line["state"] for line in site.lines()] == ["begun", "done", "begun", "failed"]
 
 
+def test_a_move_that_came_to_be_though_the_registry_could_not_say_so_is_undone(site, monkeypatch):
+    old = site.publish("1.0", "kde-stable", "gnome-stable")
+    for variant in ("kde", "gnome"):
+        site.publish("1.1", f"{variant}-testing")
+    put = RegistryClient.put_manifest
+
+    def put_and_lose_the_answer(client, reference, manifest):
+        put(client, reference, manifest)
+        if "gnome" in str(reference.tag):
+            raise RegistryError("network", "The connection was lost.")
+
+    monkeypatch.setattr(RegistryClient, "put_manifest", put_and_lose_the_answer)
+    with pytest.raises(ChannelError, match="kde-stable was moved"):
+        site.move("promote", variants=["kde", "gnome"])
+    monkeypatch.setattr(RegistryClient, "put_manifest", put)
+    assert [line["state"] for line in site.lines()] == ["begun", "done", "begun", "failed"]
+    assert site.at("gnome-stable") not in (None, old)
+    assert len(site.move("undo", None).steps) == 2
+    assert (site.at("kde-stable"), site.at("gnome-stable")) == (old, old)
+
+
+def test_a_move_that_failed_because_somebody_else_moved_it_does_not_keep_the_others_from_being_undone(
+    site, monkeypatch
+):
+    old = site.publish("1.0", "kde-stable", "gnome-stable")
+    for variant in ("kde", "gnome"):
+        site.publish("1.1", f"{variant}-testing")
+    get = RegistryClient.get_manifest
+    theirs = []
+
+    def get_while_somebody_moves_gnome(client, reference):
+        found = get(client, reference)
+        if any(line["variant"] == "gnome" for line in site.lines()) and not theirs:
+            theirs.append(site.publish("1.2", "gnome-stable"))
+        return found
+
+    monkeypatch.setattr(RegistryClient, "get_manifest", get_while_somebody_moves_gnome)
+    with pytest.raises(ChannelError, match="gnome-stable was expected"):
+        site.move("promote", variants=["kde", "gnome"])
+    site.move("undo", None)
+    assert (site.at("kde-stable"), site.at("gnome-stable")) == (old, theirs[0])
+
+
 def test_nothing_is_moved_without_a_journal(site):
     site.publish("1.1", "kde-testing")
     (site.folder / "file").write_text("")

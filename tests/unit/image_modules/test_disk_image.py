@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,24 @@ def test_options_that_make_no_sense_are_refused(run: Any, tmp_path: Path) -> Non
     assert run(path=str(tmp_path))["reason"] == "invalid"
     assert run(authorized_keys=str(tmp_path / "absent"))["reason"] == "invalid"
     assert run(image="--privileged")["reason"] == "invalid"
+    by_tag = run(source_image="registry.example.com/os/kde:stable")
+    assert (by_tag["reason"], "has no digest" in by_tag["msg"]) == ("invalid", True)
+    assert run(source_image=f"registry.example.com/os/kde@sha256:{'1' * 64}")["changed"] is True
+
+
+def test_the_device_is_given_back_when_the_connection_ends(run: Any, programs: Path) -> None:
+    podman = programs / "podman"
+    podman.write_text(podman.read_text().replace('if [ -e "$0.fails"', 'kill -HUP $PPID; sleep 5\nif [ -e "$0.fails"'))
+    handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)]
+    try:
+        # The test itself is what is hung up on, and a module that does not handle that takes it along.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with pytest.raises(json.JSONDecodeError):
+            run()
+    finally:
+        for number, handler in zip((signal.SIGTERM, signal.SIGHUP), handlers):
+            signal.signal(number, handler)
+    assert "losetup --detach /dev/loop7" in (programs / "log").read_text()
 
 
 def test_a_program_that_is_missing_is_named(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -207,6 +207,40 @@ def test_no_moving_tag_moves_before_the_images_are_signed_as_devices_want_it(sit
     assert site.play("publish", **signing).changed == 0
 
 
+def test_only_what_devices_would_take_is_promoted(site: Site) -> None:
+    install_fake_cosign(site.folder.parent / "bin")
+    for name in ("ours", "theirs"):
+        make = ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", f"{name}.key"]
+        subprocess.run(make, cwd=site.folder, check=True, capture_output=True)
+        show = ["openssl", "ec", "-in", f"{name}.key", "-pubout", "-out", f"{name}.pub"]
+        subprocess.run(show, cwd=site.folder, check=True, capture_output=True)
+    (site.folder / "passphrase").write_text("correct horse\n")
+    (site.folder / "auth.json").write_text("{}")
+    given = {"bootc_verify_method": "registry", "bootc_auth_file": "auth.json"}
+    wanted = {**given, "bootc_channel": "stable", "bootc_only": "kde, gnome", "bootc_channel_journal": "~/moves.jsonl"}
+    site.play("build")
+    site.play("publish", bootc_tags=["{variant}-v{version}", "{variant}-testing"])
+    signing = {"bootc_sign_key": "ours.key", "bootc_sign_passphrase_file": "$HOME/typed-here/passphrase"}
+    signed = site.play("sign", **given, **signing, bootc_release_file="releases/v1.0.0.json")
+    assert signed.code == 0, signed.said
+
+    refused = site.play("promote", **wanted, bootc_verify_keys="theirs.pub", bootc_trust_keys=["ours.pub"])
+    assert refused.code == 2, refused.said
+    assert "has no signature that devices would accept" in refused.said
+    assert not [tag for tag in site.guard.tags if tag.endswith("-stable")]
+    promoted = site.play("promote", **wanted, bootc_trust_keys="theirs.pub, ~/typed-here/ours.pub")
+    assert promoted.code == 0, promoted.said
+    assert site.guard.tags[-2:] == ["os:kde-stable", "os:gnome-stable"]
+    moves = site.folder.parent / "moves.jsonl"
+    assert [json.loads(line)["state"] for line in moves.read_text().splitlines()] == ["begun", "done"] * 2
+
+    taking_back = {"bootc_channel_version": "9", "bootc_channel_why": "it hangs"}
+    demoted = site.play("demote", **wanted, **taking_back)
+    assert (demoted.code, "Nothing was moved back" in demoted.said) == (0, True), demoted.said
+    undone = site.play("channel_undo", bootc_channel_journal="~/moves.jsonl", bootc_auth_file="auth.json")
+    assert "did not exist before" in undone.said
+
+
 def test_tags_without_a_version_alone_are_published_as_well_and_those_of_a_variant_instead(site: Site) -> None:
     site.play("build")
     variants = [*TREE["bootc_variants"][:2], {"name": "gnome", "parent": "base", "tags": ["{variant}-own"]}]

@@ -17,6 +17,7 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._oci.retention imp
     decide,
     deletion_order,
     digests_in,
+    digests_of_moves,
     freed_bytes,
     ranks,
     read_fleet,
@@ -115,6 +116,63 @@ def test_images_for_one_architecture_are_no_releases_of_their_own() -> None:
         "kde-v1-arm64": 2,
         "kde-v1-arm-v7": 2,
     }
+
+
+def test_a_variant_that_looks_like_a_version_of_another_is_one_of_its_own() -> None:
+    tags = ["steam-v2-v1.0", "steam-v2-v2.0", "steam-v9.0", "steam-v1.0", "gone-v1.0"]
+    graph = graph_of(*(node(f"n{number}", tag) for number, tag in enumerate(tags)))
+    assert kept(graph, Rules(last=1, variants=("steam", "steam-v2"))) == {sha("n1"), sha("n2"), sha("n4")}
+    # Without the names nobody knows, so both are kept, and take the place of no release.
+    assert kept(graph, Rules(last=1)) == {sha("n0"), sha("n1"), sha("n2"), sha("n4")}
+    assert rules_of(graph, Rules(last=1), "n0") == ["unknown_version"]
+
+
+def test_a_release_whose_version_cannot_be_ordered_stays_while_releases_do() -> None:
+    tags = ["kde-vf41.1", "kde-v2", "kde-v1", "kde-stable", "kde-vulkan-v1"]
+    graph = graph_of(*(node(f"n{number}", tag) for number, tag in enumerate(tags)))
+    assert kept(graph, Rules(last=1)) == {sha("n0"), sha("n1"), sha("n4")}
+    assert kept(graph, Rules(last=1, variants=("kde",))) == {sha("n0"), sha("n1"), sha("n4")}
+    assert rules_of(graph, Rules(last=1), "n0") == ["unknown_version"]
+    assert kept(graph, Rules(tags=("kde-stable",))) == {sha("n3")}
+
+
+def line(channel: str, operation: str, before: str | None, after: str, state: str = "done") -> str:
+    names = {"from": before and sha(before), "to": sha(after), "verb": operation.partition("-")[2], "state": state}
+    return json.dumps({**names, "image": "r.example/os", "tag": channel, "operation": operation}) + "\n"
+
+
+def test_what_channels_can_go_back_to_is_in_their_journal() -> None:
+    moves = [
+        line("kde-stable", "1-promote", None, "a"),
+        line("kde-stable", "2-promote", "a", "b"),
+        line("gnome-stable", "2-promote", None, "g"),
+        line("kde-stable", "3-promote", "b", "c", "begun"),
+        line("kde-stable", "3-promote", "b", "c", "failed"),
+        line("kde-stable", "4-demote", "c", "b"),
+    ]
+    last = digests_of_moves("".join(moves), REPOSITORY, 1)
+    assert set(last) == {sha("b"), sha("c"), sha("g")}
+    assert last[sha("g")] == "the channel gnome-stable, which 2-promote moved"
+    assert set(digests_of_moves("".join(moves) + "torn", REPOSITORY, 2)) == {*map(sha, "abcg")}
+    assert digests_of_moves("".join(moves), parse_reference("r.example/other"), 2) == {}
+    with pytest.raises(ValueError, match="line 2 is not one of a journal"):
+        digests_of_moves(moves[0] + "{}\n", REPOSITORY, 1)
+
+
+def test_hosts_without_bootc_are_no_devices() -> None:
+    assert read_fleet([{"host": "server", "bootc": {"is_bootc": False}}], REPOSITORY).devices == 0
+    assert read_fleet([{"host": "asleep"}, {"host": "server", "bootc": {"is_bootc": False}}], REPOSITORY).devices == 1
+
+
+def test_of_a_release_file_only_images_count() -> None:
+    variant = {
+        **{"name": "kde", "digest": sha("image"), "config_digest": sha("config"), "input_hash": sha("input")},
+        "layers": [{"digest": sha("layer"), "size": 7}],
+    }
+    assert digests_in(json.dumps({"version": "1", "variants": [variant]})) == [sha("image")]
+    plan = {"variants": [variant], "targets": [{"accept": [sha("before")]}]}
+    assert digests_in(json.dumps(plan)) == [sha("before"), sha("image")]
+    assert digests_in(json.dumps({"layers": [sha("a")]})) == [sha("a")]
 
 
 def test_tags_of_signatures_are_no_releases() -> None:
