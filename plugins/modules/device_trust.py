@@ -18,6 +18,8 @@ description:
     C(/etc/containers/policy.json.previous).
   - What others wrote into the policy stays. Where the demand would take the place of a demand of theirs, the module
     fails with RV(reason=would_weaken).
+  - On a device that has no policy at all, with which nothing can be pulled, the new one accepts signed images of
+    O(repositories) and goes on rejecting all others. An empty or broken policy is refused as V(invalid).
   - All of it is in C(/etc), which outlives updates of the image. A policy that later images bring is not seen any more
     by a device whose policy was edited.
 extends_documentation_fragment:
@@ -79,7 +81,9 @@ options:
     type: bool
     default: false
   replace:
-    description: Take the place of demands that others made, and replace all accepted keys at once if told so.
+    description:
+      - Take the place of demands that others made, and replace all accepted keys at once if told so.
+      - A demand on a part of what another demand of this module holds for has to share a key with that one, too.
     type: bool
     default: false
   timeout:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import copy
 import os
 import re
@@ -39,7 +40,8 @@ PREVIOUS = "/etc/containers/policy.json.previous"
 VENDOR_POLICY = "/usr/share/containers/policy.json"
 REGISTRIES_D = "/etc/containers/registries.d"
 KEYS = "/etc/containers/skorionos-bootc"
-_WITHOUT_POLICY = '{"default": [{"type": "insecureAcceptAnything"}]}'
+# Without a policy podman and skopeo pull nothing, so this lets nothing in that was kept out before.
+_WITHOUT_POLICY = '{"default": [{"type": "reject"}]}'
 _KEY_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _PUBLIC_KEY = re.compile(r"-----BEGIN PUBLIC KEY-----\s([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----\s*")
 
@@ -128,8 +130,9 @@ def find() -> Found:
 
 def plan(wanted: Wanted, found: Found) -> Plan:
     """Decide what to write. Raises BootcError where that would weaken what others, or we ourselves, demand."""
-    source = POLICY if found.policy is not None else VENDOR_POLICY
-    before = parse_policy(found.policy or found.vendor_policy or _WITHOUT_POLICY, source)
+    # An empty file is not a missing one: it is refused like any other broken policy.
+    texts = ((POLICY, found.policy), (VENDOR_POLICY, found.vendor_policy), (POLICY, _WITHOUT_POLICY))
+    before = next(parse_policy(text, source) for source, text in texts if text is not None)
     merged = _merged(before, wanted, found)
     in_use = keys_in_use(merged.document, KEYS)
     keys = {name: text for name, text in found.keys.items() if f"{KEYS}/{name}" in in_use}
@@ -143,7 +146,20 @@ def plan(wanted: Wanted, found: Found) -> Plan:
         writes[POLICY] = render_policy(merged.document)
     removes = [f"{REGISTRIES_D}/{name}" for name in found.registries if name not in registries]
     removes += [f"{KEYS}/{name}" for name in found.keys if name not in keys]
-    return Plan(merged.document, keys, registries, writes, tuple(sorted(removes)), merged.changes, merged.notes)
+    changes = [*_other_keys(wanted, found), *merged.changes]
+    if not changes:
+        changes += [f"{path} is written anew, as it was missing or changed." for path in writes]
+        changes += [f"{path} is removed, as nothing needs it any more." for path in sorted(removes)]
+    notes = list(merged.notes)
+    if POLICY in writes and found.policy is None and found.vendor_policy is None:
+        notes.append("There was no policy, so nothing could be pulled. The new one still rejects all other images.")
+    return Plan(merged.document, keys, registries, writes, tuple(sorted(removes)), tuple(changes), tuple(notes))
+
+
+def _other_keys(wanted: Wanted, found: Found) -> list[str]:
+    """Say which keys become others under the names they have."""
+    others = [name for name, text in wanted.keys.items() if found.keys.get(f"{name}.pub") not in (None, text)]
+    return [f"The name {name} stands for another key now." for name in others]
 
 
 def _merged(before: Mapping[str, Any], wanted: Wanted, found: Found) -> Merged:
@@ -221,19 +237,21 @@ def _moved(path: str, folder: str) -> str:
 
 def install(planned: Plan, found: Found) -> str | None:
     """Write and remove the files; return where the policy from before is, if there was one and it changed."""
-    kept = None
+    kept = PREVIOUS if POLICY in planned.writes and found.policy is not None else None
+    writes = dict(planned.writes)
+    if kept is not None and found.policy is not None:
+        writes = {kept: found.policy, **writes}
+    path = ""
     try:
-        if POLICY in planned.writes and found.policy is not None:
-            _replace(PREVIOUS, found.policy)
-            kept = PREVIOUS
-        for path, text in planned.writes.items():
+        for path, text in writes.items():
             _replace(path, text)
         for path in planned.removes:
             device_path(path).unlink()
+            _sync(device_path(path).parent)
     except OSError as wrong:
         raise BootcError(
             "unexpected",
-            f"{wrong.filename} cannot be written: {wrong.strerror}",
+            f"{path} cannot be written: {wrong.strerror}",
             "What was written before is in order by itself. Make room or mount /etc writable, and run this again",
         ) from wrong
     return kept
@@ -244,12 +262,27 @@ def _replace(path: str, text: str) -> None:
     place = device_path(path)
     place.parent.mkdir(parents=True, exist_ok=True)
     draft = place.with_name(f".{place.name}.{os.getpid()}")
-    with draft.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fchmod(file.fileno(), 0o644)
-        os.fsync(file.fileno())
-    draft.replace(place)
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(file.fileno(), 0o644)
+            os.fsync(file.fileno())
+        draft.replace(place)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise
+    _sync(place.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Have what was renamed or removed in a folder outlive a loss of power."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _read(path: str) -> str | None:

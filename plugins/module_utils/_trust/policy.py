@@ -210,21 +210,29 @@ def _refuse_to_weaken(document: Mapping[str, Any], repository: str, key_paths: S
         ours = our_keys(there, directory)
         if ours is None and not _accepts_anything(there):
             raise _would_weaken(f"The policy has another demand on {repository} already: {_named(there)}")
-        if ours is not None and not set(ours) & set(key_paths):
-            raise BootcError(
-                "would_weaken",
-                f"None of the keys that are accepted for {repository} would be accepted any more",
-                "Have the old and the new key accepted first, sign with the new one, and withdraw the old one last; "
-                "or set replace",
-            )
+        _refuse_to_lose(ours, key_paths, repository)
         return
     scope, broader = _broader(document, repository)
     if _accepts_anything(broader):
         return
+    ours = our_keys(broader, directory)
+    # Until now its keys held here as well.
+    _refuse_to_lose(ours, key_paths, f"{repository}, through {scope or 'its default'},")
     rejects_the_rest = scope == "" and all(each.get("type") == REJECT for each in broader)
-    if our_keys(broader, directory) is None and not rejects_the_rest:
+    if ours is None and not rejects_the_rest:
         where = f"what it says of {scope}" if scope else "its default"
         raise _would_weaken(f"The policy has a demand on {repository} already, through {where}: {_named(broader)}")
+
+
+def _refuse_to_lose(ours: Sequence[str] | None, key_paths: Sequence[str], where: str) -> None:
+    """Raise BootcError when none of the keys of a demand of ours would stay."""
+    if ours is not None and not set(ours) & set(key_paths):
+        raise BootcError(
+            "would_weaken",
+            f"None of the keys that are accepted for {where} would be accepted any more",
+            "Have the old and the new key accepted first, sign with the new one, and withdraw the old one last; "
+            "or set replace",
+        )
 
 
 def _would_weaken(cause: str) -> BootcError:

@@ -30,13 +30,19 @@ def render(repositories: Sequence[str]) -> str:
 def is_looked_for(repository: str, others: Mapping[str, str]) -> bool:
     """Tell whether one of the other files (by name) has signatures of the repository looked for already.
 
-    Raises BootcError for one that says something else of it: with two entries for one repository, no image at all
-    could be pulled.
+    Raises BootcError for one that says something else of it, or that names it in a way that is not understood: with two
+    entries for one repository, no image at all could be pulled.
     """
     entry = re.compile(rf"^([ \t]+)(['\"]?){re.escape(repository)}\2[ \t]*:[ \t]*(?:#.*)?$", re.MULTILINE)
     for name, text in sorted(others.items()):
         match = entry.search(text)
         if match is None:
+            if _names(text, repository):
+                raise BootcError(
+                    "invalid",
+                    f"{name} in registries.d names {repository} in a way that is not understood here",
+                    "Give it a line of its own with a colon, and below it, indented, what is said of it; or remove it",
+                )
             continue
         if _LOOKS_IN_THE_REGISTRY.search(_block(text[match.end() :], match[1])):
             return True
@@ -46,6 +52,15 @@ def is_looked_for(repository: str, others: Mapping[str, str]) -> bool:
             "Add 'use-sigstore-attachments: true' to it, or remove it",
         )
     return False
+
+
+def _names(text: str, repository: str) -> bool:
+    """Tell whether a text has the repository outside of comments, and not as a part of a longer name or address."""
+    lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    # A quoted slash may have a backslash before it.
+    said = "\n".join(re.sub(r"[ \t]#.*", "", line) for line in lines).replace("\\/", "/")
+    whole = rf"(?<![\w./:@*-]){re.escape(repository)}(?![\w/@-]|\.\w|:[\w])"
+    return re.search(whole, said) is not None
 
 
 def _block(text: str, indentation: str) -> str:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from dataclasses import replace
 
@@ -58,14 +60,21 @@ def test_keys_come_before_the_policy_that_names_them():
     assert planned.writes[FILE] == f'docker:\n  "{KDE}":\n    use-sigstore-attachments: true\n'
 
 
-def test_a_device_without_a_policy_gets_that_of_its_vendor_first():
-    vendor = '{"default": [{"type": "reject"}]}'
-    assert json.loads(plan(OLD, replace(NOTHING, policy=None, vendor_policy=vendor)).writes[POLICY])["default"] == [
-        {"type": "reject"}
-    ]
-    assert json.loads(plan(OLD, replace(NOTHING, policy=None)).writes[POLICY])["default"] == [
-        {"type": "insecureAcceptAnything"}
-    ]
+def test_a_device_without_a_policy_gets_that_of_its_vendor_or_one_that_lets_nothing_else_in():
+    vendor = '{"default": [{"type": "insecureAcceptAnything"}]}'
+    from_vendor = plan(OLD, replace(NOTHING, policy=None, vendor_policy=vendor))
+    assert (json.loads(from_vendor.writes[POLICY])["default"], from_vendor.notes) == (json.loads(vendor)["default"], ())
+    from_nothing = plan(OLD, replace(NOTHING, policy=None))
+    assert json.loads(from_nothing.writes[POLICY])["default"] == [{"type": "reject"}]
+    assert "still rejects all other images" in from_nothing.notes[0]
+    assert not plan(replace(OLD, keys={}), replace(NOTHING, policy=None)).changed
+
+
+@pytest.mark.parametrize(("policy", "vendor_policy"), [("", ACCEPTING), ("", None), (None, "")])
+def test_an_empty_policy_is_broken_and_not_one_that_accepts_anything(policy, vendor_policy):
+    with pytest.raises(BootcError, match=r"policy\.json is not JSON") as refused:
+        plan(OLD, Found(policy, vendor_policy, {}, {}))
+    assert refused.value.kind == "invalid"
 
 
 def test_a_rotation_on_a_device_step_by_step(device):
@@ -103,7 +112,16 @@ def test_a_name_does_not_come_to_mean_another_key(device):
     with pytest.raises(BootcError, match="another key by the name 2026") as refused:
         apply(replace(OLD, keys={"2026": NEW_KEY}))
     assert refused.value.kind == "would_weaken"
-    assert apply(replace(OLD, keys={"2026": NEW_KEY}, replace=True))[0].changed
+    planned, _backup = apply(replace(OLD, keys={"2026": NEW_KEY}, replace=True))
+    assert (planned.changed, planned.changes) == (True, ("The name 2026 stands for another key now.",))
+
+
+def test_whatever_is_written_or_removed_is_named(device):
+    apply(OLD)
+    (device / FILE[1:]).unlink()
+    (device / KEYS[1:] / "stray.pub").write_text(NEW_KEY, encoding="utf-8")
+    planned, _backup = apply(OLD)
+    assert [change.split(" is ")[0] for change in planned.changes] == [FILE, f"{KEYS}/stray.pub"]
 
 
 def test_files_are_readable_by_all_and_leave_no_drafts(device):
@@ -111,6 +129,28 @@ def test_files_are_readable_by_all_and_leave_no_drafts(device):
     files = [path for path in (device / "etc").rglob("*") if path.is_file()]
     assert {path.stat().st_mode & 0o777 for path in files if path.name != "policy.json.previous"} == {0o644}
     assert not [path for path in files if path.name.startswith(".")]
+
+
+def test_a_full_disk_is_told_with_the_file_and_leaves_no_draft(device, monkeypatch):
+    def full(_handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(BootcError, match=f"{PREVIOUS} cannot be written: No space left on device"):
+        apply(OLD)
+    assert [path.name for path in (device / "etc").rglob("*") if path.is_file()] == ["policy.json"]
+
+
+def test_what_was_renamed_and_removed_outlives_a_loss_of_power(device, monkeypatch):
+    synced = []
+    really = os.fsync
+    monkeypatch.setattr(
+        os, "fsync", lambda handle: (synced.append(os.readlink(f"/proc/self/fd/{handle}")), really(handle))
+    )
+    apply(OLD)
+    assert synced[-1] == str(device / "etc/containers")
+    apply(replace(OLD, keys={}))
+    assert synced[-2:] == [str(device / "etc/containers/registries.d"), str(device / KEYS[1:])]
 
 
 def test_a_policy_that_cannot_be_written_leaves_the_old_one(device):
@@ -131,6 +171,36 @@ def test_an_entry_of_somebody_else_that_would_clash_is_refused():
     theirs = f"docker:\n  {KDE}:\n    lookaside: x\n  quay.io:\n    use-sigstore-attachments: true\n"
     with pytest.raises(BootcError, match=r"theirs\.yaml in registries\.d"):
         plan(OLD, replace(NOTHING, registries={"theirs.yaml": theirs}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "docker: {%s: {use-sigstore-attachments: true}}",
+        'docker: {"%s": {"lookaside": "x"}}',
+        'docker: {"%s":{"lookaside": "x"}}',
+        "docker:\n  %s: {lookaside: x}\n",
+        "docker:\n  %s: &theirs\n    lookaside: x\n",
+        "docker:\n  ? %s\n  : lookaside: x\n",
+        'docker: {"registry.example.com\\/os\\/kde": {"lookaside": "x"}}',
+    ],
+)
+def test_an_entry_that_is_written_in_another_way_is_not_overlooked(text):
+    theirs = text % KDE if "%s" in text else text
+    with pytest.raises(BootcError, match="in a way that is not understood") as refused:
+        plan(OLD, replace(NOTHING, registries={"theirs.yaml": theirs}))
+    assert refused.value.kind == "invalid"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "docker:\n  # %s: {lookaside: x}\n  quay.io: # as %s: has\n    lookaside: https://%s\n",
+        "docker: {%s-next: {lookaside: x}, %s/x: {lookaside: x}, '%s:nightly': {lookaside: x}, a.%s: {lookaside: x}}",
+    ],
+)
+def test_comments_addresses_and_longer_names_are_no_entries(text):
+    assert FILE in plan(OLD, replace(NOTHING, registries={"theirs.yaml": text.replace("%s", KDE)})).writes
 
 
 def test_files_of_two_repositories_never_have_one_name():

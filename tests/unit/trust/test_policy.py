@@ -121,9 +121,13 @@ def test_what_accepts_anything_or_names_nobody_is_no_demand_of_others(before):
     assert merged(before).document["transports"]["docker"][KDE] == signed_by([OLD])
 
 
-def test_our_own_broader_demand_may_be_narrowed():
-    before = merged(FEDORA, repositories=["registry.example.com/os"]).document
+def test_our_own_broader_demand_may_be_narrowed_as_long_as_a_key_stays():
+    before = merged(FEDORA, [OLD, NEW], repositories=["registry.example.com/os"]).document
     assert merged(before, [NEW]).document["transports"]["docker"][KDE] == signed_by([NEW])
+    with pytest.raises(BootcError, match=r"None of the keys .* through registry\.example\.com/os") as refused:
+        merged(before, [NEXT])
+    assert refused.value.kind == "would_weaken"
+    assert merged(before, [NEXT], replace=True).document["transports"]["docker"][KDE] == signed_by([NEXT])
 
 
 def test_a_hole_below_the_repository_is_named():
