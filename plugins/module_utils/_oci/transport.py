@@ -79,7 +79,7 @@ class Transport:
         ``certificates`` returns the folder with those for one ``host[:port]``, if there is one.
         """
         # A connection that took any certificate must not serve a request that asks for a trusted one.
-        self._sessions = {verify: session}
+        self._sessions = {verify: _plain(session)}
         self._verify = verify
         self._certificates = certificates
         self._prepared: set[tuple[str, bool]] = set()
@@ -230,7 +230,7 @@ class Transport:
     def _session_for(self, host: str, *, verify: bool) -> requests.Session:
         """Return the session for a host; before its first connection, see to it that its own certificates are used."""
         if verify not in self._sessions:
-            self._sessions[verify] = new_session()
+            self._sessions[verify] = _plain(new_session())
         session = self._sessions[verify]
         if (host, verify) not in self._prepared:
             if not verify:
@@ -240,6 +240,12 @@ class Transport:
                 session.mount(f"https://{host}/", _adapter(tls_context(folder, verify=verify)))
             self._prepared.add((host, verify))
         return session
+
+
+def _plain(session: requests.Session) -> requests.Session:
+    """Keep a session from looking into redirects: even those it does not follow it reads whole, and unpacks them."""
+    session.get_redirect_target = lambda _response: None  # type: ignore[method-assign]
+    return session
 
 
 def _adapter(context: ssl.SSLContext) -> requests.adapters.HTTPAdapter:
