@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the skorionos.bootc contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Say who rolled out what, when, on whose orders and with what outcome, and whether the ledgers are what was written."""
+"""Say who rolled out what, when, on whose orders, with what outcome, and whether the ledgers are whole."""
 
 from __future__ import annotations
 

@@ -39,7 +39,8 @@ options:
     description: Id of the one rollout that is meant.
     type: str
   spec:
-    description: File with the spec of the one rollout that is meant; its ledger is in O(ledger), or in C(rollouts) beside it.
+    description:
+      - File with the spec of the one rollout that is meant. Its ledger is in O(ledger), or in C(rollouts) beside the spec.
     type: path
   since:
     description:
@@ -59,8 +60,8 @@ options:
     type: path
   witness:
     description:
-      - An C(audit.jsonl) of an earlier audit that was kept elsewhere. A ledger that does not go on from what it was then
-        is named as broken, and so is one that is not there any more.
+      - An C(audit.jsonl) of an earlier audit that was kept elsewhere. A ledger that does not go on from what it was
+        then is named as broken, and so is one that is not there any more.
     type: path
   dest:
     description: Directory to write C(audit.html), C(audit.txt) and C(audit.jsonl) to.

@@ -102,7 +102,7 @@ def _waves(told: Mapping[str, Any], paint: Paint, width: int) -> list[str]:
 
 def _orders(told: Mapping[str, Any], paint: Paint, width: int) -> list[str]:
     orders = [
-        f"{moment(order['at'])}  {rollout['id']}: {decision(order)}, {order['by'] or 'somebody'}"
+        f"{moment(order['at'])}  {rollout['id']}: {decision(order)}, by {order['by'] or 'somebody'}"
         + (f": {order['why']}" if order["why"] else "")
         for rollout in told["rollouts"]
         for order in rollout["orders"]

@@ -25,7 +25,7 @@ DECISIONS = {
     "paused": "paused",
     "resumed": "resumed",
     "approved": "approved",
-    "accepted": "accepted as it is",
+    "accepted": "accepted",
     "canceled": "canceled",
     "aborted": "aborted",
     "reverting": "to be taken back",

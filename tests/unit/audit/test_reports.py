@@ -27,7 +27,7 @@ from tests.unit.rollout.builders import BEGIN, told
 def test_the_text_says_who_what_why_and_whether_it_is_whole(root: Path) -> None:
     text = audit_text(audited(root))
     assert text.splitlines()[0] == "Audit: 2 rollouts; 2 ledgers, all intact"
-    assert "approved wave canary (plan aaaaaaaaaaaa), boss@desk: looked at the plan" in text
+    assert "approved wave canary (plan aaaaaaaaaaaa), by boss@desk: looked at the plan" in text
     assert "otto@pc: wrong image" in text
     assert "accepted as it was" in text
     assert "2027-01-15 (UTC)\n  08:00:00  r1  Rollout started" in text
@@ -102,7 +102,7 @@ def hostile(tmp_path: Path) -> Path:
         why=nasty,
     )
     line = {
-        **{key: nasty for key in ("operation", "verb", "state", "by", "why", "variant", "channel", "image", "tag")},
+        **dict.fromkeys(("operation", "verb", "state", "by", "why", "variant", "channel", "image", "tag"), nasty),
         **{"at": nasty, "from": nasty, "to": nasty, "version": nasty, "overruled": [nasty], "undoes": None},
     }
     (tmp_path / "channels.jsonl").write_text(json.dumps(line) + "\n")
