@@ -40,7 +40,7 @@ options:
     type: str
   spec:
     description:
-      - File with the spec of the one rollout that is meant. Its ledger is in O(ledger), or in C(rollouts) beside the spec.
+      - File with the spec of the one rollout that is meant. Its ledger is in O(ledger), or in C(rollouts) beside it.
     type: path
   since:
     description:
@@ -112,7 +112,7 @@ ledgers:
       description: What to do about that, V(none) if there is nothing to do.
       type: str
     lines:
-      description: How many lines follow from each other since the first.
+      description: How many lines there are; of a broken ledger, how many from the first on are vouched for.
       type: int
     sha256:
       description: Hash of the last of these.

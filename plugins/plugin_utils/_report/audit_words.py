@@ -75,8 +75,8 @@ def _what_is_left(ledger: Mapping[str, Any]) -> str:
     if not ledger["lines"]:
         return "Nothing of it is told."
     if ledger["lines"] == 1:
-        return "Only line 1 follows from nothing missing; it alone is told."
-    return f"Lines 1 to {ledger['lines']} follow from each other; they are told, and nothing after them."
+        return "Line 1 is vouched for by the one after it; nothing else is told."
+    return f"Lines 1 to {ledger['lines']} are vouched for by those after them; nothing else is told."
 
 
 def decision(order: Mapping[str, Any]) -> str:

@@ -27,7 +27,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Examined:
-    """``events`` are those of the lines that follow from each other since the first; ``head`` is the last of these.
+    """``events`` are those of the lines that can be believed, from the first on; ``head`` is the last of these.
 
     ``fault`` is None when these are all that was ever written.
     """
@@ -79,14 +79,20 @@ def _head_at(path: Path, number: int) -> Head:
 
 
 def _whole_part(path: Path) -> tuple[tuple[Event, ...], Head]:
-    """The events before the first line that does not follow from the one before, and the last line of these."""
-    chain, events = Chain(Head()), list[Event]()
+    """What can be believed of a broken ledger: the lines that a line after them vouches for, and the last of these.
+
+    The line before a break is not among them: it may be the one that was changed.
+    """
+    chain, vouched, head, newest = Chain(Head()), list[Event](), Head(), list[Event]()
     try:
         with path.open("rb") as file:
             for line in file:
                 if not line.endswith(b"\n"):
                     break
-                events += chain.extend([line])
+                before = chain.head
+                found = chain.extend([line])
+                vouched += newest
+                head, newest = before, found
     except (BrokenChain, OSError):
         pass  # why is told by what reading the whole of it came to
-    return tuple(events), chain.head
+    return tuple(vouched), head

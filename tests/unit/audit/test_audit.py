@@ -155,8 +155,9 @@ def test_a_changed_line_is_named_and_what_was_before_it_is_told(root: Path) -> N
     assert not told["intact"]
     broken = ledger_of(told, "r1")
     assert "line 4 does not follow from the line before it" in broken["fault"]
-    # The changed line still follows from the one before; nothing after it follows from it.
-    assert broken["lines"] == 3
+    # Line 3 is the changed one, and follows from line 2 nevertheless.
+    assert broken["lines"] == 2
+    assert "did not look at it" not in json.dumps(told)
     assert ledger_of(told, "r2")["intact"]
     assert rollout(told, "r1")["totals"]["updated"] == 0
     assert rollout(told, "r2")["phase"] == "canceled"

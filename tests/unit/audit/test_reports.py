@@ -57,7 +57,7 @@ def test_a_broken_ledger_is_named_in_text_and_page(root: Path) -> None:
     text = audit_text(found)
     assert text.splitlines()[0] == "Audit: 2 rollouts; 1 of 2 ledgers broken"
     assert "BROKEN r1: " in text
-    assert "follow from each other; they are told" in text
+    assert "vouched for by" in text
     words = Page(audit_html(found)).words
     assert "Broken: r1" in words
     assert "1 of 2 ledgers broken" in words
