@@ -14,7 +14,7 @@ from .words import PHASES, many, moment, parse_moment, spoken
 
 OUTCOMES = {
     **PHASES,
-    "planned": "never opened",
+    "planned": "not opened",
     "accepted": "accepted as it was",
     "held": "held",
     "": "",
