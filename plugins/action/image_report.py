@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +60,16 @@ def _failed(result: dict[str, Any], msg: str, reason: str) -> dict[str, Any]:
 
 
 def _write(files: dict[Path, str], pretend: bool) -> bool:
-    """Write what is not there already; whether there was any."""
-    stale = {path: text for path, text in files.items() if not path.is_file() or path.read_text("utf-8") != text}
+    """Write what is not there already, each file whole or not at all; whether there was any."""
+    stale = {path: text for path, text in files.items() if not path.is_file() or path.read_bytes() != text.encode()}
     if not pretend:
         for path, text in stale.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = path.with_name(f".{path.name}.new")
-            unfinished.write_text(text, encoding="utf-8")
-            unfinished.replace(path)
+            # A name of its own, as another run may write the same report.
+            unfinished = path.with_name(f".{path.name}.{os.getpid()}.new")
+            try:
+                unfinished.write_text(text, encoding="utf-8")
+                unfinished.replace(path)
+            finally:
+                unfinished.unlink(missing_ok=True)
     return bool(stale)

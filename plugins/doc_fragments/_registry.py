@@ -14,7 +14,7 @@ options:
       - Whether the registry must speak TLS with a certificate that is trusted.
       - With V(false), any certificate is accepted, and plain HTTP is spoken to a registry that has no TLS. The same
         goes for a registry that C(registries.conf) on that host calls insecure. Reading that takes Python 3.11 or the
-        package C(tomli).
+        package C(tomli); without them there is a warning, and every registry counts as secure.
       - Authorities and client certificates of one registry are taken from C(certs.d/HOST:PORT) below
         C($XDG_CONFIG_HOME/containers), C(/etc/containers) or C(/etc/docker), as podman and docker do.
     type: bool

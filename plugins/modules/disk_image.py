@@ -16,7 +16,8 @@ description:
     C(PATH.sha256) beside it and a note of what it was made of in C(PATH.json).
   - A disk of the same image and the same options is not made again. Anything else at O(path) is not overwritten without
     O(force=true).
-  - The loop device is made outside of the container, and is always detached again.
+  - The loop device is made outside of the container, and is always detached again, after the container was ended. Two
+    tasks never make the same file at the same time.
 author:
   - skorionos.bootc contributors (@skorionos)
 extends_documentation_fragment:
@@ -183,7 +184,8 @@ reason:
   description:
     - Kind of the failure, for decisions. V(exists) for another file at the path, V(no_space), V(not_found) for an image
       that podman does not have, V(install_failed) when bootc failed, V(engine_missing) when a program is missing,
-      V(timeout), V(invalid) for wrong options, V(unexpected) for the rest.
+      V(busy) while another task makes the same file, V(timeout), V(invalid) for wrong options, V(unexpected) for the
+      rest.
   returned: failure
   type: str
   sample: exists
@@ -191,16 +193,23 @@ reason:
 
 import json
 import shutil
-import signal
-import sys
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._engine.disk import EXISTS, Disk, DiskMaker, parse_size, read_record, recipe, record_of
+from ..module_utils._engine.disk import (
+    EXISTS,
+    Disk,
+    DiskMaker,
+    parse_size,
+    read_record,
+    recipe,
+    record_of,
+    write_whole,
+)
 from ..module_utils._engine.errors import INVALID, MISSING, UNEXPECTED, EngineError
-from ..module_utils._engine.run import run_command
+from ..module_utils._engine.run import end_when_told, run_command
 from ..module_utils._oci.reference import parse_reference
 
 
@@ -253,6 +262,8 @@ def check_place(output: Path, keys: Path | None) -> None:
         raise EngineError(INVALID, f"{output} is no file.", "Disks are made as files; write the file to a device then.")
     if keys is not None and not keys.is_file():
         raise EngineError(INVALID, f"There is no file {keys} with keys.", "Correct authorized_keys.")
+    if keys is not None and ":" in str(keys):
+        raise EngineError(INVALID, f"Podman cannot mount {keys}, for its colon.", "Give authorized_keys another path.")
 
 
 def run(module: AnsibleModule, maker: DiskMaker) -> dict[str, Any]:
@@ -260,8 +271,9 @@ def run(module: AnsibleModule, maker: DiskMaker) -> dict[str, Any]:
     params = module.params
     disk = read_disk(params)
     check_programs(disk)
-    output = Path(params["path"])
-    keys = Path(params["authorized_keys"]) if params["authorized_keys"] else None
+    output = Path(params["path"]).absolute()
+    # Podman takes anything but a whole path for the name of a volume.
+    keys = Path(params["authorized_keys"]).resolve() if params["authorized_keys"] else None
     check_place(output, keys)
     image_id, content = maker.image(disk.image)
     made_of = recipe(disk, image_id, keys)
@@ -282,7 +294,7 @@ def run(module: AnsibleModule, maker: DiskMaker) -> dict[str, Any]:
     digest = maker.make(disk, keys, output)
     size = output.stat().st_size
     note = {"recipe": made_of, "image": disk.image, "image_id": image_id, "sha256": digest, "file_size": size}
-    record_of(output).write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
+    write_whole(record_of(output), json.dumps(note, indent=1) + "\n")
     return {**result, "changed": True, "sha256": digest, "file_size": size, "commands": maker.commands}
 
 
@@ -323,9 +335,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    # Whoever ends this task, or the connection it runs through, gets the loop device back.
-    for ended_by in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ended_by, lambda number, _frame: sys.exit(128 + number))
+    # Whoever ends this task gets the loop device back.
+    end_when_told()
     maker = DiskMaker(run_command, free_bytes, module.params["timeout"])
     try:
         result = run(module, maker)

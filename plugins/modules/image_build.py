@@ -249,7 +249,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._engine.checks import check_auth_file, check_secrets
 from ..module_utils._engine.client import Build, Engine, LocalImage, Secret, choose_engine, declares_parent
-from ..module_utils._engine.errors import INVALID, NOT_FOUND, EngineError
+from ..module_utils._engine.errors import INVALID, NOT_FOUND, UNEXPECTED, EngineError
 from ..module_utils._engine.ignore import find_ignore_file
 from ..module_utils._engine.inputs import (
     HASH_LABEL,
@@ -261,7 +261,7 @@ from ..module_utils._engine.inputs import (
 )
 from ..module_utils._engine.jobs import texts
 from ..module_utils._engine.memory import forget_name, memory_file
-from ..module_utils._engine.run import run_command
+from ..module_utils._engine.run import end_when_told, run_command
 from ..module_utils._oci.manifest import parse_platform
 from ..module_utils._oci.reference import parse_reference
 
@@ -428,10 +428,13 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    end_when_told()
     try:
         result = run(module)
     except EngineError as error:
         module.fail_json(msg=str(error), reason=error.kind)
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename or module.params['name']}: {error.strerror}.", reason=UNEXPECTED)
     except ValueError as error:
         module.fail_json(msg=str(error), reason=INVALID)
     if not module._diff:

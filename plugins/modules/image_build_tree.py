@@ -361,7 +361,8 @@ reason:
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ..module_utils._engine.builder import CONTAINER_LINT
-from ..module_utils._engine.errors import INVALID, EngineError
+from ..module_utils._engine.errors import INVALID, UNEXPECTED, EngineError
+from ..module_utils._engine.run import end_when_told
 from ..module_utils._engine.tree_run import TreeRun
 from ..module_utils._oci.transport import REQUESTS_IMPORT_ERROR
 
@@ -429,10 +430,14 @@ def main() -> None:
     if module.params["repository"] and REQUESTS_IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR, reason="unsupported")
     run = TreeRun(module.params, check_mode=module.check_mode, warn=module.warn)
+    end_when_told()
     try:
         run.perform()
     except EngineError as error:
         module.fail_json(msg=str(error), reason=error.kind, **run.result(diff=module._diff))
+    except OSError as error:
+        what = f"{error.filename or module.params['directory']}: {error.strerror}."
+        module.fail_json(msg=what, reason=UNEXPECTED, **run.result(diff=module._diff))
     except ValueError as error:
         module.fail_json(msg=str(error), reason=INVALID, **run.result(diff=module._diff))
     if run.failure is not None:

@@ -97,9 +97,13 @@ def choose_engine(wanted: str, find: Callable[[str], str | None]) -> str:
 class Engine:
     """Podman or buildah, through the commands and flags both have."""
 
-    def __init__(self, run: Run, program: str) -> None:
-        """Use ``run`` to start ``program``, one of :data:`ENGINES`."""
+    def __init__(self, run: Run, program: str, put_away: Run | None = None) -> None:
+        """Use ``run`` to start ``program``, one of :data:`ENGINES`.
+
+        ``put_away`` is for what has to be put away even when ``run`` starts nothing any more.
+        """
         self._run = run
+        self._put_away = put_away or run
         self.program = program
         self.commands: list[list[str]] = []
 
@@ -164,7 +168,7 @@ class Engine:
                 arguments = ["run", "--network=none", "--user=0:0", container, "--", *command]
                 answer = self._run([self.program, *arguments], timeout)
             finally:
-                self._query("rm", container)
+                self._must_put_away("rm", container)
         if answer.rc == 0:
             return True
         # Podman says so with 127, buildah only in words.
@@ -176,10 +180,15 @@ class Engine:
 
     def untag(self, name: str) -> None:
         """Take the name from an image, so that it does not count as built."""
-        self._query(*(["untag", name, name] if self.program == "podman" else ["rmi", name]))
+        self._must_put_away(*(["untag", name, name] if self.program == "podman" else ["rmi", name]))
 
     def _query(self, *arguments: str) -> Finished:
-        answer = self._run([self.program, *arguments], _QUERY_SECONDS)
+        return self._checked(arguments, self._run([self.program, *arguments], _QUERY_SECONDS))
+
+    def _must_put_away(self, *arguments: str) -> None:
+        self._checked(arguments, self._put_away([self.program, *arguments], _QUERY_SECONDS))
+
+    def _checked(self, arguments: Sequence[str], answer: Finished) -> Finished:
         if answer.rc != 0:
             raise self._failed(arguments, answer, UNEXPECTED)
         return answer

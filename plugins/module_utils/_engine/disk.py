@@ -9,13 +9,16 @@ leaves the device behind when it is ended.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import re
+import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from .errors import INVALID, NOT_FOUND, UNEXPECTED, EngineError
 from .run import Finished, Run
@@ -23,6 +26,7 @@ from .run import Finished, Run
 EXISTS = "exists"
 NO_SPACE = "no_space"
 INSTALL_FAILED = "install_failed"
+BUSY = "busy"
 
 _QUERY_SECONDS = 120.0
 _TAIL_CHARACTERS = 3000
@@ -79,8 +83,10 @@ def parse_size(text: str) -> int:
     return -(-size // _SECTOR) * _SECTOR
 
 
-def install_command(disk: Disk, device: str, keys: Path | None) -> list[str]:
+def install_command(disk: Disk, device: str, keys: Path | None, container: str) -> list[str]:
     """Return the command that installs onto ``device``. ``keys`` is a file of public keys for root.
+
+    ``container`` is a name to find the container by: it outlives the podman that started it.
 
     As user 0, whatever the image's own user is. With the host's processes, devices and image storage, in which bootc
     finds its own container, the partitions it makes, and what to install. By the name of the image, which bootc asks
@@ -93,6 +99,7 @@ def install_command(disk: Disk, device: str, keys: Path | None) -> list[str]:
         "podman",
         "run",
         "--rm",
+        f"--name={container}",
         "--privileged",
         "--pid=host",
         "--user=0:0",
@@ -192,40 +199,56 @@ class DiskMaker:
         """Make the disk at ``output``, which appears when it is whole, and return the digest of the file."""
         raw = output.with_name(output.name + ".raw.part")
         packed = output.with_name(output.name + ".part")
-        try:
-            with raw.open("wb") as file:
-                file.truncate(disk.size)
-            self._install(disk, keys, raw)
-            whole = raw
-            if disk.compression == "zstd":
-                command = ["zstd", "--quiet", "--force", "-T0", "-10", str(raw), "-o", str(packed)]
-                self._must(command, self._timeout, UNEXPECTED, "The disk could not be compressed")
-                whole = packed
-            digest = _sha256(whole)
-            # What was noted of the disk before must not be taken for this one's.
-            record_of(output).unlink(missing_ok=True)
-            whole.replace(output)
-        finally:
-            for path in (raw, packed):
-                path.unlink(missing_ok=True)
-        output.with_name(output.name + ".sha256").write_text(f"{digest}  {output.name}\n", encoding="utf-8")
+        with _made_alone(raw, self._detach_all) as handle:
+            try:
+                os.ftruncate(handle, disk.size)
+                packed.unlink(missing_ok=True)
+                self._install(disk, keys, raw)
+                whole = raw
+                if disk.compression == "zstd":
+                    command = ["zstd", "--quiet", "--force", "-T0", "-10", str(raw), "-o", str(packed)]
+                    self._must(command, self._timeout, UNEXPECTED, "The disk could not be compressed")
+                    whole = packed
+                digest = _sha256(whole)
+                # What was noted of the disk before must not be taken for this one's.
+                record_of(output).unlink(missing_ok=True)
+                whole.replace(output)
+            finally:
+                for path in (raw, packed):
+                    path.unlink(missing_ok=True)
+            write_whole(output.with_name(output.name + ".sha256"), f"{digest}  {output.name}\n")
         return digest
 
     def _install(self, disk: Disk, keys: Path | None, raw: Path) -> None:
+        container = f"bootc-disk-{uuid.uuid4().hex}"
         attach = ["losetup", "--find", "--show", "--partscan", str(raw)]
-        device = self._must(attach, _QUERY_SECONDS, UNEXPECTED, "No loop device could be made").stdout.strip()
-        if not re.fullmatch(r"/dev/loop[0-9]+", device):
-            raise EngineError(UNEXPECTED, f"losetup answers '{device[:50]}' in place of a device.")
-        detach = ["losetup", "--detach", device]
         try:
-            command = install_command(disk, device, keys)
+            device = self._must(attach, _QUERY_SECONDS, UNEXPECTED, "No loop device could be made").stdout.strip()
+            if not re.fullmatch(r"/dev/loop[0-9]+", device):
+                raise EngineError(UNEXPECTED, f"losetup answers '{device[:50]}' in place of a device.")
+            command = install_command(disk, device, keys, container)
             self._must(command, self._timeout, INSTALL_FAILED, f"bootc could not install {disk.image}")
         except BaseException:
-            # Why it failed is what matters; a device that stays shows in the list of commands.
-            self.commands.append(detach)
-            self._run(detach, _QUERY_SECONDS)
+            # The container first, which goes on without its podman and writes to the device. Whatever was attached is
+            # found by its file, as losetup may have been ended before it said the name.
+            self._try(["podman", "rm", "--force", "--ignore", container])
+            self._detach_all(raw)
             raise
-        self._must(detach, _QUERY_SECONDS, UNEXPECTED, f"{device} could not be detached")
+        self._must(["losetup", "--detach", device], _QUERY_SECONDS, UNEXPECTED, f"{device} could not be detached")
+
+    def _detach_all(self, raw: Path) -> None:
+        """Detach every loop device of a file, as far as that can be done."""
+        listed = self._try(["losetup", "--noheadings", "--output=NAME", "--associated", str(raw)])
+        for device in listed.split():
+            self._try(["losetup", "--detach", device])
+
+    def _try(self, command: Sequence[str]) -> str:
+        # Why making the disk failed is what matters; what stays shows in the list of commands.
+        self.commands.append(list(command))
+        try:
+            return self._run(command, _QUERY_SECONDS).stdout
+        except EngineError:
+            return ""
 
     def _must(self, command: Sequence[str], timeout: float, kind: str, trouble: str) -> Finished:
         self.commands.append(list(command))
@@ -238,6 +261,62 @@ class DiskMaker:
 def _last_words(answer: Finished) -> str:
     text = (answer.stderr.strip() or answer.stdout.strip())[-_TAIL_CHARACTERS:]
     return ("".join(c if c.isprintable() or c == "\n" else " " for c in text) or "it said nothing").rstrip(".") + "."
+
+
+@contextlib.contextmanager
+def _made_alone(path: Path, let_go: Callable[[Path], None]) -> Iterator[int]:
+    """Make a file that nobody else makes meanwhile, and yield its handle. Raises EngineError when somebody does.
+
+    What a run left behind that was killed is removed, after ``let_go`` was called with it. A link is never followed.
+    """
+    busy = EngineError(BUSY, f"Another task is making {path}.", "Wait for it to end, or name another file.")
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    while True:
+        try:
+            handle = os.open(path, flags | os.O_EXCL, 0o644)
+            left = False
+        except FileExistsError:
+            try:
+                handle, left = os.open(path, flags, 0o644), True
+            except OSError as error:
+                raise EngineError(
+                    INVALID, f"{path} is in the way: {error.strerror}.", "Remove it; it is no file of this module's."
+                ) from error
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise busy from error
+            # Somebody who had it before may have removed it, or made a new one.
+            try:
+                is_there = os.path.samestat(path.lstat(), os.fstat(handle))
+            except FileNotFoundError:
+                is_there = False
+            if not is_there:
+                raise busy
+            if not left:
+                yield handle
+                return
+            let_go(path)
+            path.unlink()
+        finally:
+            os.close(handle)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Put a small file in the place of another at once. A link is replaced and not followed."""
+    draft = path.with_name(path.name + ".part")
+    draft.unlink(missing_ok=True)
+    try:
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def _sha256(path: Path) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
+from .._oci.places import expand_user
 from .client import declares_parent
 from .errors import INVALID, EngineError
 from .inputs import BuildInputs, InputHash, hash_inputs
@@ -217,7 +218,7 @@ def _files(node: Mapping[str, Any], settings: Settings, work: Path, *, is_root: 
 
 def _expanded(path: str) -> str:
     """Put in what ``~`` and ``$NAME`` mean on the build host."""
-    return os.path.expandvars(Path(path).expanduser())
+    return os.path.expandvars(expand_user(path))
 
 
 def _references(node: Mapping[str, Any], settings: Settings) -> list[str]:

@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Mapping
 
+from .._oci.places import expand_user
+
 _MOST = 2000
 """Digests and names that are kept, of each the latest."""
 
@@ -42,7 +44,7 @@ class Memory:
 def memory_file(environ: Mapping[str, str]) -> Path:
     """Return where it is kept: in the cache folder of the user, because storage of images is per user as well."""
     cache = environ.get("XDG_CACHE_HOME") or ""
-    return (Path(cache) if cache.startswith("/") else Path("~/.cache").expanduser()) / "skorionos.bootc/published.json"
+    return (Path(cache) if cache.startswith("/") else expand_user("~/.cache")) / "skorionos.bootc/published.json"
 
 
 def load_memory(path: Path) -> Memory:

@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Callable, Mapping, Sequence
 
-from .errors import EngineError
+from .errors import UNEXPECTED, EngineError
 from .inputs import HASH_LABEL, changed_parts, recorded_parts
 from .jobs import PARENT_LABEL, Job
 
@@ -100,35 +100,52 @@ def is_settled(jobs: Sequence[Job], found: Mapping[str, Sequence[Copy]]) -> bool
     return not any(step.reasons for step in decide(jobs, found))
 
 
-def run_steps(steps: Sequence[Step], build: Callable[[Step, str | None], str], parallel: int) -> Outcome:
+def run_steps(
+    steps: Sequence[Step], build: Callable[[Step, str | None], str], parallel: int, stop: Callable[[], None]
+) -> Outcome:
     """Build what has to be built, up to ``parallel`` at a time, each as soon as its parent is there.
 
     ``build`` gets a step and the image id of the parent when that was built just now; it returns the id of the image,
-    or raises EngineError. What stands on a failed build is skipped, all else goes on.
+    or raises EngineError or OSError. What stands on a failed build is skipped, all else goes on. Whoever ends this from
+    outside, by a signal, has ``stop`` called, after which every ``build`` has to return soon.
     """
     outcome = Outcome()
     waiting = {step.job.image: step for step in steps if step.reasons}
     running: dict[Future[str], str] = {}
     with ThreadPoolExecutor(max_workers=max(parallel, 1)) as pool:
-        while waiting or running:
-            for image, step in list(waiting.items()):
-                parent = step.job.parent
-                if parent in outcome.failed or parent in outcome.skipped:
-                    outcome.skipped[image] = parent if parent in outcome.failed else outcome.skipped[parent or ""]
-                    del waiting[image]
-                elif parent is None or (parent not in waiting and parent not in running.values()):
-                    running[pool.submit(build, step, outcome.built.get(parent or ""))] = image
-                    del waiting[image]
-            if not running:
-                continue
-            done, _unused = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                image = running.pop(future)
-                try:
-                    outcome.built[image] = future.result()
-                except EngineError as error:
-                    outcome.failed[image] = error
+        try:
+            while waiting or running:
+                for image, step in list(waiting.items()):
+                    parent = step.job.parent
+                    if parent in outcome.failed or parent in outcome.skipped:
+                        outcome.skipped[image] = parent if parent in outcome.failed else outcome.skipped[parent or ""]
+                        del waiting[image]
+                    elif parent is None or (parent not in waiting and parent not in running.values()):
+                        running[pool.submit(build, step, outcome.built.get(parent or ""))] = image
+                        del waiting[image]
+                if not running:
+                    continue
+                done, _unused = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    _note(outcome, running.pop(future), future)
+        except BaseException:
+            # Before the pool waits for those that run.
+            stop()
+            for future in running:
+                future.cancel()
+            raise
     return outcome
+
+
+def _note(outcome: Outcome, image: str, future: Future[str]) -> None:
+    try:
+        outcome.built[image] = future.result()
+    except EngineError as error:
+        outcome.failed[image] = error
+    except OSError as error:
+        # Such as a full disk. It is of this build alone: what the others came to is not lost.
+        what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        outcome.failed[image] = EngineError(UNEXPECTED, f"{what}.", "Look after the disk of this host.")
 
 
 def _reasons(job: Job, there: Sequence[Copy]) -> list[str]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
@@ -48,6 +50,7 @@ class TreeRun:
         self._check_mode = check_mode
         self._warn = warn
         self._engine: Engine | None = None
+        self._stop = threading.Event()
         self._steps: list[Step] = []
         self._outcome = Outcome()
         self._findings: list[tuple[str, str, Finding]] = []
@@ -57,7 +60,8 @@ class TreeRun:
     def engine(self) -> Engine:
         """The engine, looked for when it is needed for the first time."""
         if self._engine is None:
-            self._engine = Engine(run_command, choose_engine(self._params["engine"], shutil.which))
+            program = choose_engine(self._params["engine"], shutil.which)
+            self._engine = Engine(partial(run_command, stop=self._stop), program, put_away=run_command)
         return self._engine
 
     def perform(self) -> None:
@@ -73,8 +77,9 @@ class TreeRun:
             self._steps = decide(jobs, found, force=params["force"])
             if not self._check_mode and any(step.reasons for step in self._steps):
                 builder = Builder(self.engine, self._options(settings), self._steps)
-                self._outcome = run_steps(self._steps, builder.build, params["parallel"])
-                forget_name(memory_file(os.environ), *self._outcome.built)
+                # Before anything is built, so that it holds as well when this is ended meanwhile.
+                forget_name(memory_file(os.environ), *[step.job.image for step in self._steps if step.reasons])
+                self._outcome = run_steps(self._steps, builder.build, params["parallel"], self._stop.set)
         self.failure = self._failed()
 
     def result(self, *, diff: bool) -> dict[str, Any]:

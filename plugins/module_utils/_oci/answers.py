@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import json
-from urllib.parse import urlsplit
-
 from .errors import AUTH, NETWORK, NOT_FOUND, UNEXPECTED, UNSUPPORTED, Refused, RegistryError
 from .transport import Response
+from .untrusted import read_json, split_url
 
 _BY_STATUS = {
     401: (AUTH, "Check that the credentials may do this in that repository."),
@@ -28,7 +26,7 @@ _NO_REGISTRY = (UNEXPECTED, "That is no registry's answer; check the host and th
 def answer_error(response: Response, what: str, verb: str) -> RegistryError:
     """Turn an answer nobody wanted into its kind, cause and remedy."""
     kind, remedy = _classify(response)
-    host = urlsplit(response.url).netloc
+    host = split_url(response.url).host
     cause = f"Could not {verb} {what}: {host} answered {response.status}{said(response)}."
     return Refused(cause, remedy) if response.status in (401, 403) else RegistryError(kind, cause, remedy)
 
@@ -55,7 +53,11 @@ def _classify(response: Response) -> tuple[str, str]:
 def _registry_errors(body: bytes) -> list[tuple[str, str]]:
     """Return code and message of each error; nothing when the body is something else."""
     try:
-        errors = json.loads(body)["errors"]
-        return [(str(entry.get("code") or ""), str(entry.get("message") or "")) for entry in errors]
-    except (AttributeError, KeyError, TypeError, ValueError):
+        errors = read_json(body, "the answer")["errors"]
+        return [(_text(entry.get("code")), _text(entry.get("message"))) for entry in errors]
+    except (AttributeError, KeyError, TypeError, RegistryError):
         return []
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

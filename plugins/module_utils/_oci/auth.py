@@ -16,6 +16,7 @@ from typing import Any, Iterator, Mapping
 
 from .errors import AUTH, RegistryError
 from .helpers import HelperError, ask_helper
+from .places import configuration_folder, expand_user, home_folder
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,12 @@ def auth_files(explicit: str | None, environ: Mapping[str, str]) -> list[Path]:
     """Return the files to look into, in order. A named file is the only one, as for podman and skopeo."""
     named = explicit or environ.get("REGISTRY_AUTH_FILE")
     if named:
-        return [Path(named).expanduser()]
-    home = Path(environ.get("HOME") or "~").expanduser()
+        return [expand_user(named)]
     runtime = environ.get("XDG_RUNTIME_DIR")
     return [
         (Path(runtime) / "containers" if runtime else Path("/run/containers") / str(os.getuid())) / "auth.json",
-        Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "containers" / "auth.json",
-        Path(environ.get("DOCKER_CONFIG") or home / ".docker") / "config.json",
+        configuration_folder(environ) / "containers" / "auth.json",
+        Path(environ.get("DOCKER_CONFIG") or home_folder(environ) / ".docker") / "config.json",
     ]
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Mapping
 
 from .errors import UNEXPECTED, RegistryError
+from .places import configuration_folder
 
 
 def certificate_folder(host: str, environ: Mapping[str, str]) -> Path | None:
     """Return the first of the folders that has something for ``host[:port]``."""
-    home = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or "~").expanduser() / ".config")
-    places = (home / "containers", Path("/etc/containers"), Path("/etc/docker"))
+    places = (configuration_folder(environ) / "containers", Path("/etc/containers"), Path("/etc/docker"))
     return next((place / "certs.d" / host for place in places if (place / "certs.d" / host).is_dir()), None)
 
 

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode
 
 from .answers import answer_error, said
 from .auth import Challenge, Lookup, find_credentials, parse_challenges
@@ -29,9 +28,10 @@ from .manifest import (
     select_platform,
     verify_digest,
 )
-from .reference import Reference
+from .reference import Reference, is_digest, is_tag
 from .registries_conf import insecure_prefixes, is_insecure
 from .transport import Response, Transport
+from .untrusted import read_json, read_number, split_url
 
 if TYPE_CHECKING:
     import requests
@@ -42,10 +42,13 @@ _LARGEST_CONFIG = 8 * 1024 * 1024
 _LARGEST_ANSWER = 1024 * 1024
 _LARGEST_PAGE = 16 * 1024 * 1024
 _MOST_PAGES = 1000
-_SHORTEST_TOKEN_LIFE = 60
+_LARGEST_LIST = 64 * 1024 * 1024
+_SHORTEST_TOKEN_LIFE = 60.0
+_LONGEST_TOKEN_LIFE = 86400.0
 _PULL = "pull"
 _PUSH = "pull,push"
 _DELETE = "delete"
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 _ASK = "Ask the registry's operator."
 
 
@@ -96,6 +99,7 @@ class RegistryClient:
         sleep: Callable[[float], None] = time.sleep,
         now: Callable[[], float] = time.time,
         environ: Mapping[str, str] | None = None,
+        warn: Callable[[str], None] = lambda _warning: None,
     ) -> None:
         """Keep the settings.
 
@@ -118,13 +122,15 @@ class RegistryClient:
         self._auth_file = auth_file
         self._read_scope = _PUSH if for_push else _PULL
         self._now = now
+        self._warn = warn
         self._schemes: dict[str, str] = {}
         self._tokens: dict[tuple[str, str], _Token] = {}
 
     def ping(self, registry: str) -> None:
         """Raise unless ``registry`` answers like one. Being asked for credentials is an answer."""
         url = f"{self._base(registry, registry)}/v2/"
-        response = self._transport.send("GET", url, headers={}, limit=_LARGEST_ANSWER)
+        trusted = self._trusted(registry, registry)
+        response = self._transport.send("GET", url, headers={}, limit=_LARGEST_ANSWER, trusted=trusted)
         if response.status not in (200, 401):
             raise answer_error(response, f"{registry}", "ask whether it is a registry")
 
@@ -143,8 +149,8 @@ class RegistryClient:
     def head_manifest(self, reference: Reference) -> str | None:
         """Return the digest the registry has for the reference, or none when it has no such manifest."""
         response = self._manifest_request("HEAD", reference)
-        digest = response.headers.get("Docker-Content-Digest")
-        if response.status == 200 and digest:
+        digest = response.headers.get("Docker-Content-Digest", "")
+        if response.status == 200 and is_digest(digest) and reference.digest in (None, digest):
             return digest
         # The answer to HEAD has no body, so only GET tells "absent" from other troubles.
         try:
@@ -162,13 +168,10 @@ class RegistryClient:
             raise RegistryError(
                 UNSUPPORTED, f"{what} has {manifest.config.size} bytes; at most {_LARGEST_CONFIG} are read."
             )
-        try:
-            document = json.loads(self._blob(reference, digest, _LARGEST_CONFIG, what))
-        except ValueError as error:
-            raise RegistryError(UNEXPECTED, f"{what} is not JSON: {error}.", "Push the image again.") from error
-        if not isinstance(document, dict):
-            raise RegistryError(UNEXPECTED, f"{what} is not a JSON object.", "Push the image again.")
-        return document
+        document = read_json(self._blob(reference, digest, _LARGEST_CONFIG, what), what, "Push the image again.")
+        if not _is_config(document):
+            raise RegistryError(UNEXPECTED, f"{what} is not what it must be.", "Push the image again.")
+        return dict(document)
 
     def resolve(self, reference: Reference, platform: Platform | None = None) -> Resolved:
         """Find out what a reference means now. Without a platform, an index of several stays unchosen."""
@@ -255,8 +258,8 @@ class RegistryClient:
             return
         if begun.status != 202 or not begun.headers.get("Location"):
             raise answer_error(begun, what, "upload")
-        place = urljoin(begun.url, begun.headers["Location"])
-        here, there = urlsplit(begun.url), urlsplit(place)
+        here = split_url(begun.url)
+        there = split_url(begun.headers["Location"], begun.url)
         if there.scheme not in ("http", "https") or (there.scheme == "http" and here.scheme == "https"):
             raise RegistryError(
                 UNEXPECTED,
@@ -265,11 +268,14 @@ class RegistryClient:
             )
         headers = {"Content-Type": "application/octet-stream"}
         token = self._tokens.get((reference.registry, f"repository:{reference.repository_there}:{_PUSH}"))
-        if token is not None and (there.scheme, there.netloc) == (here.scheme, here.netloc):
+        if token is not None and there.origin == here.origin:
             headers["Authorization"] = token.header
         separator = "&" if there.query else "?"
-        url = f"{place}{separator}{urlencode({'digest': digest})}"
-        ended = self._transport.send("PUT", url, headers=headers, data=body, limit=_LARGEST_ANSWER, retries=0)
+        url = f"{there.url}{separator}{urlencode({'digest': digest})}"
+        trusted = self._trusted(reference.registry, reference.name)
+        ended = self._transport.send(
+            "PUT", url, headers=headers, data=body, limit=_LARGEST_ANSWER, retries=0, trusted=trusted
+        )
         if ended.status not in (200, 201, 204):
             raise answer_error(ended, what, "upload")
 
@@ -286,10 +292,10 @@ class RegistryClient:
             return None
         if response.status != 200:
             raise answer_error(response, what, "ask for")
-        length = response.headers.get("Content-Length", "")
-        if not length.isdigit():
+        length = read_number(response.headers.get("Content-Length"))
+        if length is None:
             raise RegistryError(UNEXPECTED, f"{reference.registry} does not tell the size of {what}.", _ASK)
-        return int(length)
+        return length
 
     def get_blob_range(self, reference: Reference, digest: str, offset: int, length: int) -> bytes:
         """Return ``length`` bytes of a blob from ``offset`` on. A part cannot be verified against the digest.
@@ -305,14 +311,14 @@ class RegistryClient:
             limit=max(length, _LARGEST_ANSWER),
             headers={"Range": f"bytes={offset}-{offset + length - 1}"},
         )
-        host = urlsplit(response.url).netloc
+        host = split_url(response.url).host
         if response.status == 200:
             raise RegistryError(UNSUPPORTED, f"{host} gives no parts of blobs.", "Read the blob as a whole.")
         if response.status == 416:
             raise RegistryError(UNEXPECTED, f"{host} has no {what}.", "Push the image again; what it says is not so.")
         if response.status != 206:
             raise answer_error(response, what, "read")
-        given = re.match(r"bytes (\d+)-(\d+)/", response.headers.get("Content-Range", ""))
+        given = re.match(r"bytes ([0-9]{1,18})-([0-9]{1,18})/", response.headers.get("Content-Range", ""))
         expected = (offset, offset + length - 1)
         if given is None or (int(given[1]), int(given[2])) != expected or len(response.body) != length:
             raise RegistryError(UNEXPECTED, f"{host} sent something else than {what}.", _ASK)
@@ -360,7 +366,10 @@ class RegistryClient:
                 raise answer_error(response, what, "read")
             if not response.headers.get("Content-Type", OCI_INDEX).startswith(OCI_INDEX):
                 return None
-            found += parse_manifest(response.body, OCI_INDEX, what).entries
+            index = parse_manifest(response.body, OCI_INDEX, what)
+            if not index.is_index:
+                raise RegistryError(UNEXPECTED, f"{what} is not a list.", _ASK)
+            found += index.entries
         return found
 
     def _referrers_tagged(self, reference: Reference) -> list[Descriptor]:
@@ -376,9 +385,10 @@ class RegistryClient:
     def _pages(self, reference: Reference, path: str) -> Iterator[Response]:
         """Ask for a list page by page, as long as each page names the next one."""
         asked: list[str] = []
+        received = 0
         following: str | None = path
         while following is not None:
-            if following in asked or len(asked) == _MOST_PAGES:
+            if following in asked or len(asked) == _MOST_PAGES or received > _LARGEST_LIST:
                 raise RegistryError(
                     UNEXPECTED, f"{reference.name} answers with page after page, and comes to no end.", _ASK
                 )
@@ -386,6 +396,7 @@ class RegistryClient:
             response = self._request(
                 "GET", reference, following, scope=self._read_scope, limit=_LARGEST_PAGE, follow=False
             )
+            received += len(response.body)
             yield response
             following = _next_page(response, reference.name, path.partition("?")[0])
 
@@ -416,13 +427,16 @@ class RegistryClient:
     ) -> Response:
         url = f"{self._base(reference.registry, reference.name)}/v2/{reference.repository_there}/{path}"
         key = (reference.registry, f"repository:{reference.repository_there}:{scope}")
+        trusted = self._trusted(reference.registry, reference.name)
 
         def send() -> Response:
             token = self._tokens.get(key)
             sent = dict(headers or {})
             if token is not None and token.expires > self._now():
                 sent["Authorization"] = token.header
-            return self._transport.send(method, url, headers=sent, data=data, limit=limit, follow=follow)
+            return self._transport.send(
+                method, url, headers=sent, data=data, limit=limit, follow=follow, trusted=trusted
+            )
 
         response = send()
         # A challenge counts only when the registry itself sent it, not a host it redirected to.
@@ -459,21 +473,26 @@ class RegistryClient:
 
     def _fetch_token(self, reference: Reference, scope: str, challenge: Challenge, lookup: Lookup, url: str) -> _Token:
         registry = reference.registry
-        realm = urljoin(url, challenge.parameters.get("realm", ""))
-        if urlsplit(realm).scheme != "https" and not self._is_insecure(reference.name):
+        here = split_url(url)
+        realm = split_url(challenge.parameters.get("realm", ""), url)
+        # Without TLS, the whole network could send us to a host of its own.
+        own = realm.scheme == "http" and realm.hostname == here.hostname and self._is_insecure(reference.name)
+        if realm.scheme != "https" and not own:
             raise RegistryError(
                 AUTH,
-                f"{registry} sends us to {urlsplit(realm).netloc} for a token, without TLS.",
+                f"{registry} sends us to {realm.host} for a token, without TLS.",
                 "Credentials are not sent in the clear; ask the registry's operator to correct its token address.",
             )
-        asked = challenge.parameters.get("scope") or scope
-        if scope.endswith(f":{_PUSH}"):
+        asked = (challenge.parameters.get("scope") or scope).split()
+        repository, _colon, actions = scope.rpartition(":")
+        if actions == _PUSH:
             # The challenge names what the request needs, which for reading is less than what was wanted.
-            asked = re.sub(rf":{_PULL}\Z", f":{_PUSH}", asked)
-        query = {"scope": asked}
+            asked = [scope if one == f"{repository}:{_PULL}" else one for one in asked]
+        query = {"scope": " ".join(asked)}
         if challenge.parameters.get("service"):
             query["service"] = challenge.parameters["service"]
         credentials = lookup.credentials
+        trusted = self._trusted(registry, reference.name)
         if credentials is not None and credentials.identity_token:
             form = {
                 **query,
@@ -483,20 +502,22 @@ class RegistryClient:
             }
             response = self._transport.send(
                 "POST",
-                realm,
+                realm.url,
                 headers={"Content-Type": "application/x-www-form-urlencoded"},
                 data=urlencode(form).encode(),
                 limit=_LARGEST_ANSWER,
+                trusted=trusted,
             )
         else:
-            separator = "&" if urlsplit(realm).query else "?"
+            separator = "&" if realm.query else "?"
             response = self._transport.send(
                 "GET",
-                f"{realm}{separator}{urlencode(query)}",
+                f"{realm.url}{separator}{urlencode(query)}",
                 headers={"Authorization": credentials.basic} if credentials else {},
                 limit=_LARGEST_ANSWER,
+                trusted=trusted,
             )
-        host = urlsplit(realm).netloc
+        host = realm.host
         if response.status in (400, 401, 403):
             who = (
                 f"the credentials of user '{credentials.username}' from {credentials.source}"
@@ -515,38 +536,40 @@ class RegistryClient:
         return self._read_token(response, registry, host)
 
     def _read_token(self, response: Response, registry: str, host: str) -> _Token:
-        try:
-            document = json.loads(response.body)
-            token = document.get("token") or document["access_token"]
-            life = max(float(document.get("expires_in") or 0), _SHORTEST_TOKEN_LIFE)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise RegistryError(
-                UNEXPECTED,
-                f"{registry}: its token server {host} answered without a token.",
-                "Ask the registry's operator.",
-            ) from error
+        document = read_json(response.body, f"The answer of {host}, the token server of {registry},", _ASK)
+        fields = document if isinstance(document, dict) else {}
+        token = fields.get("token") or fields.get("access_token")
+        # Whatever else it was would be quoted in the complaint that it is no header.
+        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+            raise RegistryError(UNEXPECTED, f"{registry}: its token server {host} answered without a token.", _ASK)
+        told = fields.get("expires_in")
+        life = told if isinstance(told, (int, float)) and told > _SHORTEST_TOKEN_LIFE else _SHORTEST_TOKEN_LIFE
         # Renewed a little early, so that a token does not run out on its way.
-        return _Token(f"Bearer {token}", self._now() + life * 0.9)
+        return _Token(f"Bearer {token}", self._now() + min(life, _LONGEST_TOKEN_LIFE) * 0.9)
 
     def _base(self, registry: str, name: str) -> str:
-        host = "registry-1.docker.io" if registry == "docker.io" else registry
+        host = _host_of(registry)
         return f"{self._scheme(host, name)}://{host}"
+
+    def _trusted(self, registry: str, name: str) -> str:
+        """Return the host of which any certificate will do, for a request about one repository."""
+        return _host_of(registry) if self._is_insecure(name) else ""
 
     def _is_insecure(self, name: str) -> bool:
         """Whether everything is, or the host's own configuration says so of this registry or repository."""
         if self._insecure:
             return True
         if self._insecure_prefixes is None:
-            self._insecure_prefixes = insecure_prefixes(self._environ)
+            self._insecure_prefixes = insecure_prefixes(self._environ, self._warn)
         return is_insecure(self._insecure_prefixes, name)
 
     def _scheme(self, host: str, name: str) -> str:
         if not self._is_insecure(name):
             return "https"
         if host not in self._schemes:
-            self._transport.trust(host)
+            url = f"https://{host}/v2/"
             try:
-                self._transport.send("GET", f"https://{host}/v2/", headers={}, limit=_LARGEST_ANSWER, retries=0)
+                self._transport.send("GET", url, headers={}, limit=_LARGEST_ANSWER, retries=0, trusted=host)
             except RegistryError as error:
                 if error.kind != NETWORK:
                     raise
@@ -554,6 +577,19 @@ class RegistryClient:
             else:
                 self._schemes[host] = "https"
         return self._schemes[host]
+
+
+def _host_of(registry: str) -> str:
+    return "registry-1.docker.io" if registry == "docker.io" else registry
+
+
+def _is_config(document: object) -> bool:
+    """Tell whether what everybody reads in the configuration of an image has the right type, or is not there."""
+    if not isinstance(document, dict) or not isinstance(document.get("config") or {}, dict):
+        return False
+    plain = [document.get(name) or "" for name in ("os", "architecture", "variant", "created")]
+    labels = (document.get("config") or {}).get("Labels") or {}
+    return isinstance(labels, dict) and all(isinstance(text, str) for text in [*plain, *labels.values()])
 
 
 def _known_digest(text: str, what: str) -> str:
@@ -565,15 +601,12 @@ def _known_digest(text: str, what: str) -> str:
 
 
 def _tags_in(body: bytes, name: str) -> list[str]:
-    try:
-        tags = json.loads(body)["tags"] or []
-        if all(isinstance(tag, str) for tag in tags):
-            return list(tags)
-    except (KeyError, TypeError, ValueError):
-        pass
-    raise RegistryError(
-        UNEXPECTED, f"{name} answered the question for its tags with something else.", "Check the reference."
-    )
+    what, remedy = f"The answer of {name} to the question for its tags", "Check the reference."
+    document = read_json(body, what, remedy)
+    tags = (document.get("tags") or []) if isinstance(document, dict) and "tags" in document else None
+    if not isinstance(tags, list) or not all(isinstance(tag, str) and is_tag(tag) for tag in tags):
+        raise RegistryError(UNEXPECTED, f"{what} is something else.", remedy)
+    return tags
 
 
 def _next_page(response: Response, name: str, path: str) -> str | None:
@@ -581,9 +614,8 @@ def _next_page(response: Response, name: str, path: str) -> str | None:
     link = response.headers.get("Link", "")
     if 'rel="next"' not in link and "rel=next" not in link:
         return None
-    target = urljoin(response.url, link.partition("<")[2].partition(">")[0])
-    here = urlsplit(response.url)
-    there = urlsplit(target)
-    if (there.scheme, there.netloc, there.path) != (here.scheme, here.netloc, here.path):
+    here = split_url(response.url)
+    there = split_url(link.partition("<")[2].partition(">")[0], response.url)
+    if (there.origin, there.path) != (here.origin, here.path):
         raise RegistryError(UNEXPECTED, f"{name} answers page by page, with a link to somewhere else.", _ASK)
     return f"{path}?{there.query}"

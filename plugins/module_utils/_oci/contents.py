@@ -25,12 +25,15 @@ from .zstd import MISSING, Unpack, open_stream
 
 _PART = 8 * 1024 * 1024
 _LARGEST_DATABASE = 256 * 1024 * 1024
+_SMALLEST_CHARGE = 1024 * 1024
 _MOST_UNPACKED = 100 * 10**9
-_LARGEST_HEADER = 16 * 1024 * 1024
+_MOST_MEMBERS = 5_000_000
+_LARGEST_HEADER = 1024 * 1024
 _HEADERS = (
     *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
     *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
 )
+_SPARSE = "it has a sparse file"
 _REMEDY = "Push the image again with podman, buildah or skopeo."
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
@@ -57,12 +60,12 @@ def read_contents(client: Ranges, reference: Reference, layer: Descriptor, unpac
 def _by_table(client: Ranges, reference: Reference, layer: Descriptor, unpack: Unpack) -> Contents:
     members = read_toc(client, reference, layer, unpack).members
     databases = {}
+    room = _LARGEST_DATABASE
     for member in members:
         path = "/".join(parts_of(member.path))
         if member.kind == "reg" and member.packed and is_database(path):
             what = f"{path} in layer {layer.digest} of {reference.name}"
-            _bound(member.size, what)
-            _bound(member.packed, what)
+            room = _room_after(room, max(member.size, member.packed), what)
             packed = client.get_blob_range(reference, layer.digest, member.start, member.packed)
             try:
                 content = unpack(packed, member.size)
@@ -75,9 +78,14 @@ def _by_table(client: Ranges, reference: Reference, layer: Descriptor, unpack: U
     return Contents(members, databases)
 
 
-def _bound(size: int, what: str) -> None:
-    if size > _LARGEST_DATABASE:
-        raise RegistryError(UNSUPPORTED, f"{what} has {size} bytes; at most {_LARGEST_DATABASE} are read.")
+def _room_after(room: int, size: int, what: str) -> int:
+    """Return what is left of the bytes that the databases of a layer may have together."""
+    # Of small ones there could be any number otherwise.
+    room -= max(size, _SMALLEST_CHARGE)
+    if room < 0:
+        cause = f"{what} has {size} bytes; at most {_LARGEST_DATABASE} are read of a layer's databases of packages."
+        raise RegistryError(UNSUPPORTED, cause)
+    return room
 
 
 class _Blob(io.RawIOBase):
@@ -123,40 +131,52 @@ def _read_through(client: Ranges, reference: Reference, layer: Descriptor) -> Co
     members = []
     databases = {}
     unpacked = 0
+    room = _LARGEST_DATABASE
     try:
         with _unpacked(io.BufferedReader(blob, _PART)) as stream, _open(stream) as archive:
             for member, path in _members(archive):
-                unpacked += member.size
+                unpacked += tarfile.BLOCKSIZE + member.size
                 if unpacked > _MOST_UNPACKED:
                     raise RegistryError(UNSUPPORTED, f"{what} unpacks to more than {_MOST_UNPACKED} bytes.")
+                if len(members) == _MOST_MEMBERS:
+                    raise RegistryError(UNSUPPORTED, f"{what} has more than {_MOST_MEMBERS} members.")
                 members.append(Member(path, _kind(member), member.size if member.isreg() else 0))
                 if member.isreg() and is_database(path):
-                    _bound(member.size, f"{path} in layer {layer.digest} of {reference.name}")
+                    room = _room_after(room, member.size, f"{path} in layer {layer.digest} of {reference.name}")
                     content = archive.extractfile(member)
                     databases[path] = content.read() if content is not None else b""
-    except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as error:
+    except (tarfile.TarError, EOFError, OSError, RecursionError, ValueError, zlib.error) as error:
         raise RegistryError(UNEXPECTED, f"{what} cannot be read: {error}.", _REMEDY) from error
     blob.verify()
     return Contents(tuple(members), databases)
 
 
 class _Bounded(tarfile.TarInfo):
-    """A member whose extended header is not larger than any that is meant: it is held in memory as a whole."""
+    """A member whose extended header is not larger than any that is meant: it is held in memory as a whole.
+
+    Maps of sparse files have no end but the one they tell, and programs that make images write none.
+    """
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Bounded:
         found = super().frombuf(buf, encoding, errors)
         if found.type in _HEADERS and found.size > _LARGEST_HEADER:
             raise ValueError(f"it has a header of {found.size} bytes")
+        if found.type == tarfile.GNUTYPE_SPARSE:
+            raise ValueError(_SPARSE)
         return found
+
+    def _proc_gnusparse_10(self, *_arguments: object) -> None:
+        raise ValueError(_SPARSE)
 
 
 def _members(archive: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, str]]:
     for member in archive:
         check_path(member.name)
         yield member, "/".join(parts_of(member.name))
-        # A stream is not read twice: what was seen need not be remembered.
+        # A stream is not read twice: what was seen need not be remembered, nor what is said of all members, one by one.
         archive.members = []  # type: ignore[attr-defined]
+        archive.pax_headers.clear()
 
 
 def _open(stream: IO[bytes]) -> tarfile.TarFile:

@@ -20,6 +20,8 @@ from .toc import Ranges
 from .zstd import Unpack
 
 _LARGEST_LOSSES = 20
+_MOST_MEMBERS = 10_000_000
+_LARGEST_DATABASES = 2 * 1024**3
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class Read:
 def read_all(client: Ranges, found: Iterable[Found], unpack: Unpack | None, limit: int) -> Read:
     """Read every layer of the images once; raises ``RegistryError``.
 
-    Nothing is read when layers without a table of contents come to more than ``limit`` bytes together.
+    Nothing is read when layers without a table of contents come to more than ``limit`` bytes together, and nothing more
+    when they hold more than fits into memory.
     """
     layers: dict[str, tuple[Found, Descriptor]] = {}
     for one in found:
@@ -43,9 +46,15 @@ def read_all(client: Ranges, found: Iterable[Found], unpack: Unpack | None, limi
     if whole > limit:
         return Read({}, f"Layers of {whole} bytes would have to be read; contents_limit allows {limit}.")
     try:
-        return Read(
-            {digest: read_contents(client, one.pinned, layer, unpack) for digest, (one, layer) in layers.items()}
-        )
+        by_layer: dict[str, Contents] = {}
+        members = databases = 0
+        for digest, (one, layer) in layers.items():
+            by_layer[digest] = contents = read_contents(client, one.pinned, layer, unpack)
+            members += len(contents.members)
+            databases += sum(map(len, contents.databases.values()))
+            if members > _MOST_MEMBERS or databases > _LARGEST_DATABASES:
+                raise RegistryError(UNSUPPORTED, "The layers hold more than can be compared.", "Look at fewer images.")
+        return Read(by_layer)
     except RegistryError as error:
         if error.kind != UNSUPPORTED:
             raise

@@ -112,7 +112,7 @@ class Layout:
             return sorted({_entry(item, path) for item in listed})
         except OSError as error:
             raise CorruptArchive(f"{path} cannot be read: {error.strerror}.") from error
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise CorruptArchive(f"{path} is no index of an OCI layout.") from error
 
     def write_index(self, entries: list[Entry], manifests: dict[str, Manifest]) -> bool:

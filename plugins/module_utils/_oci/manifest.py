@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from typing import Any, Mapping
 
 from .errors import NOT_FOUND, UNEXPECTED, UNSUPPORTED, RegistryError
 from .reference import is_digest
+from .untrusted import read_json
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -20,6 +20,7 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 INDEX_TYPES = (OCI_INDEX, DOCKER_LIST)
 IMAGE_TYPES = (OCI_MANIFEST, DOCKER_MANIFEST)
 MEDIA_TYPES = INDEX_TYPES + IMAGE_TYPES
+_LARGEST_SIZE = 2**63
 
 
 def digest_of(raw: bytes) -> str:
@@ -97,7 +98,7 @@ class Manifest:
     @property
     def annotations(self) -> dict[str, str]:
         """Annotations of the manifest itself."""
-        return dict(self.document.get("annotations") or {})
+        return _annotations(self.document)
 
     @property
     def config(self) -> Descriptor:
@@ -129,15 +130,27 @@ class Manifest:
 def _descriptor(entry: Mapping[str, Any]) -> Descriptor:
     platform = entry.get("platform")
     return Descriptor(
-        media_type=entry["mediaType"],
-        digest=entry["digest"],
+        media_type=_text(entry["mediaType"]),
+        digest=_text(entry["digest"]),
         size=entry["size"],
-        annotations=dict(entry.get("annotations") or {}),
-        platform=platform_of(platform["os"], platform["architecture"], platform.get("variant") or "")
+        annotations=_annotations(entry),
+        platform=platform_of(
+            _text(platform["os"]), _text(platform["architecture"]), _text(platform.get("variant") or "")
+        )
         if platform
         else None,
-        artifact_type=entry.get("artifactType") or "",
+        artifact_type=_text(entry.get("artifactType") or ""),
     )
+
+
+def _annotations(entry: Mapping[str, Any]) -> dict[str, str]:
+    return {name: _text(value) for name, value in (entry.get("annotations") or {}).items()}
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} instead of text")
+    return value
 
 
 def parse_manifest(raw: bytes, content_type: str = "", source: str = "the manifest") -> Manifest:
@@ -145,10 +158,7 @@ def parse_manifest(raw: bytes, content_type: str = "", source: str = "the manife
 
     The media type inside the document wins over the header: it is covered by the digest.
     """
-    try:
-        document = json.loads(raw)
-    except ValueError as error:
-        raise RegistryError(UNEXPECTED, f"{source} is not JSON: {error}.", _NOT_A_REGISTRY) from error
+    document = read_json(raw, source, _NOT_A_REGISTRY)
     if not isinstance(document, dict):
         raise RegistryError(UNEXPECTED, f"{source} is not a JSON object.", _NOT_A_REGISTRY)
     media_type = document.get("mediaType") or content_type.partition(";")[0].strip()
@@ -160,8 +170,11 @@ def parse_manifest(raw: bytes, content_type: str = "", source: str = "the manife
             _check(manifest.entries, source)
         else:
             _check([manifest.config, *manifest.layers], source)
-        if manifest.subject is not None and not is_digest(str(manifest.subject)):
-            raise RegistryError(UNEXPECTED, f"{source} is about '{manifest.subject}', which is no digest.", _BROKEN)
+        _annotations(document)
+        if manifest.subject is not None and not is_digest(_text(manifest.subject)):
+            raise RegistryError(
+                UNEXPECTED, f"{source} is about '{manifest.subject[:100]}', which is no digest.", _BROKEN
+            )
     except (AttributeError, KeyError, TypeError) as error:
         raise RegistryError(
             UNEXPECTED, f"{source} lacks what a {media_type} must have ({error!r}).", _BROKEN
@@ -182,19 +195,20 @@ def _guess_media_type(document: Mapping[str, Any], media_type: str, source: str)
             return OCI_MANIFEST
     raise RegistryError(
         UNSUPPORTED,
-        f"{source} has the media type '{media_type or 'none'}', which is no OCI or Docker v2 image.",
+        f"{source} has the media type '{str(media_type)[:100] or 'none'}', which is no OCI or Docker v2 image.",
         "Push the image again in the OCI format.",
     )
 
 
 def _check(descriptors: list[Descriptor], source: str) -> None:
     for descriptor in descriptors:
-        if not isinstance(descriptor.digest, str) or not is_digest(descriptor.digest):
-            raise RegistryError(UNEXPECTED, f"{source} points to '{descriptor.digest}', which is no digest.", _BROKEN)
-        if not isinstance(descriptor.size, int) or isinstance(descriptor.size, bool) or descriptor.size < 0:
-            raise RegistryError(
-                UNEXPECTED, f"{source} gives {descriptor.digest} the size {descriptor.size!r}.", _BROKEN
-            )
+        if not is_digest(descriptor.digest):
+            cause = f"{source} points to '{descriptor.digest[:100]}', which is no digest."
+            raise RegistryError(UNEXPECTED, cause, _BROKEN)
+        size = descriptor.size
+        if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < _LARGEST_SIZE:
+            cause = f"{source} gives {descriptor.digest} a size that cannot be."
+            raise RegistryError(UNEXPECTED, cause, _BROKEN)
 
 
 def platform_digests(index: Manifest) -> dict[str, str]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
+from ansible.module_utils.common.warnings import warn
+
 from .client import RegistryClient
 from .transport import new_session
 from .unchecked import check_no_certificates
@@ -31,4 +33,5 @@ def registry_client(
         for_push=for_push,
         timeout=timeout,
         retries=retries,
+        warn=warn,
     )

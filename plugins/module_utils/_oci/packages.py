@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sqlite3
 import struct
 import tempfile
+from itertools import chain
 from pathlib import Path
 from typing import Iterable, Mapping, NamedTuple
 
@@ -19,7 +21,14 @@ _MOST_PACKAGES = 100_000
 _STEPS_AT_A_TIME = 100_000
 _MOST_STEPS = 1000
 _NAME, _VERSION, _RELEASE, _EPOCH = 1000, 1001, 1002, 1003
+_WANTED = (_NAME, _VERSION, _RELEASE)
 _INT32, _STRING = 4, 6
+# Rows of a view, and columns that are computed, can be as large and as many as their author likes.
+_HAS_TABLE = (
+    "SELECT 1 FROM sqlite_master AS made, pragma_table_xinfo('Packages') AS has "
+    "WHERE made.name = 'Packages' AND made.type = 'table' AND made.rootpage > 0 AND has.name = 'blob' "
+    "AND has.hidden = 0"
+)
 
 
 class Packages(NamedTuple):
@@ -89,10 +98,16 @@ def _pacman(entry: str) -> tuple[str, str]:
 
 
 def _dpkg(content: bytes) -> Iterable[tuple[str, str]]:
-    for paragraph in re.split(r"\n\s*\n", content.decode("utf-8", "replace")):
-        fields = dict(re.findall(r"^(Package|Status|Version):[ \t]*(.*?)[ \t]*$", paragraph, re.MULTILINE))
+    fields: dict[str, str] = {}
+    for line in chain(io.BytesIO(content), [b""]):
+        if line.strip():
+            name, _colon, value = line.partition(b":")
+            if name in (b"Package", b"Status", b"Version"):
+                fields[name.decode()] = value.decode("utf-8", "replace").strip()
+            continue
         if "Package" in fields and fields.get("Status", "").endswith(" installed"):
             yield fields["Package"], fields.get("Version", "")
+        fields = {}
 
 
 def _rpm(content: bytes) -> Iterable[tuple[str, str]]:
@@ -105,12 +120,22 @@ def _rpm(content: bytes) -> Iterable[tuple[str, str]]:
                 # A query that a hostile database makes endless is ended.
                 budget = iter(range(_MOST_STEPS))
                 connection.set_progress_handler(lambda: next(budget, None) is None, _STEPS_AT_A_TIME)
-                rows = connection.execute("SELECT blob FROM Packages LIMIT ?", (_MOST_PACKAGES + 1,)).fetchall()
+                yield from _rpm_rows(connection, len(content))
             finally:
                 connection.close()
         except sqlite3.Error as error:
             raise ValueError(f"the database of rpm cannot be read: {error}") from error
-    for (blob,) in rows:
+
+
+def _rpm_rows(connection: sqlite3.Connection, room: int) -> Iterable[tuple[str, str]]:
+    if connection.execute(_HAS_TABLE).fetchone() is None:
+        raise ValueError("the database of rpm has no table of packages")
+    for (blob,) in connection.execute("SELECT blob FROM Packages LIMIT ?", (_MOST_PACKAGES + 1,)):
+        if not isinstance(blob, bytes):
+            raise ValueError("the database of rpm has a package that cannot be read")
+        room -= len(blob)
+        if room < 0:
+            raise ValueError("the database of rpm has packages that are larger than itself")
         name, version = _rpm_header(blob)
         if name != "gpg-pubkey":
             yield name, version
@@ -124,7 +149,7 @@ def _rpm_header(blob: bytes) -> tuple[str, str]:
         data = blob[8 + 16 * count :]
         found: dict[int, str] = {}
         for tag, kind, offset, _count in index:
-            if kind == _STRING:
+            if kind == _STRING and tag in _WANTED and tag not in found:
                 found[tag] = data[offset : data.index(b"\0", offset)].decode("utf-8", "replace")
             elif kind == _INT32 and tag == _EPOCH:
                 found[tag] = str(struct.unpack_from(">I", data, offset)[0])

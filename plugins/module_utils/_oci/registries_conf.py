@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import importlib
+import re
 from pathlib import Path
-from typing import Any, Iterator, Mapping
+from typing import Any, Callable, Iterator, Mapping
 
 from .errors import UNEXPECTED, RegistryError
+from .places import configuration_folder
 
 
 def _toml_reader() -> Any:
-    """Return Python's own, or the package that it came from; none where there is neither, and so nothing insecure."""
+    """Return Python's own, or the package that it came from; none where there is neither."""
     for name in ("tomllib", "tomli"):
         try:
             return importlib.import_module(name)
@@ -24,16 +26,20 @@ def _toml_reader() -> Any:
 
 _TOML = _toml_reader()
 _SYSTEM = Path("/etc/containers")
+_SPEAKS_OF_IT = re.compile(rb"^[^#\n]*insecure", re.MULTILINE)
 
 
-def insecure_prefixes(environ: Mapping[str, str]) -> dict[str, bool]:
+def insecure_prefixes(
+    environ: Mapping[str, str], warn: Callable[[str], None] = lambda _warning: None
+) -> dict[str, bool]:
     """Return whether it is insecure, for every prefix of image names that the files speak of.
 
-    Raises the kind ``unexpected`` for a file that cannot be understood.
+    ``warn`` is told of files that this Python cannot read; then everything that they call insecure is secure. Raises
+    the kind ``unexpected`` for a file that cannot be understood.
     """
     found: dict[str, bool] = {}
     for path in _files(environ):
-        found.update(_read(path))
+        found.update(_read(path, warn))
     return found
 
 
@@ -53,7 +59,7 @@ def _fits(prefix: str, name: str) -> bool:
 
 def _files(environ: Mapping[str, str]) -> Iterator[Path]:
     """Yield the files in the order in which podman and skopeo read them; what comes later wins."""
-    home = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or "~").expanduser() / ".config")
+    home = configuration_folder(environ)
     named, user = environ.get("CONTAINERS_REGISTRIES_CONF"), home / "containers" / "registries.conf"
     folders = [_SYSTEM / "registries.conf.d", home / "containers" / "registries.conf.d"]
     if named:
@@ -67,14 +73,20 @@ def _files(environ: Mapping[str, str]) -> Iterator[Path]:
         yield from sorted(folder.glob("*.conf"))
 
 
-def _read(path: Path) -> dict[str, bool]:
-    if _TOML is None:
-        return {}
+def _read(path: Path, warn: Callable[[str], None]) -> dict[str, bool]:
     try:
+        if _TOML is None:
+            if _SPEAKS_OF_IT.search(path.read_bytes()):
+                warn(
+                    f"{path} speaks of insecure registries, but was not read: every registry has to have a trusted "
+                    "certificate. Install the package tomli for the Python that runs the module, or let Python 3.11 or "
+                    "newer run it."
+                )
+            return {}
         return _prefixes_in(_TOML.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (AttributeError, OSError, TypeError, ValueError) as error:
+    except (AttributeError, OSError, RecursionError, TypeError, ValueError) as error:
         raise RegistryError(
             UNEXPECTED, f"{path} cannot be understood: {error}.", "Mend it; podman and skopeo need it too."
         ) from error

@@ -36,6 +36,8 @@ LISTS = "lists"
 NO_RULE = "no_rule"
 
 _DAY = 86400.0
+# No tag is long enough for the whole digest.
+_SHORTENED_TAG = re.compile(r"sha512-[0-9a-f]{32,}(?:\..+)?")
 _DIGEST_IN_TEXT = re.compile(r"sha256:[0-9a-f]{64}(?![0-9a-f])")
 _ANY_VARIANT = r"[A-Za-z0-9_][A-Za-z0-9._-]*?"
 _ORDERABLE = r"[0-9][A-Za-z0-9._-]*?"
@@ -374,6 +376,8 @@ def _by_tag(tag: str, rules: Rules, fleet: Fleet, places: Mapping[str, tuple[str
     pattern = next((pattern for pattern in rules.tags if fnmatchcase(tag, pattern)), None)
     if pattern is not None:
         yield Reason(CHANNEL, f"Its tag {tag} is kept." if tag == pattern else f"Its tag {tag} is one of {pattern}.")
+    if _SHORTENED_TAG.fullmatch(tag):
+        yield Reason(ATTACHED, f"Its tag {tag} tells too little of a digest to see whether what it is about stays.")
     if tag in fleet.follows:
         yield Reason(FOLLOWED, f"Devices follow its tag {tag}: {_some(fleet.follows[tag])}.")
     if tag in places:

@@ -10,7 +10,6 @@ JSON document that names the image's digest and repository, and an annotation of
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from dataclasses import dataclass
 from typing import Callable, Sequence
@@ -105,7 +104,7 @@ def _signature(layer: Descriptor) -> bytes | None:
     text = layer.annotations.get(SIGNATURE_ANNOTATION)
     try:
         return base64.b64decode(text, validate=True) if isinstance(text, str) else None
-    except binascii.Error:
+    except ValueError:
         return None
 
 

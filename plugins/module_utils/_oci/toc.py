@@ -9,13 +9,13 @@ where the table is, and which digest its packed bytes have, so that it can be tr
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any, Iterable, Mapping, NamedTuple, Protocol, Sequence
 
 from .errors import UNEXPECTED, UNSUPPORTED, RegistryError
 from .manifest import Descriptor, verify_digest
 from .reference import Reference, is_digest
+from .untrusted import read_json
 from .zstd import Unpack
 
 _PREFIX = "io.github.containers.zstd-chunked."
@@ -26,7 +26,8 @@ _NUMBERS = re.compile(r"[0-9]{1,15}(?::[0-9]{1,15}){2,3}")
 _CRFS = 1
 LONGEST_PATH = 4096
 _LARGEST_PACKED = 64 * 1024 * 1024
-_LARGEST_UNPACKED = 512 * 1024 * 1024
+_LARGEST_UNPACKED = 150 * 1024 * 1024
+_MOST_MEMBERS = 1_000_000
 _REMEDY = "Push the image again with podman, buildah or skopeo."
 
 
@@ -84,7 +85,7 @@ def read_toc(client: Ranges, reference: Reference, layer: Descriptor, unpack: Un
     split = layer.annotations.get(_TAR_SPLIT)
     metadata = length + (_numbers(split, 3, what)[1] if split else 0)
     try:
-        return Toc(tuple(_members(json.loads(unpack(packed, unpacked)), layer.size)), metadata)
+        return Toc(tuple(_members(read_json(unpack(packed, unpacked), what, _REMEDY), layer.size)), metadata)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RegistryError(UNEXPECTED, f"{what} cannot be read: {error}.", _REMEDY) from error
 
@@ -98,7 +99,9 @@ def _numbers(text: str, count: int, what: str) -> list[int]:
 
 def _members(document: Mapping[str, Any], layer_size: int) -> Iterable[Member]:
     if document["version"] != 1:
-        raise ValueError(f"it has the unknown version {document['version']!r}")
+        raise ValueError("it is of an unknown version")
+    if len(document["entries"]) > _MOST_MEMBERS:
+        raise ValueError(f"it has more than {_MOST_MEMBERS} entries")
     for entry in document["entries"]:
         kind = entry["type"]
         if kind == "chunk":  # A part of the file before it, whose entry spans all of its parts.

@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 import email.utils
+import http.client
 import time
 import traceback
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping
-from urllib.parse import urljoin, urlsplit
 
 from .certificates import tls_context
 from .errors import NETWORK, UNEXPECTED, RegistryError
+from .untrusted import read_number, split_url
 
 if TYPE_CHECKING:
     import ssl
@@ -33,6 +34,9 @@ _FIRST_DELAY = 1.0
 _LONGEST_DELAY = 60.0
 _MOST_REDIRECTS = 5
 _CHUNK = 64 * 1024
+_PATIENCE = 60.0
+_SLOWEST = 8 * 1024
+"""Bytes per second that have to arrive on average, after so many seconds of patience."""
 _TRANSIENT = (408, 429, 500, 502, 503, 504)
 _REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -74,20 +78,15 @@ class Transport:
 
         ``certificates`` returns the folder with those for one ``host[:port]``, if there is one.
         """
-        self._session = session
+        # A connection that took any certificate must not serve a request that asks for a trusted one.
+        self._sessions = {verify: _plain(session)}
         self._verify = verify
-        self._trusted: set[str] = set()
         self._certificates = certificates
-        self._prepared: set[str] = set()
+        self._prepared: set[tuple[str, bool]] = set()
         self._timeout = timeout
         self._retries = retries
         self._sleep = sleep
         self._now = now
-
-    def trust(self, host: str) -> None:
-        """Take any certificate of ``host[:port]`` from now on."""
-        self._trusted.add(host)
-        silence_insecure_warnings()
 
     def send(
         self,
@@ -99,8 +98,11 @@ class Transport:
         data: bytes | Iterable[bytes] | None = None,
         retries: int | None = None,
         follow: bool = True,
+        trusted: str = "",
     ) -> Response:
         """Return the final answer, whatever its status; raise when there is none.
+
+        For this request, any certificate of the host ``trusted`` (``host[:port]``) will do.
 
         Without ``follow``, a redirect is the final answer. A whole body that comes where a ``Range`` was asked for is
         not read: the answer has status 200 then, and nothing in it. So it is with 416, for a part that is not there.
@@ -111,12 +113,12 @@ class Transport:
             wait = delay
             try:
                 read = self._follow if follow else self._once
-                response = read(method, url, headers, data, limit)
+                response = read(method, url, headers, data, limit=limit, trusted=trusted)
             except _TransientFailure as error:
                 if not left:
                     raise RegistryError(
                         NETWORK,
-                        f"{urlsplit(url).netloc} could not be reached: {error}.",
+                        f"{split_url(url).host} could not be reached: {error}.",
                         "Check that the registry runs, its host and port in the reference, the network and the proxy.",
                     ) from error.__cause__
             else:
@@ -131,52 +133,65 @@ class Transport:
 
     def _asked_to_wait(self, response: Response) -> float:
         text = response.headers.get("Retry-After", "").strip()
-        if text.isdigit():
-            return float(text)
+        seconds = read_number(text)
+        if seconds is not None:
+            return float(seconds)
         try:
             return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - self._now())
-        except (TypeError, ValueError, IndexError):
+        except (TypeError, ValueError, IndexError, OverflowError):
             return 0.0
 
     def _follow(
-        self, method: str, url: str, headers: Mapping[str, str], data: bytes | Iterable[bytes] | None, limit: int
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        data: bytes | Iterable[bytes] | None,
+        *,
+        limit: int,
+        trusted: str,
     ) -> Response:
         """Follow redirects by hand: only reads, never from https to http, and without credentials on another host."""
-        origin = _origin(url)
+        here = first = split_url(url)
         sent = dict(headers)
         for _redirect in range(_MOST_REDIRECTS + 1):
-            response = self._once(method, url, sent, data, limit)
+            response = self._once(method, here.url, sent, data, limit=limit, trusted=trusted)
             location = response.headers.get("Location", "")
             if response.status not in _REDIRECTS or not location or method not in ("GET", "HEAD"):
                 return response
-            target = urljoin(url, location)
-            scheme = urlsplit(target).scheme
-            if scheme not in ("http", "https") or (scheme == "http" and url.startswith("https:")):
+            there = split_url(location, here.url)
+            if there.scheme not in ("http", "https") or (there.scheme == "http" and here.scheme == "https"):
                 raise RegistryError(
                     UNEXPECTED,
-                    f"{urlsplit(url).netloc} redirects to an address that is not https.",
+                    f"{here.host} redirects to an address that is not https.",
                     "Ask the registry's operator to correct its external address.",
                 )
-            if _origin(target) != origin:
+            if there.origin != first.origin:
                 sent.pop("Authorization", None)
-            url = target
+            here = there
         raise RegistryError(
             UNEXPECTED,
-            f"{origin[1]} redirects more than {_MOST_REDIRECTS} times.",
+            f"{first.host} redirects more than {_MOST_REDIRECTS} times.",
             "Ask the registry's operator to correct its external address.",
         )
 
     def _once(
-        self, method: str, url: str, headers: Mapping[str, str], data: bytes | Iterable[bytes] | None, limit: int
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        data: bytes | Iterable[bytes] | None,
+        *,
+        limit: int,
+        trusted: str,
     ) -> Response:
-        host = urlsplit(url).netloc
-        verify = self._verify and host not in self._trusted
-        if url.startswith("https:"):
-            self._prepare(host, verify=verify)
+        host = split_url(url).host
+        verify = self._verify and host != trusted
+        session = self._session_for(host, verify=verify)
         # Compressed transfer would change the bytes that digests are computed over.
         sent = {"Accept-Encoding": "identity", "User-Agent": "skorionos.bootc", **headers}
         try:
-            with self._session.request(
+            with session.request(
                 method,
                 url,
                 headers=sent,
@@ -192,9 +207,6 @@ class Transport:
                 if "Range" in sent and answer.status_code in (200, 416):
                     return Response(answer.status_code, answer.headers, b"", url)
                 body = _read_body(answer, limit, host)
-                expected = answer.headers.get("Content-Length", "")
-                if method != "HEAD" and expected.isdigit() and len(body) < int(expected):
-                    raise _TransientFailure(f"the answer ended after {len(body)} of {expected} bytes")
                 return Response(answer.status_code, answer.headers, body, url)
         except requests.exceptions.SSLError as error:
             raise RegistryError(
@@ -210,18 +222,30 @@ class Transport:
         ) as error:
             raise _TransientFailure(_innermost(error)) from error
         except requests.exceptions.RequestException as error:
+            # What it says could quote headers, or a proxy with its password.
             raise RegistryError(
-                NETWORK, f"The request to {host} failed: {_innermost(error)}.", "Check the reference and the proxy."
-            ) from error
+                NETWORK, f"The request to {host} failed: {type(error).__name__}.", "Check the reference and the proxy."
+            ) from None
 
-    def _prepare(self, host: str, *, verify: bool) -> None:
-        """Before the first connection to a host, see to it that its own certificates are used for it."""
-        if host in self._prepared:
-            return
-        folder = self._certificates(host)
-        if folder is not None:
-            self._session.mount(f"https://{host}/", _adapter(tls_context(folder, verify=verify)))
-        self._prepared.add(host)
+    def _session_for(self, host: str, *, verify: bool) -> requests.Session:
+        """Return the session for a host; before its first connection, see to it that its own certificates are used."""
+        if verify not in self._sessions:
+            self._sessions[verify] = _plain(new_session())
+        session = self._sessions[verify]
+        if (host, verify) not in self._prepared:
+            if not verify:
+                silence_insecure_warnings()
+            folder = self._certificates(host)
+            if folder is not None:
+                session.mount(f"https://{host}/", _adapter(tls_context(folder, verify=verify)))
+            self._prepared.add((host, verify))
+        return session
+
+
+def _plain(session: requests.Session) -> requests.Session:
+    """Keep a session from looking into redirects: even those it does not follow it reads whole, and unpacks them."""
+    session.get_redirect_target = lambda _response: None  # type: ignore[method-assign]
+    return session
 
 
 def _adapter(context: ssl.SSLContext) -> requests.adapters.HTTPAdapter:
@@ -247,21 +271,37 @@ def _keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest
 
 
 def _read_body(answer: requests.Response, limit: int, host: str) -> bytes:
+    """Return the bytes as they come, whatever Content-Encoding says: digests are of these, and they are no bomb."""
+    # Only the response that is wrapped here gives what has arrived, without waiting until a buffer is full.
+    source = answer.raw._original_response
     body = bytearray()
-    for chunk in answer.iter_content(_CHUNK):
-        body += chunk
+    begun = time.monotonic()
+    while True:
+        try:
+            piece = source.read1(_CHUNK)
+        except (OSError, http.client.HTTPException) as error:
+            raise _TransientFailure(_innermost(error)) from error
+        if not piece:
+            break
+        body += piece
         if len(body) > limit:
             raise RegistryError(
                 UNEXPECTED,
                 f"{host} sends more than {limit} bytes where a registry sends less.",
                 "Check that the host in the reference is an image registry.",
             )
+        seconds = time.monotonic() - begun
+        if seconds > _PATIENCE + len(body) / _SLOWEST:
+            raise RegistryError(
+                NETWORK,
+                f"{host} sends too slowly: {len(body)} bytes in {seconds:.0f} seconds.",
+                "Look at the network between here and there, and run again.",
+            )
+    if source.length:
+        raise _TransientFailure(f"the answer ended after {len(body)} of {len(body) + source.length} bytes")
+    source.close()
+    answer.raw.release_conn()
     return bytes(body)
-
-
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def _innermost(error: BaseException) -> str:

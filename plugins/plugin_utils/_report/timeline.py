@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .words import GROUP_OF, HOLD_RULES, explain, spoken
+from .words import GROUP_OF, HOLD_RULES, explain, many, spoken
 
 _DEVICE_EVENTS = {
     "unreachable": "did not answer",
@@ -124,6 +124,9 @@ def _rollout_entry(summary: Mapping[str, Any], event: Mapping[str, Any]) -> Entr
         group = "rollout" if data["outcome"] == "successful" else "failed"
     elif kind == "superseded":
         what, detail = f"Superseded by {data['by']}", ": ".join(filter(None, [data.get("who"), data.get("why")]))
+    elif kind == "hosts_superseded":
+        what = f"{many(len(data['hosts']), 'device')} taken over by {data['by']}"
+        detail = ": ".join(filter(None, [data.get("who"), data.get("why")]))
     return Entry(event["at"], what, (), detail, group)
 
 

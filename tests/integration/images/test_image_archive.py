@@ -283,5 +283,8 @@ def test_the_playbooks_carry_a_release_file(
     }
     again = fleet.run("image_import", **common, bootc_archive_target=f"{site.address}/mirror/{{repository}}")
     assert (again.rc, " changed=0 " in again.output) == (0, True), again.output
+    (tmp_path / "archive" / "release.json").write_text(json.dumps({**release, "version": "../../1"}))
+    refused = fleet.run("image_import", **common, bootc_archive_target=f"{site.address}/mirror/{{repository}}")
+    assert "release.json is no release file" in refused.sentence()
     done = fleet.run("image_export", **common, bootc_archive_images=[f"{registry.name}:kde-v1"])
     assert (done.rc, (tmp_path / "archive" / "release.json").exists()) == (0, False), done.output

@@ -25,7 +25,7 @@ IMAGE = "registry.example.com/os/skorionos:kde-v1"
 TARGET = "registry.example.com/os/skorionos:kde-stable"
 GIGABYTE = 1000**3
 AROUND = [
-    "podman run --rm --privileged --pid=host --user=0:0 --network=none --pull=never",
+    "podman run --rm --name=bootc-disk-1 --privileged --pid=host --user=0:0 --network=none --pull=never",
     "--security-opt=label=type:unconfined_t --volume /dev:/dev --volume /var/lib/containers:/var/lib/containers",
 ]
 
@@ -82,12 +82,12 @@ def disk(**wanted: object) -> Disk:
     ],
 )
 def test_the_command_line(wanted: dict[str, object], keys: str | None, expected: list[str]) -> None:
-    command = install_command(disk(**wanted), "/dev/loop3", Path(keys) if keys else None)
+    command = install_command(disk(**wanted), "/dev/loop3", Path(keys) if keys else None, "bootc-disk-1")
     assert " ".join(command) == " ".join(expected)
 
 
 def test_an_argument_with_a_space_stays_one() -> None:
-    assert "--karg=a=b c" in install_command(disk(kargs=("a=b c",)), "/dev/loop3", None)
+    assert "--karg=a=b c" in install_command(disk(kargs=("a=b c",)), "/dev/loop3", None, "one")
 
 
 @pytest.mark.parametrize(
@@ -122,16 +122,21 @@ class Programs:
         self.output = output
         self.failing = failing
         self.raw: Path | None = None
+        self.attached = ""
         self.calls: list[str] = []
 
     def __call__(self, argv: list[str], timeout: float) -> Finished:
-        verb = "install" if "to-disk" in argv else "detach" if "--detach" in argv else argv[0]
+        words = {"to-disk": "install", "--detach": "detach", "--associated": "list", "rm": "end"}
+        verb = next((verb for word, verb in words.items() if word in argv), argv[0])
         self.calls.append(verb)
         if verb in self.failing:
             return Finished(1, "", self.failing[verb])
         if verb == "losetup":
             self.raw = Path(argv[-1])
-            return Finished(0, "/dev/loop7\n", "")
+            self.attached = "/dev/loop7\n"
+            return Finished(0, self.attached, "")
+        if verb == "list":
+            return Finished(0, self.attached, "")
         if verb == "install":
             assert not self.output.exists()
             assert self.raw is not None
@@ -173,8 +178,8 @@ def test_a_packed_disk_leaves_no_raw_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("failing", "calls", "kind"),
     [
-        ("losetup", ["losetup"], "unexpected"),
-        ("install", ["losetup", "install", "detach"], "install_failed"),
+        ("losetup", ["losetup", "end", "list"], "unexpected"),
+        ("install", ["losetup", "install", "end", "list", "detach"], "install_failed"),
         ("detach", ["losetup", "install", "detach"], "unexpected"),
         ("zstd", ["losetup", "install", "detach", "zstd"], "unexpected"),
     ],
@@ -202,20 +207,91 @@ def test_the_device_is_given_back_when_somebody_ends_the_task(tmp_path: Path) ->
 
     with pytest.raises(SystemExit):
         DiskMaker(ended, lambda _folder: 0, 60).make(SMALL, None, tmp_path / "kde.img")
-    assert programs.calls == ["losetup", "detach"]
+    assert programs.calls == ["losetup", "end", "list", "detach"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_container_is_ended_by_its_name_before_the_device_goes(tmp_path: Path) -> None:
+    programs = Programs(tmp_path / "kde.img")
+
+    def slow(argv: list[str], timeout: float) -> Finished:
+        if "to-disk" in argv:
+            raise EngineError("timeout", "podman did not finish.")
+        return programs(argv, timeout)
+
+    making = DiskMaker(slow, lambda _folder: 0, 60)
+    with pytest.raises(EngineError, match="did not finish"):
+        making.make(SMALL, None, tmp_path / "kde.img")
+    name = next(word for word in making.commands[1] if word.startswith("--name=")).partition("=")[2]
+    assert making.commands[2] == ["podman", "rm", "--force", "--ignore", name]
+    assert making.commands[-1] == ["losetup", "--detach", "/dev/loop7"]
+
+
+def test_a_device_is_found_by_its_file_when_losetup_was_ended_before_it_said_the_name(tmp_path: Path) -> None:
+    programs = Programs(tmp_path / "kde.img")
+
+    def ended(argv: list[str], timeout: float) -> Finished:
+        answer = programs(argv, timeout)
+        if argv[:2] == ["losetup", "--find"]:
+            raise SystemExit(143)
+        return answer
+
+    with pytest.raises(SystemExit):
+        DiskMaker(ended, lambda _folder: 0, 60).make(SMALL, None, tmp_path / "kde.img")
+    assert programs.calls[-1] == "detach"
+
+
+def test_two_tasks_do_not_make_the_same_disk_at_once(tmp_path: Path) -> None:
+    output = tmp_path / "kde.img"
+    programs = Programs(output)
+    refused = []
+
+    def meanwhile(argv: list[str], timeout: float) -> Finished:
+        if "to-disk" in argv:
+            with pytest.raises(EngineError, match="Another task is making") as caught:
+                maker(Programs(output)).make(SMALL, None, output)
+            refused.append(caught.value.kind)
+        return programs(argv, timeout)
+
+    DiskMaker(meanwhile, lambda _folder: 100 * GIGABYTE, 60).make(SMALL, None, output)
+    assert (refused, output.read_bytes()[:4]) == (["busy"], b"boot")
+
+
+def test_what_a_killed_task_left_is_let_go_of_and_made_anew(tmp_path: Path) -> None:
+    left = tmp_path / "kde.img.raw.part"
+    left.write_bytes(b"half")
+    programs = Programs(tmp_path / "kde.img")
+    programs.attached = "/dev/loop3\n/dev/loop4\n"
+    with left.open("rb") as held:
+        maker(programs).make(SMALL, None, tmp_path / "kde.img")
+        assert held.read() == b"half"
+    assert programs.calls == ["list", "detach", "detach", "losetup", "install", "detach"]
+
+
+def test_links_are_not_followed(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    output = tmp_path / "kde.img"
+    (tmp_path / "kde.img.raw.part").symlink_to(precious)
+    with pytest.raises(EngineError, match="is in the way"):
+        maker(Programs(output)).make(SMALL, None, output)
+    (tmp_path / "kde.img.raw.part").unlink()
+    (tmp_path / "kde.img.sha256").symlink_to(precious)
+    maker(Programs(output)).make(SMALL, None, output)
+    assert precious.read_text() == "precious"
+    assert "kde.img" in (tmp_path / "kde.img.sha256").read_text()
 
 
 def test_a_device_that_is_none_is_not_installed_on(tmp_path: Path) -> None:
     calls = []
 
     def odd(argv: list[str], timeout: float) -> Finished:
-        calls.append(argv[0])
+        calls.extend(argv)
         return Finished(0, "/dev/sda\n", "")
 
     with pytest.raises(EngineError, match="'/dev/sda' in place of a device"):
         DiskMaker(odd, lambda _folder: 0, 60).make(SMALL, None, tmp_path / "kde.img")
-    assert calls == ["losetup"]
+    assert "install" not in calls
 
 
 def test_room_is_looked_at_before_anything_is_made(tmp_path: Path) -> None:

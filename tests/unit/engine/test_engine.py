@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -330,3 +332,30 @@ def test_a_command_that_hangs_is_ended_with_its_children(tmp_path):
 def test_a_program_that_is_not_there():
     with pytest.raises(EngineError, match="could not be started: No such file"):
         run_command(["/nonexistent/podman"], 1)
+
+
+def test_a_command_is_ended_with_the_task_and_none_is_started_after_that(tmp_path):
+    stop = threading.Event()
+    threading.Timer(0.2, stop.set).start()
+    since = time.monotonic()
+    with pytest.raises(EngineError, match="sh was ended together with this task"):
+        run_command(["sh", "-c", f"echo $$ >{tmp_path}/pid; exec sleep 60"], 60, stop=stop)
+    assert time.monotonic() - since < 5
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+    with pytest.raises(EngineError, match="together with this task"):
+        run_command(["touch", str(tmp_path / "started")], 60, stop=stop)
+    assert not (tmp_path / "started").exists()
+
+
+def test_a_command_that_may_be_stopped_says_all_it_has_to_say_and_has_its_time():
+    stop = threading.Event()
+    assert run_command(["sh", "-c", "echo one; sleep 0.7; echo two"], 60, stop=stop).stdout == "one\ntwo\n"
+    with pytest.raises(EngineError, match=r"did not finish within 0\.6 s"):
+        run_command(["sleep", "60"], 0.6, stop=stop)
+
+
+def test_an_image_loses_its_name_even_when_nothing_is_started_any_more():
+    script = Script({"untag": ok()})
+    Engine(Script({}), "podman", put_away=script).untag("localhost/kde:1")
+    assert script.asked[0][0] == ["podman", "untag", "localhost/kde:1", "localhost/kde:1"]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -18,12 +19,14 @@ from ansible_collections.skorionos.bootc.plugins.modules import disk_image
 
 PROGRAMS = {
     "podman": """
+if [ "$1" = rm ]; then exit; fi
 if [ "$1" = image ]; then echo '[{"Id": "abc", "Size": 1000}]'; exit; fi
 if [ -e "$0.fails" ]; then echo 'error: Installing to disk: no space' >&2; exit 1; fi
 printf boot | dd of="$(cat "$0.disk")" conv=notrunc status=none
 """,
     "losetup": """
 if [ "$1" = --detach ]; then exit; fi
+if [ "$1" = --noheadings ]; then echo /dev/loop7; exit; fi
 for last; do :; done
 echo "$last" >"${0%/*}/podman.disk"
 echo /dev/loop7
@@ -118,19 +121,36 @@ def test_options_that_make_no_sense_are_refused(run: Any, tmp_path: Path) -> Non
     assert run(source_image=f"registry.example.com/os/kde@sha256:{'1' * 64}")["changed"] is True
 
 
-def test_the_device_is_given_back_when_the_connection_ends(run: Any, programs: Path) -> None:
-    podman = programs / "podman"
-    podman.write_text(podman.read_text().replace('if [ -e "$0.fails"', 'kill -HUP $PPID; sleep 5\nif [ -e "$0.fails"'))
-    handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)]
+def test_keys_are_mounted_by_their_whole_path(
+    run: Any, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("fleet.pub", "fleet:1.pub"):
+        Path(name).write_text("ssh-ed25519 AAAA")
+    assert run(authorized_keys="fleet.pub")["changed"] is True
+    assert f"--volume {tmp_path}/fleet.pub:/run/" in (programs / "log").read_text()
+    assert run(authorized_keys="fleet:1.pub")["reason"] == "invalid"
+
+
+def test_a_task_whose_terminal_goes_gives_the_device_back(run: Any, programs: Path) -> None:
+    before = {each: signal.signal(each, signal.SIG_DFL) for each in (signal.SIGTERM, signal.SIGHUP)}
+    (programs / "podman").write_text(f"""#!/bin/sh
+echo "podman $*" >>{programs}/log
+if [ "$1" = image ]; then echo '[{{"Id": "abc", "Size": 1000}}]'; exit; fi
+if [ "$1" = run ]; then kill -HUP {os.getpid()}; exec sleep 60; fi
+""")
     try:
-        # The test itself is what is hung up on, and a module that does not handle that takes it along.
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         with pytest.raises(json.JSONDecodeError):
             run()
     finally:
-        for number, handler in zip((signal.SIGTERM, signal.SIGHUP), handlers):
-            signal.signal(number, handler)
-    assert "losetup --detach /dev/loop7" in (programs / "log").read_text()
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    last = (programs / "log").read_text().splitlines()[-3:]
+    assert [line.split()[:2] for line in last] == [
+        ["podman", "rm"],
+        ["losetup", "--noheadings"],
+        ["losetup", "--detach"],
+    ]
 
 
 def test_a_program_that_is_missing_is_named(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import threading
+import time
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
@@ -21,6 +25,7 @@ NODES = [
     {"name": "gnome", "parent": "base", "recipe": {"packages": {"apt": ["gnome"]}}},
     {"name": "base", "base": PINNED},
 ]
+TREE = {"nodes": NODES, "version": "1", "tls_verify": False}
 
 
 @pytest.fixture
@@ -62,8 +67,7 @@ def warned(monkeypatch):
 def run(capsys, images, store, warned):
     def run_module(module=image_build_tree, check=False, **arguments):
         if module is image_build_tree:
-            common = {"nodes": NODES, "version": "1", "directory": str(images), "tls_verify": False}
-            arguments = {**common, **arguments}
+            arguments = {**TREE, "directory": str(images), **arguments}
         special = {"_ansible_check_mode": check, "_ansible_diff": True}
         with patch_module_args({**arguments, **special}), pytest.raises(SystemExit):
             module.main()
@@ -111,6 +115,29 @@ def test_a_tree_is_predicted_built_and_then_left_alone(run, store):
 def test_independent_nodes_are_built_at_the_same_time(run, store):
     (store / "together").write_text("2")
     assert not run().get("failed")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_builds_are_ended_with_the_task(images, store, number):
+    (store / "together").write_text("99")
+    before = {each: signal.signal(each, signal.SIG_DFL) for each in (signal.SIGTERM, signal.SIGHUP)}
+
+    def end():
+        while len(list(store.glob("running-*"))) < 2:
+            time.sleep(0.01)
+        os.kill(os.getpid(), number)
+
+    try:
+        threading.Thread(target=end).start()
+        with patch_module_args({**TREE, "directory": str(images)}), pytest.raises(SystemExit) as ended:
+            image_build_tree.main()
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    assert ended.value.code == 128 + number
+    for path in store.glob("running-*"):
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(path.name.partition("-")[2]), 0)
 
 
 def test_what_stands_on_a_failed_build_is_named_and_the_rest_goes_on(run, store, images):

@@ -13,6 +13,7 @@ import tarfile
 
 import pytest
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci import contents
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci import packages as packages_module
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.contents import read_contents
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.errors import RegistryError
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.manifest import Descriptor, digest_of
@@ -231,3 +232,90 @@ def test_a_database_that_is_not_what_the_table_says_is_refused():
     made = blobs.layer(table(status), packed)
     with pytest.raises(RegistryError, match="var/lib/dpkg/status"):
         read_contents(blobs, REFERENCE, made, unframe)
+
+
+def refused(blob: bytes, match: str) -> None:
+    blobs = Blobs({digest_of(blob): blob})
+    with pytest.raises(RegistryError, match=match):
+        read_contents(blobs, REFERENCE, Descriptor("any", digest_of(blob), len(blob)), None)
+
+
+def special(kind: bytes, size: int = 0, content: bytes = b"") -> bytes:
+    member = tarfile.TarInfo("x")
+    member.type, member.size = kind, size
+    return member.tobuf() + content + bytes(-len(content) % 512)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
+def test_headers_of_more_than_a_mebibyte_are_refused(kind):
+    refused(special(kind, 2**20 + 1) + bytes(2000), "a header of 1048577 bytes")
+
+
+def test_maps_of_sparse_files_are_refused():
+    refused(special(tarfile.GNUTYPE_SPARSE) + bytes(2000), "a sparse file")
+    said = b"".join(b"22 GNU.sparse.%s=%d\n" % (name, value) for name, value in ((b"major", 1), (b"minor", 0)))
+    refused(special(tarfile.XHDTYPE, len(said), said) + special(tarfile.REGTYPE) + bytes(2000), "a sparse file")
+
+
+def test_headers_about_headers_without_end_are_refused():
+    refused(special(tarfile.GNUTYPE_LONGNAME, 2, b"a\0") * 2000 + bytes(2000), "cannot be read")
+
+
+def test_what_is_said_of_all_members_is_not_gathered():
+    said = b"".join(special(tarfile.XGLTYPE, 8, b"8 k%d=ab\n" % at) + special(tarfile.REGTYPE) for at in range(9))
+    with tarfile.open(fileobj=io.BytesIO(said + bytes(2000)), mode="r|") as opened:
+        held = [len(opened.pax_headers) for _member in contents._members(opened)]
+    assert held == [1] * 9
+
+
+def test_members_without_content_count_too(monkeypatch):
+    monkeypatch.setattr(contents, "_MOST_UNPACKED", 1000)
+    refused(archive(a=b"", b=b""), "unpacks to more than 1000 bytes")
+    monkeypatch.undo()
+    monkeypatch.setattr(contents, "_MOST_MEMBERS", 2)
+    refused(archive(a=b"", b=b"", c=b""), "more than 2 members")
+
+
+@pytest.mark.parametrize("sizes", [(600, 600), (0, 0, 0, 0, 0)])
+def test_the_databases_of_a_layer_have_one_bound_together(monkeypatch, sizes):
+    monkeypatch.setattr(contents, "_LARGEST_DATABASE", 1000)
+    monkeypatch.setattr(contents, "_SMALLEST_CHARGE", 250)
+    several = {f"d{at}__dpkg__status": b"x" * size for at, size in enumerate(sizes)}
+    refused(archive(**several), "at most 1000 are read")
+    blobs, packed = Blobs(), frame(b"x" * 600)
+    listed = [entry(f"d{at}/dpkg/status", 0, len(packed), digest=digest_of(b"x" * 600), size=600) for at in range(2)]
+    with pytest.raises(RegistryError, match="at most 1000 are read"):
+        read_contents(blobs, REFERENCE, blobs.layer(table(*listed), packed), unframe)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "CREATE VIEW Packages AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+        "SELECT zeroblob(900) AS blob FROM n",
+        "CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob AS (zeroblob(900)))",
+        "CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob)",
+    ],
+    ids=["view", "computed", "text"],
+)
+def test_a_database_of_rpm_holds_what_it_gives(tmp_path, made):
+    path = tmp_path / "rpmdb.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute(made)
+        if "blob)" in made:
+            connection.execute("INSERT INTO Packages (blob) VALUES ('text')")
+    connection.close()
+    with pytest.raises(ValueError, match=r"no table of packages|cannot be read$"):
+        packages([], {"usr/share/rpm/rpmdb.sqlite": path.read_bytes()})
+
+
+def test_of_a_header_each_thing_is_read_once():
+    index = [(1000, 6, 0), (1001, 6, 0), (1002, 6, 0), *[(1000, 6, 2)] * 100, *[(7, 6, 10**6)] * 100]
+    raw = struct.pack(">II", len(index), 4) + b"".join(struct.pack(">IIII", *one, 1) for one in index) + b"a\0b\0"
+    assert packages_module._rpm_header(raw) == ("a", "a-a")
+
+
+def test_a_status_of_dpkg_with_endless_blanks_is_read_in_one_go():
+    content = b"Package: a\nStatus: install ok installed\nVersion:" + b" " * 300_000 + b"1" + b" " * 300_000 + b"x\n \n"
+    ((_name, version),) = packages([], {"dpkg/status": content}).versions.items()
+    assert version.startswith("1 ")

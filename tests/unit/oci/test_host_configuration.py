@@ -12,8 +12,10 @@ import json
 import ssl
 
 import pytest
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci import registries_conf
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.auth import find_credentials
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.errors import RegistryError
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.reference import Reference
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.registries_conf import insecure_prefixes, is_insecure
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -267,3 +269,34 @@ def test_a_configuration_that_cannot_be_understood_is_named(tmp_path, content):
     path.write_text(content)
     with pytest.raises(RegistryError, match=r"registries\.conf cannot be understood"):
         insecure_prefixes({"CONTAINERS_REGISTRIES_CONF": str(path), "HOME": str(tmp_path)})
+
+
+@pytest.mark.parametrize("first", ["lab/kde", "os/kde"])
+def test_any_certificate_will_do_for_the_insecure_repository_only(secured, make_client, tmp_path, first):
+    digest = secured.image("v1")
+    for (method, path), replies in list(secured.replies.items()):
+        secured.replies[method, path.replace("/os/", "/lab/")] = replies
+    path = tmp_path / ".config" / "containers" / "registries.conf"
+    path.parent.mkdir(parents=True)
+    path.write_text(f'[[registry]]\nlocation = "{secured.address}/lab"\ninsecure = true\n')
+    client = make_client(insecure=False, retries=0)
+    for repository in (first, "os/kde", "lab/kde", "os/kde"):
+        reference = Reference(secured.address, repository, "v1")
+        if repository == "lab/kde":
+            assert client.head_manifest(reference) == digest
+        else:
+            with pytest.raises(RegistryError, match="No trusted TLS connection"):
+                client.head_manifest(reference)
+
+
+def test_a_python_without_toml_says_what_it_cannot_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(registries_conf, "_TOML", None)
+    path = tmp_path / "registries.conf"
+    environ = {"CONTAINERS_REGISTRIES_CONF": str(path), "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+    warned = []
+    for content in ("# insecure = true\n", CONF):
+        path.write_text(content)
+        assert insecure_prefixes(environ, warned.append) == {}
+    (warning,) = warned
+    assert str(path) in warning
+    assert "tomli" in warning

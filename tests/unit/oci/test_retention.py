@@ -295,3 +295,8 @@ def test_the_date_of_a_reproducible_build_is_none(config: dict[str, object], cre
     descriptor = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": sha("config"), "size": 2}
     raw = json.dumps({"schemaVersion": 2, "config": descriptor, "layers": []}).encode()
     assert node_of(parse_manifest(raw), ("v1",), config).created == created
+
+
+def test_what_a_tag_tells_too_little_about_stays() -> None:
+    graph = graph_of(node("signature", f"sha512-{'a' * 64}.sig"), node("old", "v1"), node("plain", "sha512-abc"))
+    assert kept(graph, Rules(tags=("v2",))) == {sha("signature")}

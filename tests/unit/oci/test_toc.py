@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci import toc as toc_module
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci import zstd
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.errors import RegistryError
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.manifest import Descriptor, digest_of
@@ -179,3 +180,17 @@ def test_whatever_library_there_is_unpacks_within_the_limit():
         unpack(frame(b"x" * 5000), 4999)
     with pytest.raises(ValueError, match="not Zstandard"):
         unpack(b"something else", 100)
+
+
+def test_a_table_with_more_entries_than_any_layer_is_refused(monkeypatch):
+    monkeypatch.setattr(toc_module, "_MOST_MEMBERS", 2)
+    blobs = Blobs()
+    with pytest.raises(RegistryError, match="more than 2 entries"):
+        read_toc(blobs, REFERENCE, blobs.layer(table(*[entry("a", 0, 5)] * 3)), unframe)
+
+
+def test_a_table_that_is_nested_without_end_is_refused():
+    blobs = Blobs()
+    layer = blobs.layer(7, manifest_position=f"0:{len(FILLER)}:100000:1", manifest_checksum=digest_of(FILLER))
+    with pytest.raises(RegistryError, match="nested deeper"):
+        read_toc(blobs, REFERENCE, layer, lambda _packed, _limit: b"[" * 100_000)

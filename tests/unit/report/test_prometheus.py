@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import rollout_metrics
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import DeviceState, RolloutPhase
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.summary import summarize
 
@@ -31,6 +33,25 @@ def test_every_state_and_phase_has_its_value() -> None:
     assert len([line for line in lines if line.startswith("bootc_rollout_devices{")]) == 2 * len(DeviceState)
     assert 'bootc_rollout_devices{rollout="r1",wave="catching up",state="pending"} 0' in lines
     assert len([line for line in lines if line.startswith("bootc_rollout_phase{")]) == len(RolloutPhase)
+
+
+def test_the_guide_lists_every_metric_with_its_type_and_labels() -> None:
+    guide = Path(__file__).resolve().parents[3] / "docs" / "operating.md"
+    row = re.compile(r"^\| `(bootc_rollout_[a-z_]+)` \| (\w+) \| ([^|]+) \| ([^|]+) \|", re.MULTILINE)
+    told_of = {
+        name: (kind, re.findall(r"`(\w+)`", labels), unit)
+        for name, kind, labels, unit in row.findall(guide.read_text(encoding="utf-8"))
+    }
+    summary = summarize(replay(one_wave(1), opened(), Event("completed", BEGIN + 9)))
+    lines = rollout_metrics(summary).splitlines()
+    kinds = dict(line.split()[2:4] for line in lines if line.startswith("# TYPE "))
+    labels = {line.partition("{")[0]: re.findall(r'(\w+)="', line) for line in lines if not line.startswith("#")}
+    assert {name: (kind, names) for name, (kind, names, _unit) in told_of.items()} == {
+        name: (kinds[name], labels[name]) for name in kinds
+    }
+    assert {name for name, (_kind, _labels, unit) in told_of.items() if unit.startswith("seconds")} == {
+        name for name in kinds if name.endswith("_seconds")
+    }
 
 
 def test_the_format_is_that_of_prometheus() -> None:

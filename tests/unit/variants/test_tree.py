@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import _thread
+import errno
+import os
 import threading
 import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.skorionos.bootc.plugins.module_utils._engine.errors import FAILED, EngineError
+from ansible_collections.skorionos.bootc.plugins.module_utils._engine.errors import FAILED, UNEXPECTED, EngineError
 from ansible_collections.skorionos.bootc.plugins.module_utils._engine.inputs import HASH_LABEL, PARTS_LABEL, InputHash
 from ansible_collections.skorionos.bootc.plugins.module_utils._engine.jobs import PARENT_LABEL, Job
 from ansible_collections.skorionos.bootc.plugins.module_utils._engine.memory import (
@@ -71,6 +74,10 @@ def everything(**changes):
     return {name: [copy(name)] for name in SHAPE} | changes
 
 
+def never():
+    raise AssertionError("nobody ended it")
+
+
 def test_nothing_is_built_when_everything_is_there():
     assert to_build(everything()) == []
     assert to_build(everything(), force=True) == list(SHAPE)
@@ -109,7 +116,7 @@ def test_parents_come_first_and_no_more_run_than_asked_for(parallel):
             done.append(step.job.node)
         return f"new-{step.job.node}"
 
-    outcome = run_steps(decide(JOBS, {}), build, parallel)
+    outcome = run_steps(decide(JOBS, {}), build, parallel, never)
     assert (most, set(outcome.built)) == (parallel, set(SHAPE))
     assert all(done.index(parent) < done.index(name) for name, parent in SHAPE.items() if parent)
 
@@ -120,10 +127,41 @@ def test_what_stands_on_a_failure_is_skipped_with_its_name():
             raise EngineError(FAILED, "No.")
         return "id"
 
-    outcome = run_steps(decide(JOBS, {}), build, 2)
+    outcome = run_steps(decide(JOBS, {}), build, 2, never)
     assert set(outcome.built) == {"minimal", "tools"}
     assert list(outcome.failed) == ["base"]
     assert outcome.skipped == {"kde": "base", "gnome": "base"}
+
+
+def test_a_full_disk_is_the_failure_of_one_build_and_the_others_are_not_lost():
+    def build(step, _parent_id):
+        if step.job.node == "base":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/id")
+        return "id"
+
+    outcome = run_steps(decide(JOBS, {}), build, 1, never)
+    assert set(outcome.built) == {"minimal", "tools"}
+    assert (outcome.failed["base"].kind, str(outcome.failed["base"])[:33]) == (
+        UNEXPECTED,
+        "/tmp/id: No space left on device.",
+    )
+
+
+def test_whoever_ends_it_does_not_wait_for_what_is_being_built():
+    stopped = threading.Event()
+    begun = []
+
+    def build(step, _parent_id):
+        begun.append(step.job.node)
+        if len(begun) == 2:
+            _thread.interrupt_main()
+        stopped.wait(20)
+        return "id"
+
+    since = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run_steps(decide([make_job(name, None) for name in ("a", "b", "c")], {}), build, 2, stopped.set)
+    assert (time.monotonic() - since < 5, sorted(begun)) == (True, ["a", "b"])
 
 
 def test_a_memory_is_read_as_it_was_written(tmp_path):

@@ -1,0 +1,57 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What part of the past an audit is about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from .._rollout.errors import RolloutError
+from .._rollout.quantities import parse_duration
+
+_AGE = re.compile(r"[0-9]+[smhd]")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """From ``since`` to ``until``, both included (seconds since the epoch); of ``hosts`` only, if there are any."""
+
+    since: float | None = None
+    until: float | None = None
+    hosts: frozenset[str] = frozenset()
+
+    def covers(self, at: float) -> bool:
+        """Whether a moment lies in it."""
+        return (self.since is None or self.since <= at) and (self.until is None or at <= self.until)
+
+
+def make_scope(since: str | None, until: str | None, hosts: Collection[str], now: float) -> Scope:
+    """The scope of what a person wrote: a day, a moment, or how long ago it was. Raises RolloutError."""
+    scope = Scope(_moment(since, "since", now), _moment(until, "until", now), frozenset(hosts))
+    if scope.since is not None and scope.until is not None and scope.since > scope.until:
+        raise RolloutError(f"since ({since}) is after until ({until}).", "Exchange them.", "invalid_time")
+    return scope
+
+
+def _moment(text: str | None, where: str, now: float) -> float | None:
+    if not text:
+        return None
+    if _AGE.fullmatch(text):
+        return now - parse_duration(text, where)
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise RolloutError(
+            f"{where}: {text!r} is not a time.",
+            "Write a day (2026-08-01), a moment (2026-08-01T04:10Z), or how long ago it was (12h, 30d).",
+            "invalid_time",
+        ) from error
+    at = at if at.tzinfo is not None else at.replace(tzinfo=timezone.utc)
+    if where == "until" and _DAY.fullmatch(text):
+        at += timedelta(days=1, milliseconds=-1)
+    return at.timestamp()
