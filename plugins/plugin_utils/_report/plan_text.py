@@ -183,7 +183,8 @@ def _approvals(told: Mapping[str, Any]) -> list[str]:
     # Nobody wants to find the end of a command that was wrapped.
     command = (
         "ansible-playbook skorionos.bootc.rollout_control -e bootc_rollout_verb=approve "
-        f"-e bootc_rollout_spec=FILE -e bootc_rollout_plan_hash={told['plan_hash'][:12]} -e bootc_rollout_why='...'"
+        f"-e bootc_rollout_spec=FILE -e bootc_rollout_plan_hash={told['plan_hash'][:12]} "
+        "-e \"bootc_rollout_why='...'\""
     )
     return [f"Waits for approval {', '.join(waits)}. Approve with:", f"  {command}"]
 

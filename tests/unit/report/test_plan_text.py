@@ -107,7 +107,7 @@ def test_waves_that_wait_for_approval_are_named_with_the_command() -> None:
     text = plan_text(told)
     assert "Waits for approval after canary. Approve with:\n" in text
     given = f" -e bootc_rollout_spec=FILE -e bootc_rollout_plan_hash={told['plan_hash'][:12]}"
-    assert f"{given} -e bootc_rollout_why='...'\n" in text
+    assert f"{given} -e \"bootc_rollout_why='...'\"\n" in text
 
 
 def test_those_who_came_after_the_plan_are_told_apart_and_counted_in_no_sum() -> None:
