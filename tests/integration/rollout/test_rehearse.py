@@ -63,15 +63,15 @@ def test_the_example_is_rehearsed_without_an_edit_and_nobody_outside_is_told(
     outside = {"bootc_rollout_notify": ["touch", str(told)], "bootc_rollout_webhook": "http://127.0.0.1:1/told"}
     (example / "group_vars" / "all" / "outside.yml").write_text(yaml.safe_dump(outside), encoding="utf-8")
 
-    run = rehearse(tmp_path, collections_path, example / "hosts.yml", bootc_rehearsal_unhealthy=["hyprland"])
+    run = rehearse(tmp_path, collections_path, example / "hosts.yml")
 
-    rollout = tmp_path / ".rehearsal" / "rollouts" / "rehearsal-skorionos-1.0.0"
-    assert (rollout / "summary.json").exists(), run.output
-    summary = json.loads((rollout / "summary.json").read_text(encoding="utf-8"))
-    states = {device["host"]: device["state"] for device in summary["devices"]}
-    assert run.rc == 2, run.output
+    assert run.rc == 0, run.output
     assert "was a rehearsal" in run.sentence()
-    assert "rolled_back" in states.values(), states
+    rollout = tmp_path / ".rehearsal" / "rollouts" / "rehearsal-skorionos-1.0.0"
+    summary = json.loads((rollout / "summary.json").read_text(encoding="utf-8"))
+    # One device in five sleeps, which is one of these four.
+    assert summary["phase"] == "completed"
+    assert [device["state"] for device in summary["devices"]].count("updated") == 3
     assert not told.exists()
 
 
