@@ -79,7 +79,6 @@ devices:
       - asleep
 """
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +86,8 @@ from ansible.errors import AnsibleParserError
 from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._simulated import GROUP, simulated_variables
 
-_GROUP = "bootc_simulated"
 _KEYS = {"variant", "count", "prefix", "create", "faults", "vars"}
 
 
@@ -106,7 +105,7 @@ class InventoryModule(BaseInventoryPlugin):
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
         directory = Path(self.get_option("directory")).absolute()
-        inventory.add_group(_GROUP)
+        inventory.add_group(GROUP)
         numbers: dict[str, int] = {}
         for index, devices in enumerate(self.get_option("devices")):
             self._check(devices, f"{path}: devices[{index}]")
@@ -131,26 +130,12 @@ class InventoryModule(BaseInventoryPlugin):
         for _unused in range(devices.get("count", 1)):
             numbers[prefix] = numbers.get(prefix, 0) + 1
             host = f"{prefix}-{numbers[prefix]:02}"
-            self.inventory.add_host(host, group=_GROUP)
+            self.inventory.add_host(host, group=GROUP)
             self.inventory.add_child(variant, host)
             variables = {
-                "ansible_connection": "skorionos.bootc.simulated",
-                "ansible_python_interpreter": sys.executable,
+                **simulated_variables(directory / host, devices.get("create", {}), devices.get("faults", [])),
                 "bootc_variant": variant,
-                "bootc_simulated_dir": str(directory / host),
-                "bootc_simulated_arguments": _arguments(devices.get("create", {})),
-                "bootc_simulated_faults": list(devices.get("faults", [])),
                 **devices.get("vars", {}),
             }
             for name, value in variables.items():
                 self.inventory.set_variable(host, name, value)
-
-
-def _arguments(options: dict[str, Any]) -> list[str]:
-    """``{"backend": "ostree", "no-bootc": True}`` as command-line arguments."""
-    arguments = []
-    for name, value in options.items():
-        arguments.append(f"--{name}")
-        if value is not True:
-            arguments.append(str(value))
-    return arguments

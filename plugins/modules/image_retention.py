@@ -271,6 +271,7 @@ from ..module_utils._oci.graph import ARTIFACT, Graph, scan, scan_tags, subject_
 from ..module_utils._oci.module import REGISTRY_ARGUMENTS, registry_client
 from ..module_utils._oci.reference import Reference, is_digest, parse_reference
 from ..module_utils._oci.retention import (
+    ATTACHED,
     Decision,
     Fleet,
     Rules,
@@ -406,7 +407,9 @@ def check_permission(params: dict[str, Any], fleet: Fleet, decisions: list[Decis
             "was deleted.",
             unknown_devices=list(fleet.unknown),
         )
-    if decisions and not any(decision.kept for decision in decisions):
+    # What only belongs to something else is kept by none of the rules that were given.
+    reasons = (reason for decision in decisions if decision.kept for reason in decision.reasons)
+    if decisions and all(reason.rule == ATTACHED for reason in reasons):
         raise NotDeleted(
             "no_rules",
             "No rule keeps anything, so the whole repository would go. Give keep_tags or keep_last that fit its tags. "

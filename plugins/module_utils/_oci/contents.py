@@ -128,7 +128,7 @@ class _Blob(io.RawIOBase):
 def _read_through(client: Ranges, reference: Reference, layer: Descriptor) -> Contents:
     what = f"The layer {layer.digest} of {reference.name}"
     blob = _Blob(client, reference, layer)
-    members = []
+    members: list[Member] = []
     databases = {}
     unpacked = 0
     room = _LARGEST_DATABASE
@@ -176,7 +176,7 @@ def _members(archive: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, str]]:
         yield member, "/".join(parts_of(member.name))
         # A stream is not read twice: what was seen need not be remembered, nor what is said of all members, one by one.
         archive.members = []  # type: ignore[attr-defined]
-        archive.pax_headers.clear()
+        archive.pax_headers = {}
 
 
 def _open(stream: IO[bytes]) -> tarfile.TarFile:

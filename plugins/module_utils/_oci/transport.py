@@ -244,7 +244,7 @@ class Transport:
 
 def _plain(session: requests.Session) -> requests.Session:
     """Keep a session from looking into redirects: even those it does not follow it reads whole, and unpacks them."""
-    session.get_redirect_target = lambda _response: None  # type: ignore[method-assign]
+    session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]
     return session
 
 
@@ -273,7 +273,7 @@ def _keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest
 def _read_body(answer: requests.Response, limit: int, host: str) -> bytes:
     """Return the bytes as they come, whatever Content-Encoding says: digests are of these, and they are no bomb."""
     # Only the response that is wrapped here gives what has arrived, without waiting until a buffer is full.
-    source = answer.raw._original_response
+    source: Any = answer.raw._original_response
     body = bytearray()
     begun = time.monotonic()
     while True:
