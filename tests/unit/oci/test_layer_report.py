@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci import contents_report
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.contents_report import read_all, with_contents
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.errors import RegistryError
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.layer_report import (
@@ -192,6 +193,16 @@ def test_too_much_to_read_is_not_read(registry, client):
     assert told["contents_missing"] == "Layers of 1000 bytes would have to be read; contents_limit allows 999."
     assert ([one["wasted"] for one in told["images"]], told["updates"][0]["packages"]) == ([None, None], None)
     assert blobs.asked == []
+
+
+@pytest.mark.parametrize("bound", ["_MOST_MEMBERS", "_LARGEST_DATABASES"])
+def test_more_than_fits_into_memory_is_not_gathered(registry, client, monkeypatch, bound):
+    monkeypatch.setattr(contents_report, bound, -1)
+    blobs = Blobs()
+    chunked(registry, blobs, "v1", {"lib": 100}, {"app": 20})
+    told = looked_into(registry, client, ("v1",), blobs=blobs)
+    assert "more than can be compared" in told["contents_missing"]
+    assert len(blobs.asked) == 1
 
 
 def test_without_being_asked_nothing_is_said_of_contents(registry, client):

@@ -24,6 +24,7 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._oci.retention imp
     remember,
     version_key,
 )
+from ansible_collections.skorionos.bootc.plugins.modules.image_retention import NotDeleted, check_permission
 
 NOW = 1_800_000_000.0
 DAY = 86400.0
@@ -300,3 +301,11 @@ def test_the_date_of_a_reproducible_build_is_none(config: dict[str, object], cre
 def test_what_a_tag_tells_too_little_about_stays() -> None:
     graph = graph_of(node("signature", f"sha512-{'a' * 64}.sig"), node("old", "v1"), node("plain", "sha512-abc"))
     assert kept(graph, Rules(tags=("v2",))) == {sha("signature")}
+
+
+def test_what_keeps_itself_does_not_stand_for_a_rule() -> None:
+    graph = graph_of(node("signature", f"sha512-{'a' * 64}.sig"), node("old", "v1"))
+    given = {"fleet": [], "unknown_devices": "refuse"}
+    with pytest.raises(NotDeleted, match="the whole repository would go"):
+        check_permission(given, Fleet(), decide(graph, Rules(tags=("v2",)), Fleet(), NOW))
+    check_permission(given, Fleet(), decide(graph, Rules(tags=("v1",)), Fleet(), NOW))
