@@ -18,7 +18,7 @@ description:
     C(bootc_variant), C(bootc_site), C(bootc_ring), C(bootc_model) and C(bootc_timezone); what is under C(reach) becomes
     what Ansible connects with.
   - Makes a group of every label, such as C(variant_kde), C(ring_canary), C(site_berlin) and C(model_steam_deck).
-  - Makes groups of what the playbook P(skorionos.bootc.status#playbook) saw last, which it keeps in O(memory).
+  - Makes groups of what the playbook C(skorionos.bootc.status) saw last, which it keeps in O(memory).
     C(backend_composefs), C(booted_1_1_0), C(digest_) with the first 12 digits of the digest, C(bootc_staged),
     C(bootc_needs_reboot), C(bootc_drifted) for devices that run something else than what their last rollout left them
     with, C(bootc_unreachable) for those that did not answer, and C(bootc_unreachable_1d), C(bootc_unreachable_7d) and

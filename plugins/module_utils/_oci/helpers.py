@@ -38,28 +38,31 @@ def ask_helper(name: str, registry: str, environ: Mapping[str, str]) -> tuple[st
 
 def _run(program: str, server: str, environ: Mapping[str, str]) -> tuple[str, str, str] | None:
     try:
-        ended = subprocess.run(
+        with subprocess.Popen(
             [program, "get"],
-            input=server.encode(),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            timeout=_SECONDS,
             env=dict(environ),
-            check=False,
-        )
+        ) as helper:
+            try:
+                said, _nothing = helper.communicate(server.encode(), timeout=_SECONDS)
+            except subprocess.TimeoutExpired:
+                helper.kill()
+                raise
     except FileNotFoundError as error:
         raise HelperError(f"is not in PATH ({program})") from error
     except OSError as error:
         raise HelperError(f"cannot be started ({program}): {error.strerror}") from error
     except subprocess.TimeoutExpired as error:
         raise HelperError(f"gave no answer within {_SECONDS} seconds ({program})") from error
-    if ended.returncode != 0:
+    if helper.returncode != 0:
         # The one answer that the protocol knows by its words.
-        if _NOT_FOUND in ended.stdout.decode("utf-8", "replace").lower():
+        if _NOT_FOUND in said.decode("utf-8", "replace").lower():
             return None
-        raise HelperError(f"failed with exit code {ended.returncode} ({program})")
+        raise HelperError(f"failed with exit code {helper.returncode} ({program})")
     try:
-        document = json.loads(ended.stdout)
+        document = json.loads(said)
         username, secret = document["Username"], document["Secret"]
         if not isinstance(username, str) or not isinstance(secret, str):
             raise TypeError

@@ -36,7 +36,6 @@ class Ranges(Protocol):
 
     def get_blob_range(self, reference: Reference, digest: str, offset: int, length: int) -> bytes:
         """Return ``length`` bytes of a blob from ``offset`` on."""
-        ...
 
 
 class Member(NamedTuple):

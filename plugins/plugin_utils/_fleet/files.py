@@ -68,14 +68,13 @@ def read_fleet(path: Path, sections: Mapping[str, Any], read: Callable[[Path], o
     seen = {path.resolve()}
     while pending:
         source, part = pending.pop(0)
-        _insist_on_schema(source, part)
-        assert isinstance(part, Mapping)
+        sections = _checked(source, part)
         try:
-            files.add(source, part)
+            files.add(source, sections)
         except InvalidFleet as error:
             cause, remedy = error.said
             raise RolloutError(cause, remedy, "invalid_fleet") from error
-        for index, pattern in enumerate(part.get("include", [])):
+        for index, pattern in enumerate(sections.get("include", [])):
             for found in _included(source, index, pattern):
                 if found.resolve() not in seen:
                     seen.add(found.resolve())
@@ -101,11 +100,15 @@ def _included(source: Path, index: int, pattern: str) -> list[Path]:
     return found
 
 
-def _insist_on_schema(source: Path, part: object) -> None:
+def _checked(source: Path, part: object) -> Mapping[str, Any]:
+    """The content of a file, which fits the schema; an empty file has no sections."""
+
     def line_of(place: Place) -> int | None:
         return line(source, place)
 
-    check({} if part is None else part, PART, str(source), kind="fleet file", line_of=line_of, reason="invalid_fleet")
+    content: Any = {} if part is None else part
+    check(content, PART, str(source), kind="fleet file", line_of=line_of, reason="invalid_fleet")
+    return dict(content)
 
 
 def position(path: Path, place: Place) -> str:

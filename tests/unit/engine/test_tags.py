@@ -14,7 +14,7 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._engine.tags impor
 )
 
 VALUES = {"version": "1.0.0", "date": "20260801", "revision": "0123456789abcdef0123456789abcdef01234567"}
-TEMPLATES = ["{variant}-latest", "{variant}-v{version}", "{variant}-{date}-{revision}"]
+TEMPLATES = ("{variant}-latest", "{variant}-v{version}", "{variant}-{date}-{revision}")
 
 
 def tags(

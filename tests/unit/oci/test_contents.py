@@ -198,7 +198,9 @@ def test_a_layer_that_is_not_what_its_digest_names_is_refused():
 
 
 @pytest.mark.parametrize(
-    "blob", [b"not an archive" * 100, gzip.compress(archive(a=b"1"))[:-20], b"\x28\xb5\x2f\xfdxx" * 99]
+    "blob",
+    [b"not an archive" * 100, gzip.compress(archive(a=b"1"))[:-20], b"\x28\xb5\x2f\xfdxx" * 99],
+    ids=["text", "cut off", "no frame"],
 )
 def test_a_layer_that_is_no_archive_is_refused(blob):
     blobs = Blobs({digest_of(blob): blob})

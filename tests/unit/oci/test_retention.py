@@ -305,7 +305,7 @@ def test_what_a_tag_tells_too_little_about_stays() -> None:
 
 def test_what_keeps_itself_does_not_stand_for_a_rule() -> None:
     graph = graph_of(node("signature", f"sha512-{'a' * 64}.sig"), node("old", "v1"))
-    given = {"fleet": [], "unknown_devices": "refuse"}
+    given = {"fleet": [], "unknown_devices": "refuse", "no_devices": True}
     with pytest.raises(NotDeleted, match="the whole repository would go"):
         check_permission(given, Fleet(), decide(graph, Rules(tags=("v2",)), Fleet(), NOW))
     check_permission(given, Fleet(), decide(graph, Rules(tags=("v1",)), Fleet(), NOW))

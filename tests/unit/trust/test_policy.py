@@ -37,8 +37,8 @@ def merged(policy, keys=(OLD,), repositories=(KDE,), *, replace=False):
     return demand(policy, repositories, keys, KEYS, replace=replace)
 
 
-def policy(default=ACCEPT, **docker):
-    return {"default": default, "transports": {"docker": docker}}
+def policy(default=None, **docker):
+    return {"default": default or ACCEPT, "transports": {"docker": docker}}
 
 
 def test_the_demand_is_added_and_what_others_wrote_stays():
