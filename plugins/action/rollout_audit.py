@@ -96,6 +96,7 @@ def _examined(options: dict[str, Any]) -> list[Examined]:
             "not_planned",
         )
     root = ledger_directory(options)
+    _insist_on_a_kept_witness(options["witness"], options["dest"])
     seen = _seen_before(options["witness"])
     name = options["id"] if options["spec"] is None else read_spec(Path(str(options["spec"]))).id
     if name is None:
@@ -111,6 +112,16 @@ def _examined(options: dict[str, Any]) -> list[Examined]:
             "not_planned",
         )
     return [examine(ledger, seen.get(ledger.directory.name)) for ledger in ledgers]
+
+
+def _insist_on_a_kept_witness(witness: str | None, dest: str | None) -> None:
+    """This audit would write over it, and with it what it proves."""
+    if witness is not None and dest is not None and Path(dest).resolve() in Path(witness).resolve().parents:
+        raise RolloutError(
+            f"The earlier audit {witness} is in {dest}, where this audit is written.",
+            "Keep it elsewhere, best where whoever writes ledgers cannot write.",
+            "invalid_witness",
+        )
 
 
 def _seen_before(witness: str | None) -> dict[str, Head]:

@@ -49,7 +49,10 @@ class ActionModule(RolloutAction):
         path, dest = Path(str(options["spec"])), Path(str(options["dest"]))
         hostvars = task_vars["hostvars"]
         hosts = [host for host in task_vars["groups"]["all"] if host not in _LOCAL]
-        _insist_on_simulated(hosts, hostvars, dest)
+        # This machine takes part in a rollout only when somebody made it one of its devices.
+        own = [host for host in task_vars["groups"]["all"] if host in _LOCAL]
+        taking_part = [host for host in own if _read(hostvars[host], host, "bootc_variant") is not None]
+        _insist_on_simulated([*hosts, *taking_part], hostvars, dest)
         spec = read_spec(path)
         _insist_on_variants(spec, path, options["unhealthy"])
         devices = {device.host: device for host in hosts for device in _known(host, hostvars[host])}

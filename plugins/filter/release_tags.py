@@ -61,7 +61,7 @@ EXAMPLES = r"""
   vars:
     templates: ["{variant}-v{version}", "{variant}-latest"]
 # => [{"name": "kde", "repository": "registry.example.com/os", "first": ["kde-v1.0.0"], "moving": ["kde-latest"],
-#      "pushes": [{"suffix": "", "platform": "", "tags": ["kde-v1.0.0"]}]}]
+#      "pushes": [{"suffix": "", "platform": "", "tags": ["kde-v1.0.0"]}], "lasting": true}]
 """
 
 RETURN = r"""
@@ -70,6 +70,7 @@ _value:
     - A mapping per variant, with C(name), C(repository), C(first) (the tags of this release, or all of them where none
       is of this release alone), C(moving) (the others) and C(pushes), a list with the C(suffix) of the local name,
       C(platform) and C(tags) of each image to push. The first two are empty unless there are several platforms.
+      C(lasting) says whether any of its tags is of this release alone.
   type: list
   elements: dict
 """

@@ -38,10 +38,11 @@ options:
       - skorionos.bootc.fleet
   memory:
     description:
-      - The file in which the status playbook keeps what it saw, relative to the folder of the fleet file.
-      - It need not exist yet.
+      - The file in which the status playbook keeps what it saw, relative to the folder of the fleet file. By default it
+        is beside the fleet file and named after it, C(.fleet-status.json) for C(fleet.yml).
+      - It need not exist yet. When it is given, the devices get it as C(bootc_status_memory), so that the status
+        playbook writes the same one.
     type: str
-    default: .fleet-status.json
     env:
       - name: BOOTC_FLEET_MEMORY
   include:
@@ -184,19 +185,22 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         except RolloutError as error:
             raise AnsibleParserError(str(error)) from error
         try:
-            memory = load_memory(Path(path).parent / self.get_option("memory"))
+            given = self.get_option("memory")
+            kept = Path(path).parent / (given or f".{Path(path).stem}-status.json")
+            memory = load_memory(kept)
         except RolloutError as error:  # groups by what was seen are missed then, devices are not
             self.display.warning(str(error))
             memory = {}
         now = time.time()
         known: set[str] = set()
+        own = {"bootc_status_memory": str(kept.absolute())} if given else {}
         for device in devices:
-            self._add(device, memory.get(device.name), now, known)
+            self._add(device, own, memory.get(device.name), now, known)
         self._construct(devices)
 
-    def _add(self, device: Member, seen: Seen | None, now: float, known: set[str]) -> None:
+    def _add(self, device: Member, own: Mapping[str, Any], seen: Seen | None, now: float, known: set[str]) -> None:
         self.inventory.add_host(device.name)
-        variables = dict(device.variables)
+        variables = {**own, **device.variables}
         groups = list(label_groups(device.labels))
         if seen is not None:
             groups += seen_groups(seen, now)

@@ -71,9 +71,9 @@ options:
     default: gzip
   replace:
     description:
-      - Whether O(image) may be another image already. Give V(false) for tags of one release, which mean one image for
-        ever. Then the module fails with RV(reason=taken) instead of taking the tag from the other image, which who runs
-        it could not find again.
+      - Whether O(image) and O(tags) may be another image already. Give V(false) for tags of one release, which mean one
+        image for ever. Then the module fails with RV(reason=taken) instead of taking a tag from the other image, which
+        who runs it could not find again.
     type: bool
     default: true
   retries:
@@ -203,7 +203,7 @@ reason:
 import os
 import shutil
 import time
-from typing import Any
+from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
@@ -271,6 +271,20 @@ def reasons(there: Manifest | None, local: LocalImage, target: Reference, compre
     return why
 
 
+def insist_on_free_tags(
+    client: RegistryClient, target: Reference, before: Mapping[str, str | None], local: LocalImage
+) -> None:
+    """Refuse to take a tag from another image."""
+    for tag, digest in before.items():
+        there = published(client, target.with_tag(tag)) if digest is not None else None
+        if there is not None and not is_image(there, local):
+            raise EngineError(
+                TAKEN,
+                f"{target.with_tag(tag)} is another image already: {digest}.",
+                "Give what is new a version of its own, or delete that tag: who runs the other image finds it by it.",
+            )
+
+
 def push(engine: Engine, wanted: Push, *, retries: int, timeout: float) -> str:
     """Push, and try again while the trouble is of the passing kind. Layers that arrived are not sent again."""
     for tried in range(1, retries + 1):
@@ -332,6 +346,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     found = published(client, target.with_digest(known.digest)) if known is not None else None
     if found is not None:
         earlier, local = found, LocalImage(found.config.digest, None, {})
+    elif known is not None:
+        local = None  # storage may have another image of this name, but that is not what the build found
     if local is None:
         raise EngineError(
             NOT_FOUND,
@@ -343,13 +359,9 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     can_recompress = not otherwise or engine.can_recompress()
     why = reasons(earlier, local, target, len(otherwise) if can_recompress else 0)
     needs_push = bool(why)
-    if earlier is not None and not params["replace"] and not is_image(earlier, local):
-        raise EngineError(
-            TAKEN,
-            f"{target} is another image already: {earlier.digest}.",
-            "Give what is new a version of its own, or delete that tag: who runs the other image finds it by it.",
-        )
     before.update({tag: published_digest(client, target.with_tag(tag)) for tag in tags[1:]})
+    if not params["replace"]:
+        insist_on_free_tags(client, target, before, local)
 
     manifest = None if needs_push else earlier
     if needs_push and not module.check_mode:

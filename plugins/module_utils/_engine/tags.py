@@ -41,7 +41,8 @@ class PlatformPush:
 class VariantTags:
     """The tags of one variant: those of this release alone, and those that move from release to release.
 
-    Where all of them move, the first counts as one of this release, because an image needs a tag to be pushed to.
+    Where all of them move, none is left to move later, because an image needs a tag to be pushed to; ``lasting`` is
+    False then, and otherwise the tags in ``first`` mean one image for ever.
     ``repository`` has no tag.
     """
 
@@ -50,6 +51,7 @@ class VariantTags:
     first: Sequence[str]
     moving: Sequence[str]
     pushes: Sequence[PlatformPush]
+    lasting: bool
 
 
 def is_of_one_release(template: str) -> bool:
@@ -97,11 +99,14 @@ def release_tags(
         node = nodes.get(name, {})
         own = [str(template) for template in node.get("tags") or templates]
         words = {**values, "revision": short, "variant": name}
+        lasting = any(map(is_of_one_release, own))
         of_release = [template for template in own if is_of_one_release(template)] or own
         moving = [template for template in own if template not in of_release]
         first = _filled(of_release, words)
         pushes = _pushes(first, platforms_of(node, nodes))
-        found.append(VariantTags(name, repository.replace("{variant}", name), first, _filled(moving, words), pushes))
+        found.append(
+            VariantTags(name, repository.replace("{variant}", name), first, _filled(moving, words), pushes, lasting)
+        )
     _insist_on_places_of_their_own(found)
     return found
 
@@ -125,7 +130,10 @@ def _insist_on_places_of_their_own(variants: Sequence[VariantTags]) -> None:
     taken: dict[str, str] = {}
     clashes: list[str] = []
     for variant in variants:
-        for tag in (*variant.first, *variant.moving):
+        own = [tag for push in variant.pushes for tag in push.tags]
+        for tag in dict.fromkeys((*variant.first, *own, *variant.moving)):
+            if not is_tag(tag):
+                raise InvalidTags(f"'{tag}' is not a tag: it is longer than 128 characters. Shorten the template.")
             place = f"{variant.repository}:{tag}"
             if taken.setdefault(place, variant.name) != variant.name:
                 clashes.append(place)

@@ -187,9 +187,10 @@ class TreeRun:
         memory = load_memory(path)
         before = (dict(memory.by_digest), dict(memory.by_name))
         client = registry_client(self._params)
+        # What an earlier run found may have been another image, also where nothing is found now.
         for job in jobs:
-            # What an earlier run found may have been another image.
             memory.by_name.pop(job.image, None)
+        for job in jobs:
             try:
                 found[job.image] = published_copies(client, memory, job)
             except RegistryError as error:

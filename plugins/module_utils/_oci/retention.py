@@ -202,26 +202,27 @@ def digests_of_moves(text: str, repository: Reference, promotions: int) -> dict[
     with what to say of it. Raises ValueError for a line that is none of a journal. A line that is not whole at the end
     is what a killed process left.
     """
-    moves: dict[str, dict[str, tuple[str, list[str]]]] = {}
+    moves: dict[str, dict[str, tuple[bool, list[str]]]] = {}
     for number, line in enumerate(text.split("\n")[:-1], 1):
         try:
             entry = json.loads(line)
             image = parse_reference(entry["image"]).name
             digests = [digest for digest in (entry["from"], entry["to"]) if is_digest(digest or "")]
-            tag, operation, verb = str(entry["tag"]), str(entry["operation"]), str(entry["verb"])
+            tag, operation = str(entry["tag"]), str(entry["operation"])
+            is_promotion = entry["verb"] == "promote" and entry["state"] != "failed"
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"Its line {number} is not one of a journal of channels.") from error
         if image == repository.name:
-            # Whether a move that failed came to be is not known, so it counts.
-            moves.setdefault(tag, {})[operation] = (verb, digests)
+            # Whether a move that failed came to be is not known, so its digests count, but not as a promotion.
+            moves.setdefault(tag, {})[operation] = (is_promotion, digests)
     found: dict[str, str] = {}
     for tag, by_operation in moves.items():
         left = promotions
-        for operation, (verb, digests) in reversed(list(by_operation.items())):
+        for operation, (is_promotion, digests) in reversed(list(by_operation.items())):
             if not left:
                 break
             found.update(dict.fromkeys(digests, f"the channel {tag}, which {operation} moved"))
-            left -= verb == "promote"
+            left -= is_promotion
     return found
 
 

@@ -112,8 +112,8 @@ def _account(examined: Examined, scope: Scope) -> dict[str, Any]:
         "intact": fault is None,
         "fault": None if fault is None else fault.cause,
         "remedy": None if fault is None else fault.remedy,
-        "lines": examined.head.sequence,
-        "sha256": examined.head.hash,
+        "lines": examined.to_hold_against.sequence,
+        "sha256": examined.to_hold_against.hash,
         "last_at": format_time(examined.events[-1].at) if examined.events else None,
     }
     return {"ledger": ledger, "rollout": rollout, "known": known, "story": story}

@@ -53,10 +53,10 @@ def came_from(channel: Channel, digest: str, entries: Sequence[Entry]) -> str | 
 
     Promotions that were undone meanwhile do not count, nor do moves backwards.
     """
-    undone = {entry.undoes for entry in entries}
+    undone = {(entry.undoes, entry.channel) for entry in entries if entry.state in MOVED}
     for entry in reversed(entries):
         same = entry.channel == channel and entry.after == digest and entry.verb == "promote"
-        if same and entry.state in MOVED and entry.operation not in undone:
+        if same and entry.state in MOVED and (entry.operation, entry.channel) not in undone:
             return entry.before
     return None
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .._rollout.states import DeviceClass, DeviceState, Rollout
+from .._rollout.states import Device, DeviceClass, DeviceState, Rollout
+
+_AT_WORK = (DeviceClass.FLIGHT, DeviceClass.CHARGED)
 
 
 def wanted(rollouts: Iterable[Rollout]) -> dict[str, tuple[str, ...]]:
@@ -17,8 +19,13 @@ def wanted(rollouts: Iterable[Rollout]) -> dict[str, tuple[str, ...]]:
         for host, device in rollout.devices.items():
             if device.state in (DeviceState.SUCCEEDED, DeviceState.CURRENT):
                 found[host] = rollout.plan.targets[device.variant].accept
-            elif device.state is DeviceState.ROLLED_BACK and device.previous_digest is not None:
-                found[host] = (device.previous_digest,)
-            elif device.device_class in (DeviceClass.FLIGHT, DeviceClass.CHARGED):
+            elif device.state is DeviceState.ROLLED_BACK and _back_on(device) is not None:
+                found[host] = (str(_back_on(device)),)
+            elif device.device_class in _AT_WORK or device.hops or device.phase is not DeviceState.PENDING:
                 found.pop(host, None)
     return found
+
+
+def _back_on(device: Device) -> str | None:
+    """What one that went back runs: the last barrier it passed, else what it ran before the rollout."""
+    return device.leg_digest if device.hops else device.previous_digest

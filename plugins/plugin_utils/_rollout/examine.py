@@ -29,7 +29,7 @@ class Fault:
 class Examined:
     """``events`` are those of the lines that can be believed, from the first on; ``head`` is the last of these.
 
-    ``fault`` is None when these are all that was ever written.
+    ``fault`` is None when these are all that was ever written. ``witness`` is what an earlier audit saw of it.
     """
 
     id: str
@@ -37,6 +37,12 @@ class Examined:
     events: tuple[Event, ...]
     head: Head
     fault: Fault | None = None
+    witness: Head | None = None
+
+    @property
+    def to_hold_against(self) -> Head:
+        """What a later audit has to find there: of one that is not whole what was seen earlier, so it stays named."""
+        return self.head if self.fault is None or self.witness is None else self.witness
 
 
 def examine(ledger: Ledger, witness: Head | None = None) -> Examined:
@@ -51,9 +57,9 @@ def examine(ledger: Ledger, witness: Head | None = None) -> Examined:
         events = ledger.read()
         head = _head_at(path, len(events))
         fault = None if witness is None else _against(path, head, witness)
-        return Examined(name, ledger.place, tuple(events), head, fault)
+        return Examined(name, ledger.place, tuple(events), head, fault, witness)
     except RolloutError as error:
-        return Examined(name, ledger.place, *_whole_part(path), Fault(error.cause, error.remedy))
+        return Examined(name, ledger.place, *_whole_part(path), Fault(error.cause, error.remedy), witness)
 
 
 def _against(path: Path, head: Head, witness: Head) -> Fault | None:

@@ -50,7 +50,10 @@ def order(fleet: SimulatedFleet, spec: Path, verb: str, **variables: str) -> Run
 def test_updated_devices_are_looked_at_again_when_their_soak_is_over(fleet: SimulatedFleet) -> None:
     for number in range(1, 5):
         fleet.add(f"kde-{number}", "kde", "--backend", "composefs" if number % 2 else "ostree")
-    spec = fleet.spec("v1.1.0", wave_defaults={"soak": "1s", "max_failures": 1}, pace={"start": 2})
+    # Two canaries, since those of one wave are looked at by several devices of the next.
+    canaries = [{"name": "canary", "count": 2}]
+    soak = {"soak": "1s", "max_failures": 1}
+    spec = fleet.spec("v1.1.0", waves=canaries, wave_defaults=soak, pace={"start": 2, "overshoot": 2})
     assert fleet.roll_out(spec).rc == 0
     assert fleet.summary(ID)["phase"] == "completed"
     events = fleet.events(ID)
@@ -58,7 +61,7 @@ def test_updated_devices_are_looked_at_again_when_their_soak_is_over(fleet: Simu
     assert sorted(looked_at) == sorted(fleet.hosts)
     passed = [index for index, event in enumerate(events) if event["kind"] == "wave_passed"]
     confirmed = [index for index, event in enumerate(events) if event["kind"] == "confirmed"]
-    assert confirmed[0] < passed[0] < confirmed[-1] < passed[1]
+    assert confirmed[1] < passed[0] < confirmed[2] < confirmed[-1] < passed[1]
     assert [fleet.boots(host) for host in fleet.hosts] == [2, 2, 2, 2]
 
 

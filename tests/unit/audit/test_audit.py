@@ -224,6 +224,8 @@ def test_a_ledger_written_anew_is_told_by_what_an_earlier_audit_saw(
     gone = examine(Ledger(other, "r1"), seen["r1"])
     assert gone.fault is not None
     assert "it has 0 lines" in gone.fault.cause
+    later = witnesses(audit_lines(audit([gone], None, Scope())), "audit.jsonl")
+    assert later == {"r1": seen["r1"]}, "the audit after the next names it, too"
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"type": "ledger"}', '{"type": "ledger", "lines": 2}', "3"])

@@ -25,12 +25,14 @@ def tags(
 
 def test_tags_of_one_release_come_first_and_others_move() -> None:
     first = ["kde-v1.0.0", "kde-20260801-0123456"]
-    assert tags("kde") == [VariantTags("kde", "r.example/os", first, ["kde-latest"], [PlatformPush("", "", first)])]
+    assert tags("kde") == [
+        VariantTags("kde", "r.example/os", first, ["kde-latest"], [PlatformPush("", "", first)], True)
+    ]
 
 
 def test_where_all_tags_move_the_image_is_pushed_to_them() -> None:
     (one,) = tags("kde", templates=["{variant}", "{variant}-edge"])
-    assert (one.first, one.moving) == (["kde", "kde-edge"], [])
+    assert (one.first, one.moving, one.lasting) == (["kde", "kde-edge"], [], False)
 
 
 def test_a_variant_may_have_tags_of_its_own_and_a_repository() -> None:
@@ -67,6 +69,15 @@ def test_each_of_several_platforms_has_a_tag_beside_those_of_their_index() -> No
 def test_tags_that_cannot_be_are_refused(templates: list[str], said: str) -> None:
     with pytest.raises(InvalidTags, match=said):
         tags("kde", "gnome", templates=templates)
+
+
+def test_a_variant_named_like_the_platform_of_another_is_no_second_image_of_one_tag() -> None:
+    tree = [
+        {"name": "kde", "base": "x", "platforms": ["linux/amd64", "linux/arm64"]},
+        {"name": "kde-arm64", "base": "x"},
+    ]
+    with pytest.raises(InvalidTags, match=r"published as r\.example/os:1\.0\.0-kde-arm64"):
+        tags("kde", "kde-arm64", tree=tree, templates=["{version}-{variant}"])
 
 
 @pytest.mark.parametrize("missing", ["version", "date", "revision"])
