@@ -183,6 +183,41 @@ def test_what_is_published_with_the_same_inputs_is_not_built_and_the_engine_not_
     assert (moved["changed"], moved["pushed"], moved["digest"]) == (True, False, again["digest"])
 
 
+def test_what_storage_has_does_not_pass_for_what_the_build_found_published(run, store, images, registry):
+    run()
+    (images / "kde" / "file").write_text("x")
+    run()
+    publish(run, registry, "base", "kde", "gnome")
+    shutil.rmtree(store)
+    store.mkdir()
+    (images / "kde" / "file").unlink()
+    run()  # storage has the older image of that name
+    (images / "kde" / "file").write_text("x")
+    assert outcomes(run(repository=registry))["kde"] == "published"
+    elsewhere = registry.rpartition("/")[0] + "/elsewhere"
+    refused = run(image_push, name="localhost/skorionos/kde:1", image=f"{elsewhere}:kde-v1", tls_verify=False)
+    assert (refused["failed"], refused["reason"]) == (True, "not_found")
+    assert "Build again" in refused["msg"]
+
+
+def test_a_tag_of_one_release_is_not_taken_for_what_the_build_found_either(run, store, images, registry):
+    run()
+    publish(run, registry, "base", "kde", "gnome")
+    name = "localhost/skorionos/kde:1"
+    mine = {"tls_verify": False, "replace": False}
+    assert not run(image_push, name=name, image=f"{registry}:kde-v9", **mine).get("failed")
+    (images / "kde" / "file").write_text("x")
+    run()
+    publish(run, registry, "kde")
+    shutil.rmtree(store)
+    store.mkdir()
+    assert outcomes(run(repository=registry))["kde"] == "published"
+    for tags in ({"image": f"{registry}:kde-v9"}, {"image": f"{registry}:kde-v10", "tags": ["kde-v9"]}):
+        refused = run(image_push, name=name, **tags, **mine)
+        assert (refused["failed"], refused["reason"]) == (True, "taken")
+        assert f"{registry}:kde-v9 is another image already" in refused["msg"]
+
+
 def test_parents_that_only_others_need_may_be_missing(run, store, registry):
     run()
     publish(run, registry, "kde", "gnome")
