@@ -97,6 +97,14 @@ def test_every_playbook_that_is_called_takes_every_variable_it_is_given() -> Non
         assert [name for name in given(command) if not re.search(rf"\b{name}\b", known)] == [], command
 
 
+def test_whatever_verifies_is_told_how_the_runner_can() -> None:
+    # variants.yml has bootc_verify_method, as the skopeo of the runner is too old to verify.
+    assert "bootc_verify_method: registry" in TEXT
+    verifying = [line for line in CALLS if re.search(r"bootc\.(sign|promote) |bootc_sign_key=", line)]
+    assert len(verifying) >= 6
+    assert [line for line in verifying if "-e @variants.yml" not in line] == []
+
+
 def test_a_variable_that_nobody_takes_is_found() -> None:
     assert given("ansible-playbook x -e @v.yml -e bootc_nonsense=1 -e '{\"a\": 1}'") == ["bootc_nonsense"]
     assert "bootc_nonsense" not in understood("build")
