@@ -18,7 +18,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 VENV_USABLE := $(shell [ ! -e $(VENV)/bin ] || { [ "$$(cat $(VENV)/.made-in 2>/dev/null)" = "$(CURDIR)" ] && $(BIN)/python -c "" 2>/dev/null && echo yes; } || { rm -f $(VENV)/.stamp-run $(VENV)/.stamp-test; echo no; })
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit integration sanity molecule device-matrix killed rehearsal bench clean
+.PHONY: help demo test lint unit integration sanity molecule device-matrix exhaustive killed rehearsal bench clean
 .NOTPARALLEL:
 
 help: ## Show this list
@@ -48,6 +48,9 @@ molecule: $(VENV)/.stamp-test ## Build, publish and roll out on systemd containe
 
 device-matrix: $(VENV)/.stamp-test ## Try every kind of host in every state with every operation, and print the table
 	@$(BIN)/python -m tests.matrix $(ARGS)
+
+exhaustive: $(VENV)/.stamp-test ## Run all integration tests, also those that `make test` leaves out because others tell most of it
+	@$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "" tests/integration $(ARGS)
 
 killed: $(VENV)/.stamp-test ## Kill the controller at every point of an update, and have the playbook go on
 	@$(BIN)/python -m pytest -q -n 2 -m "" tests/integration/rollout/test_killed.py $(ARGS)

@@ -164,6 +164,7 @@ def test_three_stay_bootable_over_four_releases(deck: Deck) -> None:
     assert (len(before), len(after)) == (4, 3)
 
 
+@pytest.mark.exhaustive
 def test_a_pin_that_a_person_set_survives_and_takes_no_place(deck: Deck) -> None:
     deck.simulate("ostree", "admin", "pin", "booted")
     for release in ("v2", "v3", "v4", "v5"):
@@ -199,6 +200,7 @@ def test_numbers_shift_with_a_staged_deployment_and_the_right_one_goes(deck: Dec
     assert deck.versions() == ["v4", "v3", "v2"]
 
 
+@pytest.mark.exhaustive
 def test_what_a_request_pinned_stays_until_it_is_named(deck: Deck) -> None:
     assert deck.retain(pin=["v1"])["changed"] is True
     assert deck.retain(pin=["v1"])["changed"] is False

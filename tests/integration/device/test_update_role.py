@@ -68,6 +68,7 @@ def test_a_good_release_is_proved_and_a_second_run_changes_nothing(bench: RoleBe
     assert not again.changed
 
 
+@pytest.mark.exhaustive
 def test_without_consent_it_stays_at_a_reboot_that_is_needed(bench: RoleBench) -> None:
     bench.add("ostree")
     waiting = update(bench, device_update_reboot_ok=False)
@@ -169,6 +170,7 @@ def test_content_that_is_not_wanted_is_not_booted(bench: RoleBench) -> None:
     assert bench.booted("ostree") == bench.image("v1.0.0")
 
 
+@pytest.mark.exhaustive
 def test_each_phase_alone(bench: RoleBench) -> None:
     bench.add("composefs", "--backend", "composefs")
 

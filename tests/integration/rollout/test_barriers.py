@@ -50,6 +50,7 @@ def through_the_first_release(fleet: SimulatedFleet) -> Path:
     return fleet.spec("v1.2.0", variants=[variant], waves=[])
 
 
+@pytest.mark.exhaustive
 def test_devices_go_through_a_barrier_also_when_the_run_is_killed_on_the_way(mended: SimulatedFleet) -> None:
     mended.add("kde-1", "kde", "--backend", "composefs")
     mended.add("kde-2", "kde", "--backend", "ostree")

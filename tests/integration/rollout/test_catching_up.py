@@ -45,6 +45,7 @@ def test_a_device_that_joins_after_the_end_goes_straight_to_the_release(fleet: S
     assert [event["host"] for event in fleet.events(ID) if event["kind"] == "joined"] == ["kde-2"]
 
 
+@pytest.mark.exhaustive
 def test_those_that_catch_up_hold_the_rollout_by_a_budget_of_their_own(fleet: SimulatedFleet) -> None:
     fleet.add("kde-1")
     spec = fleet.spec("v1.1.0", waves=[])

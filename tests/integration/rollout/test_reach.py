@@ -45,6 +45,7 @@ def test_devices_that_sleep_are_recorded_and_not_touched_until_they_wake(fleet: 
     assert fleet.states("to-v1.1.0") == {"kde-1": "succeeded", "kde-2": "succeeded", "kde-3": "unreachable"}
 
 
+@pytest.mark.exhaustive
 def test_a_device_that_sleeps_in_a_later_wave_does_not_keep_that_from_passing(fleet: SimulatedFleet) -> None:
     for number in range(1, 4):
         fleet.add(f"kde-{number}")
@@ -140,6 +141,7 @@ def test_status_names_those_asleep_without_waiting_for_ssh(fleet: SimulatedFleet
     assert "1 device, 0 of them answered" in nobody.output
 
 
+@pytest.mark.exhaustive
 def test_a_rollback_leaves_those_asleep_and_names_them(fleet: SimulatedFleet) -> None:
     for number in (1, 2):
         fleet.add(f"kde-{number}")

@@ -153,6 +153,7 @@ def test_two_rollouts_at_once_over_the_same_devices_are_refused(fleet: Simulated
     assert "This rollout is already being run by" in same.sentence()
 
 
+@pytest.mark.exhaustive
 def test_an_unfinished_rollout_is_taken_over_only_when_asked(fleet: SimulatedFleet) -> None:
     fleet.add("kde-1")
     fleet.add("kde-2")

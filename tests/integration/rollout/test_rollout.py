@@ -81,6 +81,7 @@ def test_a_bad_release_is_held_at_the_canary_and_taken_back(fleet: SimulatedFlee
     assert fleet.states("to-v1.2.0") == states
 
 
+@pytest.mark.exhaustive
 def test_killed_in_the_middle_of_a_wave_it_goes_on_without_a_second_reboot(fleet: SimulatedFleet) -> None:
     for number in range(1, 5):
         fleet.add(f"kde-{number}", "kde", "--backend", "ostree" if number % 2 else "composefs")
@@ -114,6 +115,7 @@ def _wait_for_event(fleet: SimulatedFleet, process: object, seen: object) -> Non
         time.sleep(0.02)
 
 
+@pytest.mark.exhaustive
 def test_asleep_devices_are_not_charged_and_are_caught_up_when_they_wake(fleet: SimulatedFleet) -> None:
     for number in range(1, 4):
         fleet.add(f"kde-{number}")
@@ -167,6 +169,7 @@ def test_a_silent_device_is_charged_and_heals_when_it_is_heard_of_again(fleet: S
     assert fleet.boots("kde-2") == 2
 
 
+@pytest.mark.exhaustive
 def test_an_update_that_was_not_finalised_is_tried_again_by_the_next_run(fleet: SimulatedFleet) -> None:
     """A power cut at the reboot looks the same."""
     fleet.add("kde-1", "kde", faults=["finalize-failure"])
@@ -201,6 +204,7 @@ def test_a_device_whose_boot_loader_fell_back_stays_there(fleet: SimulatedFleet,
     assert fleet.booted("kde-1") == before
 
 
+@pytest.mark.exhaustive
 def test_a_rollback_that_somebody_else_queued_is_named_and_not_taken(fleet: SimulatedFleet) -> None:
     fleet.add("kde-1")
     assert fleet.roll_out(fleet.spec("v1.1.0", waves=[])).rc == 0
@@ -243,6 +247,7 @@ def test_rollback_goes_back_once_and_never_forward(fleet: SimulatedFleet) -> Non
     assert {host: fleet.booted(host) for host in fleet.hosts} == old
 
 
+@pytest.mark.exhaustive
 def test_a_rollback_is_of_the_hosts_that_the_inventory_names_for_it(fleet: SimulatedFleet) -> None:
     """A play's header does not see variables of groups by itself, and took everybody back."""
     for number in (1, 2):
@@ -267,6 +272,7 @@ def test_a_rollback_is_of_the_hosts_that_the_inventory_names_for_it(fleet: Simul
     assert "The inventory has bootc_rollback_hosts for some hosts only" in unclear.sentence()
 
 
+@pytest.mark.exhaustive
 def test_a_rollback_passes_over_whoever_does_not_answer(fleet: SimulatedFleet) -> None:
     for number in range(1, 4):
         fleet.add(f"kde-{number}")
@@ -298,6 +304,7 @@ def test_become_does_not_leave_the_simulated_device(fleet: SimulatedFleet, tmp_p
     assert "1 device, 1 of them answered and run bootc" in run.output
 
 
+@pytest.mark.exhaustive
 def test_one_host_that_cannot_be_addressed_does_not_stop_the_others(fleet: SimulatedFleet) -> None:
     fleet.add("kde-1")
     fleet.add("kde-2")

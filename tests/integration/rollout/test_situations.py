@@ -143,6 +143,7 @@ def test_a_canceled_rollout_finishes_what_rebooted_and_leaves_the_rest(fleet: Si
     assert sorted(fleet.boots(host) for host in fleet.hosts) == [1, 2]
 
 
+@pytest.mark.exhaustive
 def test_a_lost_device_that_is_heard_of_again_does_not_free_a_held_rollout(fleet: SimulatedFleet) -> None:
     fleet.add("kde-1", "kde", faults=["silent-after-reboot"])
     fleet.add("kde-2")

@@ -227,6 +227,7 @@ def test_what_is_parked_is_dropped_when_the_rollout_is_paused(fleet: SimulatedFl
     assert fleet.boots("ready") == 1
 
 
+@pytest.mark.exhaustive
 def test_downloads_of_a_fleet_are_spread_over_time(fleet: SimulatedFleet) -> None:
     """Two that could go together begin to download ten megabytes each, at a megabyte per second."""
     for host in ("one", "two"):
