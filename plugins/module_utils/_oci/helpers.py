@@ -10,6 +10,8 @@ import re
 import subprocess
 from typing import Mapping
 
+from .._process import OwnSession
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SECONDS = 30
 _NOT_FOUND = "credentials not found"
@@ -38,17 +40,11 @@ def ask_helper(name: str, registry: str, environ: Mapping[str, str]) -> tuple[st
 
 def _run(program: str, server: str, environ: Mapping[str, str]) -> tuple[str, str, str] | None:
     try:
-        with subprocess.Popen(
-            [program, "get"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=dict(environ),
-        ) as helper:
+        with OwnSession([program, "get"], reads=True, environment=environ) as helper:
             try:
-                said, _nothing = helper.communicate(server.encode(), timeout=_SECONDS)
+                said, _ignored = helper.communicate(server.encode(), timeout=_SECONDS)
             except subprocess.TimeoutExpired:
-                helper.kill()
+                helper.end(0.0)
                 raise
     except FileNotFoundError as error:
         raise HelperError(f"is not in PATH ({program})") from error
