@@ -183,6 +183,7 @@ def test_a_pin_that_a_person_set_survives_and_takes_no_place(deck: Deck) -> None
     assert deck.retain(unpin=["v1"], keep=2)["changed"] is False
 
 
+@pytest.mark.exhaustive
 def test_numbers_shift_with_a_staged_deployment_and_the_right_one_goes(deck: Deck) -> None:
     for release in ("v2", "v3"):
         deck.update(release)

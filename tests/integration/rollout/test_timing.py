@@ -117,6 +117,7 @@ def test_a_closed_window_keeps_everybody_and_the_summary_says_until_when(fleet: 
     assert "staged" not in json.dumps([event for event in fleet.events("to-v1.1.0") if event.get("host") == "here"])
 
 
+@pytest.mark.exhaustive
 def test_a_patient_run_waits_until_the_window_opens_and_goes_on_to_the_end(fleet: SimulatedFleet) -> None:
     """The canary's moment comes in a few seconds; the wave behind it follows it."""
     for host in ("one", "two"):
