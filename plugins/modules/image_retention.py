@@ -74,7 +74,7 @@ options:
   keep_younger:
     description:
       - Keep what is younger than this, such as V(12h), V(30d) or V(8w).
-      - The age is what the annotation or label C(org.opencontainers.image.created) or the configuration says. Images of
+      - The age is what the annotation C(org.opencontainers.image.created) or the configuration says. Images of
         reproducible builds often do not tell, and are then kept with the rule V(unknown_age).
     type: str
   keep_digests:

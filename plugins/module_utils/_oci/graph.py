@@ -165,8 +165,8 @@ def node_of(manifest: Manifest, tags: tuple[str, ...], config: Mapping[str, Any]
     by_tag = [subject_of_tag(tag) for tag in tags]
     subjects = {manifest.subject, *by_tag} - {None, manifest.digest}
     about = tuple(sorted(subject for subject in subjects if subject))
-    labels = (config.get("config") or {}).get("Labels") or {}
-    dates = [manifest.annotations.get(_CREATED), labels.get(_CREATED), config.get("created")]
+    # Not the label of that name: an image has it from the one it was built on, which may be years older.
+    dates = [manifest.annotations.get(_CREATED), config.get("created")]
     created = next((seconds for seconds in map(_seconds, dates) if seconds is not None), None)
     if manifest.is_index:
         children = tuple(dict.fromkeys(entry.digest for entry in manifest.entries))

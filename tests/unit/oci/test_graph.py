@@ -62,7 +62,8 @@ class Memory:
 
     def get_config(self, reference: Reference, manifest: Manifest) -> dict[str, Any]:
         self.configs_read += 1
-        return {"created": "2026-11-01T10:00:00Z"}
+        inherited = {"org.opencontainers.image.created": "2020-01-01T00:00:00Z"}
+        return {"created": "2026-11-01T10:00:00Z", "config": {"Labels": inherited}}
 
     def list_referrers(self, reference: Reference, artifact_type: str | None = None) -> list[Descriptor]:
         about = [m for m in self.manifests.values() if m.subject == reference.digest]
