@@ -106,16 +106,14 @@ prepare_ansible_test() {
 }
 
 # Debian 12 has no cosign, and its skopeo has signatures by sigstore patched out. Those of the next release run here, with
-# its own C library beside them. Where they cannot be had, the tests that need them say so and are expected to fail.
+# its own C library beside them. Where they cannot be had, the tests that need them fail and say so.
 prepare_signing_programs() {
     local folder=/var/cache/bootc-ci/signing
     export BOOTC_SIGNING_PROGRAMS=$folder/bin
     [[ -x $folder/bin/skopeo && -x $folder/bin/cosign ]] && return
     note "fetching skopeo and cosign of Debian 13"
-    if ! fetch_signing_programs "$folder" >/dev/null; then
-        note "they cannot be had: signing with real programs is not tested"
-        export BOOTC_SIGNING_PROGRAMS=""
-    fi
+    fetch_signing_programs "$folder" >/dev/null || fetch_signing_programs "$folder" >/dev/null ||
+        note "they cannot be had, so the tests of signing with real programs will fail"
 }
 
 # Called in a condition, where `set -e` does nothing, so what matters says itself what follows from its failure.
@@ -125,7 +123,7 @@ fetch_signing_programs() (
         awk '$2 == "bookworm" { print $1; exit }')
     [[ -n $mirror ]] || exit 1
     rm -rf "$1"
-    mkdir -p "$1"/{lists,cache/archives}/partial "$1"/{debs,root,bin}
+    mkdir -p "$1"/{lists,cache/archives}/partial "$1"/{debs,unpacked,bin}
     printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s trixie main\n' "$mirror" >"$1/sources.list"
     options=(-qq -o "Dir::Etc::sourcelist=$1/sources.list" -o Dir::Etc::sourceparts=/dev/null
         -o "Dir::State::lists=$1/lists" -o "Dir::Cache=$1/cache" -o APT::Sandbox::User=root
@@ -134,13 +132,13 @@ fetch_signing_programs() (
     cd "$1/debs" || exit 1
     timeout 120 apt-get "${options[@]}" update || exit 1
     timeout 120 apt-get "${options[@]}" download "${packages[@]}" || exit 1
-    for package in *.deb; do dpkg-deb -x "$package" "$1/root"; done
+    for package in *.deb; do dpkg-deb -x "$package" "$1/unpacked"; done
     cd "$1" || exit 1
-    rm -r lists cache debs root/usr/share
-    libraries=$1/root/usr/lib/x86_64-linux-gnu:/usr/lib/x86_64-linux-gnu
-    printf '#!/bin/sh\nexec %s --library-path %s %s "$@"\n' "$1/root/usr/lib64/ld-linux-x86-64.so.2" \
-        "$libraries" "$1/root/usr/bin/skopeo" >bin/skopeo
+    rm -r lists cache debs unpacked/usr/share
+    libraries=$1/unpacked/usr/lib/x86_64-linux-gnu:/usr/lib/x86_64-linux-gnu
+    printf '#!/bin/sh\nexec %s --library-path %s %s "$@"\n' "$1/unpacked/usr/lib64/ld-linux-x86-64.so.2" \
+        "$libraries" "$1/unpacked/usr/bin/skopeo" >bin/skopeo
     chmod +x bin/skopeo
-    ln -s ../root/usr/bin/cosign bin/cosign
+    ln -s ../unpacked/usr/bin/cosign bin/cosign
     bin/skopeo --version && bin/cosign version
 )

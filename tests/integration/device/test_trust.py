@@ -45,7 +45,7 @@ def expect(*conditions: str) -> dict[str, Any]:
 
 
 def test_a_key_is_rotated_on_a_device_and_the_demand_taken_back(bench: RoleBench) -> None:
-    policy = bench.root / "deck/root/etc/containers/policy.json"
+    policy = bench.root / "deck" / "root" / "etc" / "containers" / "policy.json"
     in_one_step = {
         "name": "Try it in one step",
         "block": [role(bench, "2028"), {"name": "Never", "ansible.builtin.fail": {"msg": "it went through"}}],

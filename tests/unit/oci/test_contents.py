@@ -101,7 +101,7 @@ def test_every_stored_byte_is_seen_or_lost(layers: list[list[Member]]):
 
 def test_pacman_packages_are_read_from_the_names():
     paths = ["var/lib/pacman/local/mesa-1:25.2.1-2/desc", "var/lib/pacman/local/lib32-mesa-25.2-1/desc", "other"]
-    found = packages([*paths, "srv/root/var/lib/pacman/local/x-1-1/desc"], {})
+    found = packages([*paths, "srv/copy/var/lib/pacman/local/x-1-1/desc"], {})
     assert found == ("pacman", {"mesa": "1:25.2.1-2", "lib32-mesa": "25.2-1"})
 
 
