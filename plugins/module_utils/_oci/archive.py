@@ -34,8 +34,8 @@ class Collection:
     manifests: dict[str, Manifest] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     blobs: dict[str, Descriptor] = field(default_factory=dict)
-    found_in: dict[str, Reference] = field(default_factory=dict)
-    """A repository that has the blob."""
+    found_in: dict[str, dict[str, Reference]] = field(default_factory=dict)
+    """The repositories that have a blob, by their names."""
 
     @property
     def bytes(self) -> int:
@@ -56,9 +56,13 @@ def collect(client: RegistryClient, images: Iterable[Reference]) -> Collection:
 
 
 def leave_out(client: RegistryClient, found: Collection, images: Iterable[Reference]) -> None:
-    """Take the blobs out of a collection that these images have too, because the other side has them."""
-    for digest in collect(client, images).blobs:
-        found.blobs.pop(digest, None)
+    """Take the blobs out of a collection that these images have too, because the other side has them.
+
+    It has them in the repositories of these images; what another one needs as well is carried.
+    """
+    for digest, places in collect(client, images).found_in.items():
+        if found.found_in.get(digest, {}).keys() <= places.keys():
+            found.blobs.pop(digest, None)
 
 
 def _collect_repository(client: RegistryClient, images: list[Reference], found: Collection) -> None:
@@ -82,7 +86,7 @@ def _collect_repository(client: RegistryClient, images: list[Reference], found: 
         found.manifests[manifest.digest] = manifest
         for blob in [] if manifest.is_index else [manifest.config, *manifest.layers]:
             found.blobs[blob.digest] = blob
-            found.found_in[blob.digest] = repository
+            found.found_in.setdefault(blob.digest, {})[repository.name] = repository
         pinned = repository.with_digest(manifest.digest)
         waiting += [(repository.with_digest(x.digest), False) for x in (manifest.entries if manifest.is_index else [])]
         waiting += [(repository.with_digest(x.digest), True) for x in client.list_referrers(pinned)]
@@ -100,7 +104,11 @@ class Exported:
 
 
 def export(client: RegistryClient, found: Collection, layout: Layout, *, check: bool) -> Exported:
-    """Make the layout hold exactly what was found. What is there already and whole is not transferred again."""
+    """Make the layout hold exactly what was found. What is there already and whole is not transferred again.
+
+    Raises ValueError for a layout with images that another program put there: these would go.
+    """
+    layout.insist_on_own_images()
     missing = [blob for blob in found.blobs.values() if not layout.is_whole(blob.digest, blob.size)]
     wanted = {*found.blobs, *found.manifests}
     size = sum(blob.size for blob in missing)
@@ -111,7 +119,7 @@ def export(client: RegistryClient, found: Collection, layout: Layout, *, check: 
         return Exported(bool(missing or new or others or not same), [x.digest for x in missing], size, len(others))
     layout.create()
     for blob in missing:
-        fetch_blob(client, found.found_in[blob.digest], blob, layout)
+        fetch_blob(client, next(iter(found.found_in[blob.digest].values())), blob, layout)
     written = [layout.write_manifest(manifest) for manifest in found.manifests.values()]
     indexed = layout.write_index(found.entries, found.manifests)
     # Only now does nothing refer to them.

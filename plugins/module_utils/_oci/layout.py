@@ -130,6 +130,17 @@ class Layout:
     def _index(self) -> Path:
         return self.root / "index.json"
 
+    def insist_on_own_images(self) -> None:
+        """Raise ValueError when the index names an image that no export put there; an unreadable one names none."""
+        try:
+            foreign = [entry for entry in self.entries() if not entry.repository]
+        except CorruptArchive:
+            return
+        if foreign:
+            raise ValueError(
+                f"{self.root} holds images of another program, and an export would remove them. Name another folder."
+            )
+
     def others(self, wanted: set[str]) -> Iterator[Path]:
         """Return the files of blobs that are not in ``wanted``, and of transfers that nobody will go on with."""
         names = {digest.partition(":")[2] for digest in wanted}

@@ -248,6 +248,40 @@ def test_a_base_that_repositories_share_is_sent_once(
     assert run(image_archive, **importing(site, path))["changed"] is False
 
 
+def test_what_only_one_of_two_repositories_has_at_the_site_is_carried_for_the_other(
+    run: Any, registry: RealRegistry, tmp_path: Path
+) -> None:
+    registry.image([BASE, b"old"], "kde-v1")
+    new = f"{registry.name}:kde-v2"
+    registry.image([BASE, b"new"], "kde-v2")
+    first = registry.repository
+    registry.repository = f"{first}-other"
+    registry.image([BASE, b"other"], "gnome-v2")
+    other = f"{registry.name}:gnome-v2"
+    registry.repository = first
+    wanted = {"state": "exported", "path": str(tmp_path / "disk"), "tls_verify": False}
+    run(image_archive, **wanted, images=[new, other], without=[f"{registry.name}:kde-v1"])
+    names = {path.name for path in (tmp_path / "disk" / "blobs" / "sha256").iterdir()}
+    base = digest_of(BASE).partition(":")[2]
+    assert base in names
+    run(image_archive, **wanted, images=[new], without=[f"{registry.name}:kde-v1"])
+    assert base not in {path.name for path in (tmp_path / "disk" / "blobs" / "sha256").iterdir()}
+
+
+def test_images_of_another_program_are_not_removed(run: Any, registry: RealRegistry, tmp_path: Path) -> None:
+    registry.image([b"1"], "kde-v1")
+    wanted = {"state": "exported", "path": str(tmp_path / "disk"), "images": [f"{registry.name}:kde-v1"]}
+    run(image_archive, **wanted, tls_verify=False)
+    index = tmp_path / "disk" / "index.json"
+    document = json.loads(index.read_text())
+    document["manifests"][0]["annotations"] = {"org.opencontainers.image.ref.name": "theirs"}
+    index.write_text(json.dumps(document))
+    before = sorted(path.name for path in (tmp_path / "disk").rglob("*"))
+    refused = run(image_archive, **wanted, tls_verify=False)
+    assert (refused["reason"], "images of another program" in refused["msg"]) == ("invalid", True)
+    assert sorted(path.name for path in (tmp_path / "disk").rglob("*")) == before
+
+
 def test_what_is_not_an_archive_is_left_alone(run: Any, registry: RealRegistry, tmp_path: Path) -> None:
     registry.image([b"x"], "kde-v1")
     registry.image([b"x"], "gnome-v1")
