@@ -322,7 +322,7 @@ class Fleet:
             clearance = clear_batch(self.ledger, 1, batch, clock, deadline)
             if clearance.confirm:
                 self._confirm(clearance, deadline)
-                clearance = clear_batch(self.ledger, 1, batch, clock, deadline)
+                clearance = clear_batch(self.ledger, 1, batch, clock, deadline, confirmed=True)
             for host in clearance.go:
                 update = self._update(clearance, host, deadline)
                 update.go(clearance.rollout.devices[host], lambda host=host: self.state().devices[host])

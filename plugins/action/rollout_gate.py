@@ -25,19 +25,24 @@ class ActionModule(RolloutAction):
         "epoch": {"type": "int", "required": True},
         "deadline": {"type": "float", "required": True},
         "batch": {"type": "list", "elements": "str", "required": True},
-        "known": {"type": "dict", "default": {}},
+        "confirmed": {"type": "bool", "default": False},
         "round": {"type": "list", "elements": "str"},
     }
 
     def answer(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        known = options["known"]
-        if known and not known.get("confirm"):
-            return {**known, "changed": False}
         ledger = open_stores(options["ledger"]).rollout(str(options["id"]))
         insist_on_lease(ledger, options["epoch"])
         if options["round"] is not None:
             return self._another_round(ledger, options["round"], options["deadline"])
-        cleared = clear_batch(ledger, options["epoch"], options["batch"], CLOCK, options["deadline"], analyse=analyse)
+        cleared = clear_batch(
+            ledger,
+            options["epoch"],
+            options["batch"],
+            CLOCK,
+            options["deadline"],
+            confirmed=options["confirmed"],
+            analyse=analyse,
+        )
         rollout = cleared.rollout
         self._display.display(progress(rollout, cleared.go, cleared.wait))
         targets = rollout.plan.targets

@@ -42,12 +42,10 @@ options:
     type: list
     elements: str
     required: true
-  known:
-    description:
-      - An earlier answer of this module. It is returned as it is, unless it asked for devices to be looked at again
-        (RV(confirm)); then the gate is asked anew.
-    type: dict
-    default: {}
+  confirmed:
+    description: The devices that the gate wanted to have looked at again (RV(confirm)) were looked at.
+    type: bool
+    default: false
   round:
     description:
       - Hosts of this run, once all of them had their turn. No gate is asked then; the answer is RV(hosts) and
@@ -73,7 +71,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 go:
-  description: Hosts of the batch that may be touched.
+  description: Hosts of the batch that may be touched. None of them before those of RV(confirm) were looked at.
   returned: success, without O(round)
   type: list
   elements: str
@@ -84,7 +82,7 @@ position:
 confirm:
   description:
     - Devices that succeeded and have to be looked at again with M(skorionos.bootc.rollout_device) before their wave may
-      pass. The gate is asked again after that.
+      pass. The gate is asked again after that, with O(confirmed).
   returned: success, without O(round)
   type: list
   elements: str

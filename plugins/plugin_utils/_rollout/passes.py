@@ -89,10 +89,12 @@ def clear_batch(
     clock: Clock,
     deadline: float,
     *,
+    confirmed: bool = False,
     analyse: Analyse | None = None,
 ) -> Clearance:
     """Bring the ledger up to date and say which of ``batch`` may be touched.
 
+    While devices have to be looked at again nobody may, unless that was tried: ``confirmed``.
     Waits, until ``deadline`` at most, for a wave before it that only time keeps from passing, and has it analysed. With
     an empty batch it waits for whatever time alone brings about: the end of the pass.
     """
@@ -116,6 +118,8 @@ def clear_batch(
             confirm = decisions.confirm if early or not batch else ()
             stop = not go and not confirm and (early or stopped or rollout.phase is RolloutPhase.SUPERSEDED)
             draining = stopped or is_too_late(rollout, clock.now())
+            if confirm and not confirmed:
+                go = ()
             return Clearance(rollout, go, draining, stop, decisions.wait, position, recorded, confirm)
         clock.sleep(min(max(until - clock.now(), 0.0), clock.nap))
 
