@@ -121,10 +121,11 @@ def _variant(variables: Mapping[str, Any]) -> str | None:
 def _answer(host: str, variables: Mapping[str, Any], variable: str, asleep: str | None) -> dict[str, Any]:
     answer = variables.get(variable) if asleep is None else None
     answer = answer if isinstance(answer, Mapping) else {"unreachable": True}
+    status = answer.get("bootc")
     return {
         "host": host,
         "variant": _variant(variables),
         "reachable": not answer.get("unreachable", False),
-        **tidy(answer.get("bootc")),
+        **tidy({**status, "space": answer.get("space")} if isinstance(status, Mapping) else None),
         "message": asleep or (str(answer.get("msg") or "") if answer.get("failed") else ""),
     }

@@ -34,6 +34,10 @@ options:
         runs; then the module fails with RV(reason=busy) instead of hanging.
     type: int
     default: 30
+  space:
+    description: Also tell how much room there is for deployments, as RV(space).
+    type: bool
+    default: false
 notes:
   - Needs root on bootc hosts, as bootc itself does; without it, the module fails and says so. Other hosts can be asked
     by anybody.
@@ -199,6 +203,32 @@ timezone:
   returned: success
   type: str
   sample: Europe/Berlin
+space:
+  description:
+    - Room on the file systems that deployments take, V(none) unless asked for with O(space). A part is V(none) where
+      nobody tells.
+  returned: success
+  type: dict
+  contains:
+    system:
+      description: Where deployments and images are.
+      type: dict
+      contains:
+        mount:
+          description: Where it is mounted.
+          type: str
+        fstype:
+          description: Its kind.
+          type: str
+        total_bytes:
+          description: Its size, V(none) where that is not known.
+          type: int
+        free_bytes:
+          description: What is free, V(none) where that is not known.
+          type: int
+    boot:
+      description: Where kernels are, V(none) if on the same or on one that is not mounted. Keys as in RV(space.system).
+      type: dict
 inhibited_by:
   description: Which of O(inhibitors) would keep the device from being rebooted now.
   returned: success
@@ -221,6 +251,7 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_modu
     timeout_option,
 )
 from ansible_collections.skorionos.bootc.plugins.module_utils._device.boot import failed_units, soft_reboots
+from ansible_collections.skorionos.bootc.plugins.module_utils._device.facts.storage import read_storage
 from ansible_collections.skorionos.bootc.plugins.module_utils._device.inhibitors import (
     INHIBITORS_OPTION,
     Inspector,
@@ -232,7 +263,12 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._device.timezone i
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"timeout": timeout_option(30), "inhibitors": INHIBITORS_OPTION}, supports_check_mode=True
+        argument_spec={
+            "timeout": timeout_option(30),
+            "space": {"type": "bool", "default": False},
+            "inhibitors": INHIBITORS_OPTION,
+        },
+        supports_check_mode=True,
     )
     client = Client()
 
@@ -248,6 +284,7 @@ def main() -> None:
             "soft_reboots": soft_reboots(client.run),
             "failed_units": None if units is None else list(units),
             "timezone": read_timezone(),
+            "space": read_storage(client.run).of_deployments() if module.params["space"] else None,
             "inhibited_by": [obstacle.as_dict() for obstacle in obstacles(inhibitors, Inspector(client.run))],
         }
 

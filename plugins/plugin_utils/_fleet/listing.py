@@ -11,6 +11,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .answers import deployments, room
+
 COLUMNS = (
     "host",
     "variant",
@@ -28,6 +30,9 @@ COLUMNS = (
     "rollback_digest",
     "reboot_required",
     "drifted",
+    "deployments",
+    "space_total_bytes",
+    "space_free_bytes",
     "known_bugs",
     "message",
 )
@@ -57,7 +62,13 @@ def _values(row: Mapping[str, Any]) -> list[Any]:
         for slot in ("booted", "staged", "rollback")
         for key in ("version", "digest")
     }
-    flat = {**row, **slots, "known_bugs": "; ".join(row["known_bugs"])}
+    flat = {
+        **row,
+        **slots,
+        "deployments": deployments(row) or None,
+        **{f"space_{size}": room(row, "system", size) for size in ("total_bytes", "free_bytes")},
+        "known_bugs": "; ".join(row["known_bugs"]),
+    }
     return [flat[column] for column in COLUMNS]
 
 

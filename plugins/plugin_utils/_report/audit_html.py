@@ -6,16 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from .._rollout.errors import some
 from .audit_words import OUTCOMES, about, clock, days, decision, headline, releases, troubles
-from .words import GROUP_OF, PHASES, STATES, clean, many, moment, short, spoken
+from .pages import Pages
+from .words import GROUP_OF, PHASES, STATES, clean, moment, spoken
 
-_PAGE = Path(__file__).with_name("page")
 _TILES = {
     "touched": ("rollout", "something was done to them"),
     "updated": ("updated", "proven healthy"),
@@ -30,12 +26,9 @@ def audit_html(audit: Mapping[str, Any]) -> str:
 
     Everything that devices, ledgers or journals say is cleaned here and escaped by the template.
     """
-    environment = Environment(loader=FileSystemLoader(_PAGE), autoescape=True, undefined=StrictUndefined)
-    environment.trim_blocks = environment.lstrip_blocks = True
-    environment.filters.update(moment=moment, short=short, many=many, some=some, spoken=spoken, clock=clock)
-    environment.filters.update(decision=decision, releases=releases)
     told = clean(audit)
-    return environment.get_template("audit.html.j2").render(
+    return Pages(spoken=spoken, clock=clock, decision=decision, releases=releases).render(
+        "audit.html.j2",
         told=told,
         headline=headline(told),
         about=about(told),

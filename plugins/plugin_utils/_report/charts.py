@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 _BINS = 10
 _WORTH_DRAWING = 5
@@ -41,6 +42,14 @@ def median(values: Sequence[float]) -> float:
     """Of sorted values."""
     middle = len(values) // 2
     return values[middle] if len(values) % 2 else (values[middle - 1] + values[middle]) / 2
+
+
+def distribution(title: str, values: Sequence[float], write: Callable[[float], str]) -> dict[str, Any] | None:
+    """What the templates show of sorted ``values``: in words, and drawn where that shows more; None without any."""
+    if not values:
+        return None
+    words = f"from {write(values[0])} to {write(values[-1])}, median {write(median(values))}"
+    return {"title": title, "words": words, "count": len(values), "chart": histogram(values, write)}
 
 
 def histogram(values: Sequence[float], write: Callable[[float], str]) -> Chart | None:

@@ -5,58 +5,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
-from itertools import groupby
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from .._rollout.errors import some
-from .charts import histogram, median
-from .timeline import Entry, tell
-from .words import (
-    CATCHING_UP,
-    GROUP_OF,
-    GROUPS,
-    HOLD_RULES,
-    PHASES,
-    STATES,
-    WAIT_RULES,
-    charged,
-    clean,
-    explain,
-    look_at,
-    many,
-    measured,
-    moment,
-    number,
-    order_before,
-    parse_moment,
-    short,
-    shown_groups,
-    size,
-    span,
-    spoken,
-    tally,
-    took,
-    versions,
-    voices,
-)
-
-_PAGE = Path(__file__).with_name("page")
-_TILE_NOTES = {
-    "updated": "proven healthy",
-    "already_current": "nothing to do",
-    "rolled_back": "on their old image",
-    "asleep": "did not answer yet",
-    "in_flight": "being updated now",
-    "waiting": "their turn comes",
-    "left_out": "not part of this",
-}
-_SEVERITY = ("failed", "rolled_back", "in_flight", "asleep", "left_out", "waiting", "updated", "already_current")
+from .pages import Pages
+from .rollout_view import device_view, rollout_view
+from .words import clean, moment, size
 
 
 def rollout_html(summary: Mapping[str, Any], events: Sequence[Mapping[str, Any]], generated_at: str) -> str:
@@ -65,147 +19,13 @@ def rollout_html(summary: Mapping[str, Any], events: Sequence[Mapping[str, Any]]
     ``events`` are those of the ledger as dicts, without the plan; ``generated_at`` is an RFC 3339 time. Everything
     that devices or registries said is cleaned here and escaped by the template.
     """
-    environment = Environment(loader=FileSystemLoader(_PAGE), autoescape=True, undefined=StrictUndefined)
-    environment.trim_blocks = environment.lstrip_blocks = True
-    environment.filters.update(moment=moment, short=short, size=size, many=many, some=some)
-    # The browser runs the one script whose hash the page names, so that nothing a device says can become another.
-    script = hashlib.sha256(environment.get_template("devices.js").render().encode()).digest()
-    view = _view(clean(summary), clean(list(events)))
-    return environment.get_template("rollout.html.j2").render(
-        **view, generated_at=clean(moment(generated_at)), script_hash=base64.b64encode(script).decode()
+    pages = Pages(size=size)
+    told = clean(summary)
+    return pages.render(
+        "rollout.html.j2",
+        summary=told,
+        view=rollout_view(told, clean(list(events))),
+        devices=[device_view(device) for device in told["devices"]],
+        generated_at=clean(moment(generated_at)),
+        script=pages.script("table.js", "devices.js"),
     )
-
-
-def _view(summary: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    everyone = tally(summary["totals"])
-    return {
-        "summary": summary,
-        "phase": PHASES.get(summary["phase"], summary["phase"]),
-        "duration": took(summary["started_at"], summary["ended_at"]),
-        "versions": [
-            {"names": ", ".join(names), "before": before, "after": after} for names, before, after in versions(summary)
-        ],
-        "tiles": _tiles(summary, everyone),
-        "waves": [*(_wave(wave) for wave in summary["waves"]), *_late(summary["catching_up"])],
-        "hold": _hold(summary),
-        "order": _order(summary),
-        "order_before": order_before(summary),
-        "wait": _wait(summary),
-        "asleep": some([d["host"] for d in summary["devices"] if d["state"] == "unreachable"], 10),
-        "concerns": voices(look_at(summary)),
-        "devices": [_device(device) for device in summary["devices"]],
-        "distributions": list(filter(None, [_boots(summary)])),
-        "days": _days(tell(summary, events)),
-    }
-
-
-_STILL = ("held", "paused", "canceled", "aborted", "superseded")
-
-
-def _tiles(summary: Mapping[str, Any], everyone: Mapping[str, int]) -> list[dict[str, Any]]:
-    lost = summary["totals"]["lost"]
-    waiting = "nothing new is started" if summary["phase"] in _STILL else _TILE_NOTES["waiting"]
-    failed = f"{lost} of them lost" if lost else "see their messages"
-    notes = {**_TILE_NOTES, "failed": failed, "waiting": waiting}
-    return [
-        {"group": group, "label": GROUPS[group], "count": everyone[group], "note": notes[group]}
-        for group in shown_groups(everyone)
-    ]
-
-
-def _wave(wave: Mapping[str, Any]) -> dict[str, Any]:
-    counts = tally(wave)
-    return {
-        "name": wave["name"],
-        "phase": wave["phase"],
-        "words": PHASES.get(wave["phase"], wave["phase"]),
-        "devices": wave["devices"],
-        "opened_at": wave["opened_at"],
-        "duration": took(wave["opened_at"], wave["passed_at"]),
-        "parts": [{"group": group, "label": GROUPS[group], "count": count} for group, count in counts.items() if count],
-    }
-
-
-def _late(late: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Devices that catch up, told like a wave, if there are any."""
-    told = {"name": CATCHING_UP, "phase": "", "opened_at": None, "passed_at": None, **late}
-    return [_wave(told)] if late["devices"] else []
-
-
-def _hold(summary: Mapping[str, Any]) -> dict[str, Any] | None:
-    hold = summary["hold"]
-    if hold is None:
-        return None
-    return {
-        "wave": hold["wave"],
-        "rule": HOLD_RULES.get(hold["rule"], spoken(hold["rule"])),
-        "numbers": hold["numbers"],
-        "at": hold["at"],
-        "voices": voices(charged(summary)),
-        "remedy": _with_code(hold["remedy"]),
-    }
-
-
-def _order(summary: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What somebody told it to do, while that is why nothing is started."""
-    if summary["hold"] is not None or summary["phase"] not in ("paused", "canceled", "aborted"):
-        return None
-    return {**summary["order"], "what": PHASES[summary["phase"]].capitalize()}
-
-
-def _with_code(text: str) -> list[tuple[bool, str]]:
-    """Parts of ``text``, and whether each stood between back quotes."""
-    return [(bool(index % 2), part) for index, part in enumerate(text.split("`")) if part]
-
-
-def _wait(summary: Mapping[str, Any]) -> dict[str, Any] | None:
-    wait = summary["wait"]
-    if wait is None or summary["phase"] != "running":
-        return None
-    return {"rule": WAIT_RULES.get(wait["rule"], spoken(wait["rule"])), "why": wait["why"], "until": wait["until"]}
-
-
-def _device(device: Mapping[str, Any]) -> dict[str, Any]:
-    state, boot = device["state"], number(device["boot_seconds"])
-    group = GROUP_OF.get(state, "waiting")
-    return {
-        "host": device["host"],
-        "variant": device["variant"],
-        "group": group,
-        "state": "parked" if device["parked"] else STATES.get(state, spoken(state)),
-        "severity": _SEVERITY.index(group),
-        "wave": CATCHING_UP if device["catching_up"] else device["wave"],
-        "before": device["previous_version"] or short(device["previous_digest"]),
-        "digest": device["booted_digest"] or "",
-        "boot": "" if boot is None else boot,
-        "boot_words": "" if boot is None else span(boot),
-        "words": explain(device),
-    }
-
-
-def _boots(summary: Mapping[str, Any]) -> dict[str, Any] | None:
-    values = measured(summary, "boot_seconds")
-    if not values:
-        return None
-    words = f"from {span(values[0])} to {span(values[-1])}, median {span(median(values))}"
-    return {
-        "title": "Reboot, until it answered",
-        "words": words,
-        "count": len(values),
-        "chart": histogram(values, span),
-    }
-
-
-def _days(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    return [
-        {
-            "day": day,
-            "entries": [{"entry": entry, "clock": _clock(entry.at), "who": some(entry.hosts, 8)} for entry in told],
-        }
-        for day, told in groupby(entries, key=lambda entry: entry.at[:10])
-    ]
-
-
-def _clock(at: str) -> str:
-    when = parse_moment(at)
-    return at if when is None else f"{when:%H:%M:%S}"

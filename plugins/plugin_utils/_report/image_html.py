@@ -6,15 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from .image_words import amount, headline, in_report, newest_updates, package_changes, package_counts, percent
-from .words import clean, many, short, span
-
-_PAGE = Path(__file__).with_name("page")
+from .pages import Pages
+from .words import clean, span
 
 
 def images_html(report: Mapping[str, Any]) -> str:
@@ -22,11 +18,9 @@ def images_html(report: Mapping[str, Any]) -> str:
 
     Names and labels come from registries: they are cleaned here and escaped by the template.
     """
-    environment = Environment(loader=FileSystemLoader(_PAGE), autoescape=True, undefined=StrictUndefined)
-    environment.trim_blocks = environment.lstrip_blocks = True
-    environment.filters.update(amount=amount, percent=percent, many=many, short=short, span=span)
     told = clean(report)
-    return environment.get_template("images.html.j2").render(
+    return Pages(amount=amount, percent=percent, span=span).render(
+        "images.html.j2",
         report=told,
         headline=headline(told["sharing"]),
         packages=[

@@ -124,7 +124,9 @@ def plain(value: object) -> str:
 
     Escape sequences, control and bidirectional format characters are dropped; runs of white space become one space.
     """
-    text = "".join(_harmless(character) for character in _ESCAPES.sub("", str(value)))
+    text = str(value)
+    if not (text.isascii() and text.isprintable()):  # which nearly everything is, and a fleet has a lot of it
+        text = "".join(_harmless(character) for character in _ESCAPES.sub("", text))
     return " ".join(text.split())
 
 

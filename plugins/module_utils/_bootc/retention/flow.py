@@ -46,11 +46,6 @@ class Seen:
     host: Host
     storage: Storage
 
-    @property
-    def kernels(self) -> Space | None:
-        """Where kernels are kept, if that is a file system of its own."""
-        return self.storage.boot or self.storage.esp
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -68,7 +63,7 @@ class Outcome:
 
     @property
     def boot_freed_bytes(self) -> int | None:
-        return _freed(self.before.kernels, self.after.kernels)
+        return _freed(self.before.storage.kernels, self.after.storage.kernels)
 
 
 def _freed(before: Space | None, after: Space | None) -> int | None:
@@ -307,19 +302,14 @@ def as_result(outcome: Outcome, check_mode: bool) -> dict[str, Any]:
         "bootc": after.status.as_dict(),
         "deployments": after.host.as_list(),
         "deployments_before": before.host.as_list(),
-        "space_before": _space(before),
-        "space": _space(after),
+        "space_before": before.storage.of_deployments(),
+        "space": after.storage.of_deployments(),
         "freed_bytes": None if check_mode else outcome.freed_bytes,
         "boot_freed_bytes": None if check_mode else outcome.boot_freed_bytes,
         "commands": [list(command) for command in outcome.commands],
         "notes": list(outcome.notes),
         "diff": {"before": _shown(before.host), "after": _shown(after.host)},
     }
-
-
-def _space(seen: Seen) -> dict[str, Any]:
-    parts = {"system": seen.storage.system, "boot": seen.kernels}
-    return {name: None if part is None else part.as_dict() for name, part in parts.items()}
 
 
 def _shown(host: Host) -> dict[str, Any]:

@@ -43,6 +43,16 @@ class Storage:
     boot: Space | None = None
     esp: Space | None = None
 
+    @property
+    def kernels(self) -> Space | None:
+        """Where kernels are kept, if that is a file system of its own."""
+        return self.boot or self.esp
+
+    def of_deployments(self) -> dict[str, Any]:
+        """Space of what deployments take: their own file system, and that of their kernels."""
+        parts = {"system": self.system, "boot": self.kernels}
+        return {name: None if part is None else part.as_dict() for name, part in parts.items()}
+
     def as_dict(self) -> dict[str, Any]:
         parts = {"system": self.system, "var": self.var, "boot": self.boot, "esp": self.esp}
         return {name: None if space is None else space.as_dict() for name, space in parts.items()}

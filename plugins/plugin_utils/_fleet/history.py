@@ -1,0 +1,168 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the ledgers of rollouts know of a fleet: each rollout, and of each device what happened to it and how long it took.
+
+Ledgers are taken in one by one, in any order, so that no more than one of them is in memory with all its events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._rollout.decide import decide
+from .._rollout.events import Event
+from .._rollout.states import OVER, Rollout
+from .._rollout.summary import summarize
+
+STEPS = 40
+"""How much is kept of what happened to a device."""
+_OF_NOBODY = frozenset({"planned", "notified"})
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that happened to a device. ``at`` in seconds since the epoch; ``data`` as in the event."""
+
+    at: float
+    rollout: str
+    kind: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Download:
+    """Bytes that an update was to fetch; without ``exact`` they are the most it can have been."""
+
+    bytes: int
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One rollout, the events that are about all of it, and where its own page is."""
+
+    rollout: Rollout
+    events: Sequence[Mapping[str, Any]]
+    page: str | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.rollout.phase in OVER
+
+    def summary(self, now: float) -> dict[str, Any]:
+        """As ``summarize`` has it."""
+        return summarize(self.rollout, decide(self.rollout, now).wait, now)
+
+
+@dataclass
+class _Past:
+    """What is known of one device. Each measurement is that of the newest rollout which has one."""
+
+    steps: list[Step] = field(default_factory=list)
+    stood: tuple[float, str, str] | None = None
+    measured: dict[str, tuple[float, Any]] = field(default_factory=dict)
+
+    def measure(self, what: str, begun: float, value: object) -> None:
+        if value is not None and begun >= self.measured.get(what, (begun,))[0]:
+            self.measured[what] = (begun, value)
+
+
+class History:
+    """What is told of a fleet by the rollouts that were added."""
+
+    def __init__(self) -> None:
+        self._past: dict[str, _Past] = {}
+        self._chapters: list[Chapter] = []
+
+    def add(
+        self,
+        rollout: Rollout,
+        events: Iterable[Event],
+        planned: Mapping[str, Download] | None = None,
+        page: str | None = None,
+    ) -> None:
+        """Take a rollout in. ``planned`` are the downloads by its plan, by host."""
+        begun, name = rollout.started_at, rollout.plan.spec.id
+        of_all, staging = [], dict[str, float]()
+        for event in events:
+            if event.host is None:
+                of_all += [] if event.kind in _OF_NOBODY else [event.as_dict()]
+                continue
+            past = self._past.setdefault(event.host, _Past())
+            _append(past.steps, Step(event.at, name, event.kind, event.data))
+            if event.kind == "staging":
+                staging[event.host] = event.at
+                past.measure("download", begun, _download(rollout, event.host, planned or {}))
+            elif event.kind == "staged" and event.host in staging:
+                past.measure("staging_seconds", begun, event.at - staging.pop(event.host))
+        for host, device in rollout.devices.items():
+            past = self._past.setdefault(host, _Past())
+            past.measure("boot_seconds", begun, device.boot_seconds)
+            if past.stood is None or past.stood[0] <= begun:
+                past.stood = (begun, name, device.state.value)
+        self._chapters.append(Chapter(rollout, of_all, page))
+
+    @property
+    def chapters(self) -> list[Chapter]:
+        """The newest first."""
+        return sorted(self._chapters, key=lambda chapter: chapter.rollout.started_at, reverse=True)
+
+    @property
+    def current(self) -> list[Chapter]:
+        """The rollouts that are not over; without any, the last one."""
+        everything = self.chapters
+        return [chapter for chapter in everything if not chapter.is_over] or everything[:1]
+
+    def steps(self, host: str) -> list[Step]:
+        """The last things that happened to a device, the newest first; what it is told again and again is one."""
+        past = self._past.get(host, _Past())
+        return sorted(past.steps, key=lambda step: step.at, reverse=True)[:STEPS]
+
+    def stood(self, host: str) -> tuple[str, str] | None:
+        """The last rollout that has a device, and the state it is in there."""
+        stood = self._past.get(host, _Past()).stood
+        return None if stood is None else stood[1:]
+
+    def seconds(self, host: str, what: str) -> object:
+        """``boot_seconds`` or ``staging_seconds`` of its last update, as it was reported; None if never."""
+        return self._past.get(host, _Past()).measured.get(what, (0.0, None))[1]
+
+    def download(self, host: str) -> Download | None:
+        """What its last update was to fetch."""
+        download: Download | None = self._past.get(host, _Past()).measured.get("download", (0.0, None))[1]
+        return download
+
+
+def planned_downloads(document: object) -> dict[str, Download]:
+    """Downloads by host of a document that the rollout_plan playbook wrote; nothing of anything else."""
+    waves = document.get("waves") if isinstance(document, Mapping) else None
+    devices = [
+        device
+        for wave in (waves if isinstance(waves, list) else [])
+        if isinstance(wave, Mapping) and isinstance(wave.get("devices"), list)
+        for device in wave["devices"]
+        if isinstance(device, Mapping)
+    ]
+    return {
+        str(device.get("host")): Download(device["bytes"], device.get("exact") is True)
+        for device in devices
+        if device.get("action") == "update" and type(device.get("bytes")) is int
+    }
+
+
+def _append(steps: list[Step], step: Step) -> None:
+    """Asked every night, a device that is asleep says the same every night."""
+    if not (steps and (steps[-1].kind, steps[-1].rollout) == (step.kind, step.rollout)):
+        steps.append(step)
+
+
+def _download(rollout: Rollout, host: str, planned: Mapping[str, Download]) -> Download | None:
+    """By the plan, else the whole image; one that goes through barriers fetches several, whose sizes nobody noted."""
+    device = rollout.devices.get(host)
+    if host in planned or device is None or device.hops:
+        return planned.get(host)
+    whole = rollout.plan.targets[device.variant].size
+    return None if whole is None else Download(whole, exact=False)
