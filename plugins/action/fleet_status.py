@@ -6,14 +6,22 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.answers import tidy
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.history import (
+    Download,
+    History,
+    planned_downloads,
+)
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.listing import fleet_csv, fleet_json
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory import (
     Memory,
@@ -25,9 +33,10 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory impo
 )
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.rows import recalled
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.wanted import wanted
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import fleet_text
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import fleet_html, fleet_text, plain
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import derive
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import Rollout
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import open_stores
 
 
@@ -47,23 +56,33 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "ledger": {"type": "path"},
                 "format": {"type": "str", "choices": ["table", "json", "csv"], "default": "table"},
                 "output": {"type": "path"},
+                "page": {"type": "path"},
             }
         )
         hostvars = (task_vars or {})["hostvars"]
         asleep = options["asleep"]
         answers = [_answer(host, hostvars[host], options["variable"], asleep.get(host)) for host in options["hosts"]]
         try:
-            seen = self._look_back(options, answers, frozenset(hostvars))
+            rollouts, history = _read(options["ledger"], with_history=options["page"] is not None)
+            meant = None if rollouts is None else wanted(rollouts)
+            seen = self._look_back(options, answers, meant, frozenset(hostvars))
             rows = recalled(answers, seen)
             changed = self._tell(options, rows)
+            if options["page"] is not None:
+                self._write_page(Path(options["page"]), rows, history, options["ledger"])
         except RolloutError as error:
             return {**result, "failed": True, "msg": str(error), "reason": error.reason}
         return {**result, "changed": changed, "fleet": rows}
 
-    def _look_back(self, options: Mapping[str, Any], answers: list[dict[str, Any]], known: Collection[str]) -> Memory:
+    def _look_back(
+        self,
+        options: Mapping[str, Any],
+        answers: list[dict[str, Any]],
+        meant: Mapping[str, Collection[str]] | None,
+        known: Collection[str],
+    ) -> Memory:
         """What is known of everybody now. It is kept for the next time, if that can be written."""
         path = None if options["memory"] is None else Path(options["memory"])
-        meant = None if options["ledger"] is None else _wanted(options["ledger"])
         with contextlib.nullcontext() if path is None else locked(path):
             return self._renew(path, answers, meant, known)
 
@@ -98,16 +117,53 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             if not self._task.check_mode:
                 replace_file(path, text)
         except (OSError, ValueError) as error:
-            remedy = "Name another file with -e bootc_status_output=FILE."
-            raise RolloutError(
-                f"Cannot write the status of the fleet to {path}: {error}.", remedy, "unwritable"
-            ) from error
+            raise _unwritable(path, error, "bootc_status_output") from error
         return True
 
+    def _write_page(self, path: Path, rows: list[dict[str, Any]], history: History | None, ledger: str | None) -> None:
+        page = fleet_html(rows, history, time.time(), _links(path, ledger))
+        if self._task.check_mode:
+            return
+        try:
+            replace_file(path, page)
+        except OSError as error:
+            raise _unwritable(path, error, "bootc_status_page") from error
+        self._display.display(f"Page: {plain(path)}\n")
 
-def _wanted(ledger: str) -> dict[str, tuple[str, ...]]:
-    rollouts = [derive(store.read()) for store in open_stores(ledger).rollouts()]
-    return wanted([rollout for rollout in rollouts if rollout is not None])
+
+def _unwritable(path: Path, error: Exception, variable: str) -> RolloutError:
+    remedy = f"Name another file with -e {variable}=FILE."
+    return RolloutError(f"Cannot write the status of the fleet to {path}: {error}.", remedy, "unwritable")
+
+
+def _read(ledger: str | None, *, with_history: bool) -> tuple[list[Rollout] | None, History | None]:
+    """All rollouts on record, and what they tell of each device if somebody wants to know."""
+    if ledger is None:
+        return None, None
+    rollouts, history = [], History()
+    for store in open_stores(ledger).rollouts():
+        events = store.read()
+        rollout = derive(events)
+        if rollout is None:
+            continue
+        rollouts.append(rollout)
+        if with_history:
+            history.add(rollout, events, _planned(Path(ledger) / f"{rollout.plan.spec.id}.plan.json"))
+    return rollouts, history
+
+
+def _planned(path: Path) -> dict[str, Download]:
+    """What the rollout_plan playbook reckoned, where it was asked and wrote to the place it writes to by default."""
+    try:
+        return planned_downloads(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
+
+
+def _links(page: Path, ledger: str | None) -> dict[str, str]:
+    """Addresses of the reports of rollouts, relative to the folder of the page so that both can be moved together."""
+    reports = [] if ledger is None else sorted(Path(ledger).glob("*/report.html"))
+    return {report.parent.name: f"./{quote(os.path.relpath(report, page.parent))}" for report in reports}
 
 
 def _variant(variables: Mapping[str, Any]) -> str | None:

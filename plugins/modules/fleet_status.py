@@ -65,6 +65,13 @@ options:
   output:
     description: File to write instead of the terminal.
     type: path
+  page:
+    description:
+      - HTML file to write besides, which opens offline. It has all of this and what is known of free space. With
+        O(ledger) it also has the rollouts, how far the current one is and why it is held, what happened to each device,
+        and how long downloads and reboots took.
+      - That it is written does not count as a change, because it says when it was made.
+    type: path
 seealso:
   - plugin: skorionos.bootc.fleet
     plugin_type: inventory
@@ -78,6 +85,15 @@ EXAMPLES = r"""
     hosts: "{{ ansible_play_hosts_all }}"
     variable: bootc_fleet_answer
     memory: /srv/fleet/.fleet-status.json
+  run_once: true
+
+- name: Show it in a browser as well
+  skorionos.bootc.fleet_status:
+    hosts: "{{ ansible_play_hosts_all }}"
+    variable: bootc_fleet_answer
+    memory: /srv/fleet/.fleet-status.json
+    ledger: /srv/fleet/rollouts
+    page: /srv/fleet/fleet.html
   run_once: true
 """
 
@@ -114,6 +130,19 @@ fleet:
       type: dict
     rollback:
       description: What it can go back to.
+      type: dict
+    others:
+      description: Further deployments.
+      type: list
+      elements: dict
+    pinned:
+      description: Digests of the deployments that are kept for ever.
+      type: list
+      elements: str
+    space:
+      description:
+        - C(total_bytes) and C(free_bytes) of the file systems C(system) and C(boot), if M(skorionos.bootc.bootc_status)
+          was asked for its O(skorionos.bootc.bootc_status#module:space).
       type: dict
     next_boot:
       description: V(booted), V(staged) or V(rollback).

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from .fleet_html import fleet_html
 from .html import rollout_html
 from .progress import patience, progress
 from .prometheus import rollout_metrics
@@ -13,6 +14,7 @@ from .words import plain
 
 __all__ = [
     "explanation_text",
+    "fleet_html",
     "fleet_text",
     "patience",
     "plain",

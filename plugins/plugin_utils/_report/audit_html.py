@@ -10,7 +10,7 @@ from typing import Any
 
 from .audit_words import OUTCOMES, about, clock, days, decision, headline, releases, troubles
 from .pages import Pages
-from .words import GROUP_OF, PHASES, STATES, clean, moment, spoken
+from .words import GROUP_OF, PHASES, STATES, clean, moment, short, spoken
 
 _TILES = {
     "touched": ("rollout", "something was done to them"),

@@ -77,18 +77,24 @@ def tell(summary: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> lis
             together.clear()
             entries.append(_rollout_entry(summary, event))
             continue
-        kind, detail = str(event["kind"]), _detail(event)
+        kind = str(event["kind"])
+        what, detail, group = of_device(event)
         key = (event["at"][:16], kind, detail)
         if key not in together:
             together[key] = len(entries)
-            what = _DEVICE_EVENTS.get(kind, spoken(kind))
-            entries.append(Entry(event["at"], what, (event["host"],), detail, _GROUPS.get(kind, "waiting")))
+            entries.append(Entry(event["at"], what, (event["host"],), detail, group))
             continue
         known = entries[together[key]]
         if event["host"] not in known.hosts:
             hosts = (*known.hosts, event["host"])
             entries[together[key]] = Entry(known.at, known.what, hosts, known.detail, known.group)
     return entries
+
+
+def of_device(event: Mapping[str, Any]) -> tuple[str, str, str]:
+    """What happened to a device, what was said about it, and the group that picks its colour."""
+    kind = str(event["kind"])
+    return _DEVICE_EVENTS.get(kind, spoken(kind)), _detail(event), _GROUPS.get(kind, "waiting")
 
 
 def _detail(event: Mapping[str, Any]) -> str:

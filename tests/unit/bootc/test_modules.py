@@ -54,6 +54,17 @@ def test_status(device, run_module):
     assert result["bootc"]["booted"]["digest"] == BOOTED
 
 
+def test_status_tells_what_room_there_is_when_asked(device, run_module):
+    findmnt = device.programs / "findmnt"
+    told = {"target": "/sysroot", "fstype": "btrfs", "size": 64_000, "avail": 20_000}
+    findmnt.write_text(f"#!/bin/sh\necho '{json.dumps({'filesystems': [told]})}'\n")
+    findmnt.chmod(0o755)
+    assert run_module(bootc_status.main)["space"] is None
+    room = run_module(bootc_status.main, space=True)["space"]
+    assert room["system"] == {"mount": "/sysroot", "fstype": "btrfs", "total_bytes": 64_000, "free_bytes": 20_000}
+    assert room["boot"] is None
+
+
 def test_status_tells_what_would_come_at_a_bad_time(device, run_module):
     (device.root / "run").mkdir(exist_ok=True)
     (device.root / "run/hold").touch()

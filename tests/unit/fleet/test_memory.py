@@ -34,8 +34,11 @@ def answer(host: str = "a", digest: str = "sha256:1", **other: Any) -> dict[str,
         "booted": {"version": "1.0", "digest": digest, "image": "registry.example/kde:stable", "timestamp": None},
         "staged": None,
         "rollback": None,
+        "others": [],
+        "pinned": [],
         "next_boot": "booted",
         "reboot_required": False,
+        "space": {"system": {"total_bytes": 64_000, "free_bytes": 20_000}, "boot": None},
         "message": "",
         **other,
     }
@@ -104,6 +107,9 @@ def test_names_of_groups_are_harmless_whatever_devices_say() -> None:
         {"booted": "x"},
         {"booted": {"digest": 5, "version": {}}},
         {"staged": [1], "rollback": 0, "backend": {}},
+        {"others": {"a": 1}, "pinned": [[]], "space": [1]},
+        {"others": ["x", None], "pinned": "all", "space": {"system": {"free_bytes": "9"}, "boot": 5}},
+        {"space": {"system": {"free_bytes": -1, "total_bytes": True}, "boot": {}}},
     ],
 )
 def test_one_device_that_answers_nonsense_costs_nobody_their_table(tmp_path: Path, nonsense: dict[str, Any]) -> None:
@@ -151,6 +157,7 @@ def test_a_spreadsheet_takes_nothing_of_a_device_for_a_formula() -> None:
     first, second = csv.DictReader(io.StringIO(fleet_csv(rows)))
     assert tuple(first) == COLUMNS
     assert (first["booted_version"], first["reachable"]) == ('\'=HYPERLINK("x")', "true")
+    assert (first["deployments"], first["space_total_bytes"], first["space_free_bytes"]) == ("1", "64000", "20000")
     assert (second["booted_version"], second["message"]) == ("", "timed out")
     assert json.loads(fleet_json(rows))["fleet"] == rows
 

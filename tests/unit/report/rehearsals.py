@@ -27,6 +27,7 @@ class Report:
 
     summary: dict[str, Any]
     events: list[dict[str, Any]]
+    ledger: list[Event]
 
 
 @dataclass
@@ -49,6 +50,7 @@ class Rehearsal:
     boot_seconds: Any = None
     patience: float = 90000.0
     contact_grace_seconds: int = 3600
+    start: float = START
 
     def run(self) -> Report:
         spec = parse_spec(
@@ -72,9 +74,9 @@ class Rehearsal:
         )
         targets = {v.name: target_of(v, [], None, None) for v in spec.variants}
         plan = make_plan(spec, [Candidate(host, variant) for host, variant in self.hosts.items()], targets)
-        events = [Event("planned", START, data={"plan": plan.as_dict()})]
-        now, seen, wait = START, set(), None
-        while now < START + self.patience:
+        events = [Event("planned", self.start, data={"plan": plan.as_dict()})]
+        now, seen, wait = self.start, set(), None
+        while now < self.start + self.patience:
             rollout = derive(events)
             assert rollout is not None
             rollout, recorded, decisions = advance(rollout, now)
@@ -95,7 +97,8 @@ class Rehearsal:
                 break
         final = derive(events)
         assert final is not None
-        return Report(summarize(final, wait), [event.as_dict() for event in events if event.kind != "planned"])
+        told = [event.as_dict() for event in events if event.kind != "planned"]
+        return Report(summarize(final, wait), told, events)
 
     def _device(self, host: str, variant: str, now: float) -> list[Event]:
         fate = self.fates.get(host, "updated")
@@ -133,7 +136,7 @@ class Rehearsal:
 
 
 def digest(name: str) -> str:
-    return "sha256:" + hashlib.sha256(name.encode()).hexdigest()
+    return "sha256:" + hashlib.sha256(name.encode(errors="replace")).hexdigest()
 
 
 def fleet(size: int = 24) -> dict[str, str]:

@@ -5,39 +5,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
-import pytest
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report.html import rollout_html
 
+from tests.unit.report.browser import needs_browser, open_page
 from tests.unit.report.rehearsals import Report
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium or google-chrome on this machine")
+pytestmark = needs_browser
 
 MADE = "2026-08-01T09:00:00Z"
-
-
-def _open(html: str, act: str, tmp_path: Path, allowed: bool = True) -> str:
-    """The document after ``act`` ran in it; the page's own policy stays in force, and names ``act`` when allowed."""
-    if allowed:
-        named = base64.b64encode(hashlib.sha256(act.encode()).digest()).decode()
-        html = html.replace("script-src '", f"script-src 'sha256-{named}' '", 1)
-    page = tmp_path / "page.html"
-    page.write_text(html.replace("</body>", f"<script>{act}</script></body>"), encoding="utf-8")
-    assert BROWSER is not None
-    options = (
-        *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
-        *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions"),
-        *(f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"),
-    )
-    done = subprocess.run([BROWSER, *options, page.as_uri()], capture_output=True, text=True, timeout=120, check=True)
-    return done.stdout
 
 
 def _hosts(dom: str) -> list[str]:
@@ -53,17 +31,17 @@ def _click(header: int) -> str:
 def test_sorting_by_name_and_back(completed: Report, tmp_path: Path) -> None:
     html = rollout_html(completed.summary, completed.events, MADE)
     names = sorted(device["host"] for device in completed.summary["devices"])
-    once = _open(html, _click(0), tmp_path)
+    once = open_page(html, _click(0), tmp_path).dom
     assert _hosts(once) == names
     assert re.findall(r'<th [^>]*aria-sort="(\w+)"', once) == ["ascending"]
-    twice = _open(html, _click(0) * 2, tmp_path)
+    twice = open_page(html, _click(0) * 2, tmp_path).dom
     assert _hosts(twice) == names[::-1]
     assert re.findall(r'<th [^>]*aria-sort="(\w+)"', twice) == ["descending"]
 
 
 def test_sorting_by_reboot_is_by_seconds_and_puts_the_unknown_last(completed: Report, tmp_path: Path) -> None:
     html = rollout_html(completed.summary, completed.events, MADE)
-    dom = _open(html, _click(6) * 2, tmp_path)
+    dom = open_page(html, _click(6) * 2, tmp_path).dom
     took = {device["host"]: device["boot_seconds"] for device in completed.summary["devices"]}
     shown = [took[host] for host in _hosts(dom)]
     known = [seconds for seconds in shown if seconds is not None]
@@ -74,7 +52,7 @@ def test_sorting_by_reboot_is_by_seconds_and_puts_the_unknown_last(completed: Re
 def test_filtering_by_words_of_any_column(completed: Report, tmp_path: Path) -> None:
     act = "const box = document.getElementById('device-filter'); box.value = 'Asleep kde';"
     act += "box.dispatchEvent(new Event('input'));"
-    dom = _open(rollout_html(completed.summary, completed.events, MADE), act, tmp_path)
+    dom = open_page(rollout_html(completed.summary, completed.events, MADE), act, tmp_path).dom
     assert _hosts(dom) == ["kde-04"]
     assert re.search(r'id="device-count"[^>]*>1 of 24<', dom)
 
@@ -86,13 +64,13 @@ def test_what_devices_say_does_nothing(hostile: Report, tmp_path: Path) -> None:
         + "document.title = [window.pwned, document.images.length, document.scripts.length,"
         + " getComputedStyle(document.body).display].join();"
     )
-    dom = _open(rollout_html(hostile.summary, hostile.events, MADE), act, tmp_path)
+    dom = open_page(rollout_html(hostile.summary, hostile.events, MADE), act, tmp_path).dom
     assert "<title>,0,2,block</title>" in dom
     assert len(_hosts(dom)) == 7
 
 
 def test_a_script_the_page_does_not_name_does_not_run(completed: Report, tmp_path: Path) -> None:
     html = rollout_html(completed.summary, completed.events, MADE)
-    dom = _open(html, "document.title = 'ran';", tmp_path, allowed=False)
+    dom = open_page(html, "document.title = 'ran';", tmp_path, allowed=False).dom
     assert "<title>ran</title>" not in dom
     assert "24 of 24" in dom, "while the page's own does"

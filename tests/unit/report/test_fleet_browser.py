@@ -1,0 +1,118 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The page of a fleet in a real browser: it loads alone, sorts, filters, unfolds, and keeps up with 5,000 devices."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import fleet_html
+
+from tests.unit.report.browser import Opened, needs_browser, open_page
+from tests.unit.report.fleets import NOW, history, row, rows_after, slot
+from tests.unit.report.rehearsals import PAYLOADS, Report
+
+pytestmark = needs_browser
+
+ROWS = "#devices tbody tr:not(.more)"
+ALONE = "performance.getEntriesByType('resource').length"
+
+
+def _hosts(opened: Opened) -> list[str]:
+    """Hosts of the rows that are shown, from top to bottom."""
+    body = opened.dom[opened.dom.index('<table id="devices"') :].split("</tbody>", maxsplit=1)[0]
+    return re.findall(r'<button type="button" aria-expanded="\w+"><bdi>([^<]*)', body)
+
+
+def _title(opened: Opened) -> str:
+    return opened.dom.partition("<title>")[2].partition("</title>")[0]
+
+
+def _choose(control: str, value: str, event: str) -> str:
+    find = f"document.getElementById('device-{control}')"
+    return f"{find}.value = {value!r}; {find}.dispatchEvent(new Event('{event}'));"
+
+
+def test_it_loads_alone_sorts_and_unfolds(completed: Report, tmp_path: Path) -> None:
+    rows = rows_after(completed)
+    click = "document.querySelectorAll('#devices thead button')[7].click();"
+    unfold = "document.querySelector('#devices tbody button').click();"
+    html = fleet_html(rows, history(completed), NOW)
+    opened = open_page(html, f"{click * 2} {unfold} document.title = {ALONE};", tmp_path)
+    assert opened.console == ()
+    assert _title(opened) == "0", "nothing is asked of anybody"
+    free = {told["host"]: told["space"]["system"]["free_bytes"] for told in rows}
+    shown = [free[host] for host in _hosts(opened)]
+    assert shown == sorted(free.values(), reverse=True)
+    assert re.findall(r'<th [^>]*aria-sort="(\w+)"', opened.dom) == ["descending"]
+    assert opened.dom.count('<button type="button" aria-expanded="true">') == 1
+    (details,) = re.findall(r'<tr role="row" class="more">.*?</tr>', opened.dom)
+    assert "registry.example/skorionos/" in details
+    assert re.search(r"<time[^>]*>2026-08-01 06:\d\d</time>.*staged the new image", details)
+
+
+def test_words_and_choices_filter_together_and_are_cleared(tmp_path: Path) -> None:
+    rows = [row(f"kde-{at}", "kde", f"v1.{at % 2}.0") for at in range(4)] + [row("gnome-0", "gnome", silent=3)]
+    rows[0] = row("kde-0", "kde", "v1.0.0", message="battery is low", is_bootc=False, booted=None)
+    html = fleet_html(rows, None, NOW)
+    assert _hosts(open_page(html, _choose("filter", "SILENT v1.1", "input"), tmp_path)) == ["gnome-0"]
+    assert _hosts(open_page(html, _choose("filter", "battery", "input"), tmp_path)) == ["kde-0"]
+    both = _choose("variant", "kde", "change") + _choose("version", "v1.1.0", "change")
+    opened = open_page(html, both, tmp_path)
+    assert _hosts(opened) == ["kde-1", "kde-3"]
+    assert re.search(r'id="device-count"[^>]*>2 of 5<', opened.dom)
+    cleared = open_page(html, f"{both} document.getElementById('device-clear').click();", tmp_path)
+    assert len(_hosts(cleared)) == 5
+    share = "document.querySelector('[data-variant=kde][data-version=\"v1.0.0\"] button').click();"
+    assert _hosts(open_page(html, share, tmp_path)) == ["kde-2"]
+
+
+def test_what_devices_and_registries_say_does_nothing(hostile: Report, tmp_path: Path) -> None:
+    nasty = " ".join(PAYLOADS)
+    bad = {**slot("kde", "v1.0.0"), "version": nasty, "image": nasty}
+    rows = rows_after(hostile)
+    rows += [
+        row(
+            f"{nasty} {at}",
+            nasty,
+            backend=nasty,
+            bootc_version=nasty,
+            booted=bad,
+            staged=bad,
+            message=nasty,
+            others=[bad],
+        )
+        for at in range(2)
+    ]
+    act = "document.querySelectorAll('#devices tbody button').forEach((button) => button.click());"
+    seen = "window.pwned, document.images.length, document.scripts.length, getComputedStyle(document.body).display"
+    html = fleet_html(rows, history(hostile), NOW)
+    opened = open_page(html, f"{act} document.title = [{seen}, {ALONE}].join();", tmp_path)
+    assert _title(opened) == ",0,3,block,0", "its data, its script, and the one of this test"
+    assert opened.console == ()
+    assert len(_hosts(opened)) == len(rows)
+
+
+def test_five_thousand_devices_are_searched_and_sorted_in_no_time(tmp_path: Path) -> None:
+    rows = [row(f"deck-{at:04}", ("kde", "gnome")[at % 2], f"v1.{at % 3}.0") for at in range(5000)]
+    act = (
+        "const box = document.getElementById('device-filter'); const times = [];"
+        " const timed = (act) => { const from = performance.now(); act(); document.body.offsetHeight;"
+        " return performance.now() - from; };"
+        " const find = (text) => { box.value = text; box.dispatchEvent(new Event('input')); };"
+        " const sort = document.querySelectorAll('#devices thead button')[0];"
+        " const least = (act) => Math.min(...Array.from({ length: 5 }, () => timed(act)));"
+        f" const count = () => document.querySelectorAll('{ROWS}').length;"
+        " const results = [least(() => find('kde v1.2')), count(), least(() => find('')), count(),"
+        " least(() => sort.click()), least(() => document.getElementById('device-more').click()), count()];"
+        " document.title = results.map(Math.round).join();"
+    )
+    opened = open_page(fleet_html(rows, None, NOW), act, tmp_path)
+    search, found, everything, first, sort, more, shown = map(int, _title(opened).split(","))
+    assert (found, first, shown) == (100, 100, 600)
+    # Some 20 ms on a quiet machine, and the best of five; one table row for each device costs ten times that.
+    assert max(search, everything, more) < 250
+    assert sort < 500
+    assert re.search(r'id="device-count"[^>]*>5000 of 5000<', opened.dom)
