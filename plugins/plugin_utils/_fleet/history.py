@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the skorionos.bootc contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the ledgers of rollouts know of a fleet: each rollout, and of each device what happened to it and how long it took.
+"""What the ledgers of rollouts know of a fleet: each rollout; of each device what happened, and how long it took.
 
 Ledgers are taken in one by one, in any order, so that no more than one of them is in memory with all its events.
 """

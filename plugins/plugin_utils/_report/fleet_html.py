@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the skorionos.bootc contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A fleet as one HTML file that needs nothing else: who runs what, what rollouts are doing, what became of each device."""
+"""A fleet as one HTML file that needs nothing else: who runs what, where rollouts are, what became of each device."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _DOWNLOAD = "Download of the last update"
 _STANDINGS = {
     "failed": ("could not tell", "see their messages"),
     "rolled_back": ("drifted", "not what their last rollout left"),
-    "in_flight": ("wait for a reboot", "something else boots next"),
+    "in_flight": ("waiting for a reboot", "something else boots next"),
     "asleep": ("silent", "as they were seen last"),
     "left_out": ("no bootc", "not booted by it"),
-    "updated": ("answered", "nothing is to be done"),
+    "updated": ("answered", "and run bootc"),
 }
 """Where devices stand, the worst first: the group that picks a colour, its word and a note."""
 _COLUMNS = (
@@ -46,8 +46,8 @@ def fleet_html(
 ) -> str:
     """The page for rows of fleet_status and for what ledgers tell, if there are any.
 
-    ``now`` in seconds since the epoch; ``links`` are relative addresses of the pages of rollouts, by id. Everything that
-    devices or registries said is cleaned here, and escaped by the template or shown as text by its script.
+    ``now`` in seconds since the epoch; ``links`` are relative addresses of the pages of rollouts, by id. Everything
+    that devices or registries said is cleaned here, and escaped by the template or shown as text by its script.
     """
     # What ledgers have of a host is under the name it has there, which is the one before it was cleaned.
     fleet = sorted(
@@ -58,7 +58,6 @@ def fleet_html(
     return pages.render(
         "fleet.html.j2",
         fleet=fleet,
-        answered=sum(row["reachable"] for row in fleet),
         tiles=_tiles(fleet),
         variants=_variants(fleet),
         current=[_told(chapter, now) for chapter in past.current],
@@ -253,7 +252,7 @@ def _data(fleet: Sequence[Mapping[str, Any]], past: History) -> dict[str, Any]:
 
 def _words(row: Mapping[str, Any]) -> str:
     if row["reachable"]:
-        return _STANDINGS[_standing(row)][0].replace("wait for", "waits for")
+        return _STANDINGS[_standing(row)][0]
     return f"silent since {moment(row['unreachable_since'])[:10]}" if row["unreachable_since"] else "silent"
 
 

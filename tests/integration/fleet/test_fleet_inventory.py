@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
 
 from tests.simulated_fleet import PLAYBOOKS, REPOSITORY, SimulatedFleet, registry
+from tests.unit.report.rehearsals import Rehearsal
 
 BIN = Path(sys.executable).parent
 
@@ -69,13 +71,24 @@ def test_what_the_status_playbook_saw_becomes_groups(tmp_path: Path) -> None:
         fleet.simulate("deck-2", "fault", "asleep")
         table = call(tmp_path, "ansible-playbook", status)
         assert "did not answer, seen 20" in table
-        listing = tmp_path / "fleet.csv"
-        call(tmp_path, "ansible-playbook", status, "-e", f"bootc_status_format=csv bootc_status_output={listing}")
+        ledger = Ledger(tmp_path / "rollouts", "skorion-1.1.0")
+        ledger.create()
+        ledger.append(Rehearsal({"deck-1": "kde", "deck-2": "kde"}).run().ledger, 1)
+        (tmp_path / "rollouts" / "skorion-1.1.0" / "report.html").touch()
+        listing, page = tmp_path / "fleet.csv", tmp_path / "fleet.html"
+        files = f"bootc_status_format=csv bootc_status_output={listing} bootc_status_page={page}"
+        call(tmp_path, "ansible-playbook", status, "-e", f"{files} bootc_rollout_ledger={tmp_path}/rollouts")
         rows = list(csv.DictReader(listing.open(encoding="utf-8")))
         assert [(row["host"], row["reachable"], row["booted_version"]) for row in rows] == [
             ("deck-1", "true", "1.0.0"),
             ("deck-2", "false", "1.0.0"),
         ]
+        assert all(int(row["space_free_bytes"]) > 0 for row in rows), "of the silent one it is remembered"
+        html = page.read_text(encoding="utf-8")
+        assert '<a href="./rollouts/skorion-1.1.0/report.html">' in html
+        assert "Last rollout skorion-1.1.0" in html
+        assert "Free space for images" in html
+        assert "proven healthy on the new image" in html
         after = json.loads(call(tmp_path, "ansible-inventory", "--list"))
         assert after["backend_composefs"]["hosts"] == ["deck-1", "deck-2"]
         assert after["bootc_unreachable"]["hosts"] == ["deck-2"]

@@ -74,7 +74,7 @@ def test_versions_are_counted_per_variant_with_those_that_are_silent() -> None:
         (row("a", silent=9), "asleep", "silent since 2026-07-26"),
         (row("a", is_bootc=False), "left_out", "no bootc"),
         (row("a", is_bootc=False, message="no root"), "failed", "could not tell"),
-        (row("a", reboot_required=True), "in_flight", "waits for a reboot"),
+        (row("a", reboot_required=True), "in_flight", "waiting for a reboot"),
         (row("a", wanted=("sha256:0",), reboot_required=True), "rolled_back", "drifted"),
     ],
 )
