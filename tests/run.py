@@ -26,7 +26,7 @@ BIN = Path(sys.prefix) / "bin"
 PYTHON = str(BIN / "python")
 OUTPUT = REPOSITORY / "tests" / "output"
 SKIPPED = 77
-BROWSER_TESTS = "tests/unit/report/test_browser.py"
+BROWSER_TESTS = ("tests/unit/report/test_browser.py", "tests/unit/report/test_fleet_browser.py")
 STRICT_PACKAGES = (
     "plugins/module_utils/_bootc",
     "plugins/module_utils/_device",
@@ -138,11 +138,13 @@ def checks() -> list[Check]:
             "units",
             "unit",
             _pytest(
-                "-n", "2", "--durations=40", f"--ignore={BROWSER_TESTS}", *_existing("tests/unit", "tests/property")
+                *("-n", "2", "--durations=40"),
+                *(f"--ignore={path}" for path in BROWSER_TESTS),
+                *_existing("tests/unit", "tests/property"),
             ),
             timeout_seconds=1200,
         ),
-        Check("report in a browser", "unit", _pytest(BROWSER_TESTS), (command("chromium", "chromium"),)),
+        Check("report in a browser", "unit", _pytest(*BROWSER_TESTS), (command("chromium", "chromium"),)),
         Check("oldest Python of devices", "unit", [PYTHON, "tests/checks/oldest_python.py"]),
         Check("tarball", "integration", [PYTHON, "tests/checks/tarball.py"]),
         Check(
