@@ -163,11 +163,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ..module_utils._oci.client import RegistryClient, Resolved
+from ..module_utils._oci.client import RegistryClient
 from ..module_utils._oci.errors import NOT_FOUND, RegistryError
 from ..module_utils._oci.layers import total_size
 from ..module_utils._oci.manifest import parse_platform
 from ..module_utils._oci.module import REGISTRY_ARGUMENTS, registry_client
+from ..module_utils._oci.reading import Resolved
 from ..module_utils._oci.reference import Reference, parse_reference
 from ..module_utils._oci.transport import REQUESTS_IMPORT_ERROR
 

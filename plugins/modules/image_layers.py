@@ -10,8 +10,8 @@ module: image_layers
 short_description: Tell what images share, and what updates between them cost
 version_added: 0.1.0
 description:
-  - Reads the manifests of images in their registries and works out how many bytes they share, and how many a device
-    fetches for an update from any release to any later one of the same variant.
+  - Reads the manifests of images in registries, or in directories, and works out how many bytes they share, and how
+    many a device fetches for an update from any release to any later one of the same variant.
   - Sizes are bytes as they are transferred, that is compressed. Only manifests and configurations are read, and with
     O(file_level) the tables of contents of layers. O(contents) reads layers themselves where they have no such table.
     Nothing is pulled, and no engine is needed.
@@ -41,14 +41,16 @@ options:
   images:
     description:
       - The images to look at. Images of the same variant are its releases, in the order given, the oldest first.
-      - The newest release of every variant must be there. Older ones that the registry has no more are listed as
-        RV(absent).
+      - The newest release of every variant must be there. Older ones that are gone are listed as RV(absent).
     type: list
     elements: dict
     required: true
     suboptions:
       image:
-        description: The image, as C(registry[:port]/repository[:tag][@digest]). The registry must be named.
+        description:
+          - The image, as C(registry[:port]/repository[:tag][@digest]). The registry must be named.
+          - Or one in an OCI image layout on the host that runs this, such as M(skorionos.bootc.image_archive) writes,
+            as C(oci:PATH[:tag][@digest]). Where images of several repositories are in it, C(oci:PATH:repository:tag).
         type: str
         required: true
       variant:
@@ -318,7 +320,7 @@ updates:
       type: list
       elements: str
 absent:
-  description: Older releases that the registry does not have.
+  description: Older releases that are not there any more.
   returned: success
   type: list
   elements: str
@@ -353,6 +355,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ..module_utils._oci.contents_report import read_all, with_contents
 from ..module_utils._oci.errors import RegistryError
 from ..module_utils._oci.layer_report import Scale, document, gather, read_tables, wanted_images
+from ..module_utils._oci.layout_reader import AnyReader
 from ..module_utils._oci.manifest import parse_platform
 from ..module_utils._oci.module import REGISTRY_ARGUMENTS, registry_client
 from ..module_utils._oci.transport import REQUESTS_IMPORT_ERROR
@@ -392,11 +395,11 @@ def main() -> None:
         wanted = wanted_images(params["images"])
         platform = parse_platform(params["platform"]) if params["platform"] else None
         scale = Scale(params["rate"], params["devices"], params["sites"])
-        client = registry_client(params, timeout=params["timeout"])
-        gathered = gather(client, wanted, platform)
+        reader = AnyReader(registry_client(params, timeout=params["timeout"]))
+        gathered = gather(reader, wanted, platform)
         unpack = unpacker()
-        tables = read_tables(client, gathered.found, unpack) if params["file_level"] else None
-        read = read_all(client, gathered.found, unpack, params["contents_limit"]) if params["contents"] else None
+        tables = read_tables(reader, gathered.found, unpack) if params["file_level"] else None
+        read = read_all(reader, gathered.found, unpack, params["contents_limit"]) if params["contents"] else None
         result = with_contents(document(gathered, scale, tables), gathered.found, read)
     except RegistryError as error:
         module.fail_json(msg=str(error), reason=error.kind)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..module_utils._oci.client import RegistryClient, Resolved
+from ..module_utils._oci.client import RegistryClient
 from ..module_utils._oci.errors import InvalidReference, RegistryError
+from ..module_utils._oci.reading import Resolved
 from ..module_utils._oci.reference import parse_reference
 from ..module_utils._oci.transport import REQUESTS_IMPORT_ERROR, new_session
 from ._rollout.errors import RolloutError, some

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Callable, Iterable, Iterator, Mapping
 from urllib.parse import urlencode
 
 from .answers import answer_error, said
@@ -21,13 +21,10 @@ from .manifest import (
     OCI_INDEX,
     Descriptor,
     Manifest,
-    Platform,
     parse_manifest,
-    platform_digests,
-    platform_of,
-    select_platform,
     verify_digest,
 )
+from .reading import ImageReader, known_digest
 from .reference import Reference, is_digest, is_tag
 from .registries_conf import insecure_prefixes, is_insecure
 from .transport import Response, Transport
@@ -38,7 +35,6 @@ if TYPE_CHECKING:
 
 _ACCEPT = ", ".join(MEDIA_TYPES)
 _LARGEST_MANIFEST = 4 * 1024 * 1024
-_LARGEST_CONFIG = 8 * 1024 * 1024
 _LARGEST_ANSWER = 1024 * 1024
 _LARGEST_PAGE = 16 * 1024 * 1024
 _MOST_PAGES = 1000
@@ -52,36 +48,13 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")
 _ASK = "Ask the registry's operator."
 
 
-@dataclass(frozen=True)
-class Resolved:
-    """What a reference meant at the moment of asking."""
-
-    reference: Reference
-    digest: str
-    """Digest of what the reference names: an index or an image manifest. Tags and pins hold this one."""
-    media_type: str
-    platform_digests: Mapping[str, str]
-    """Digest of the image manifest per platform, such as ``{"linux/amd64": "sha256:..."}``."""
-    manifest: Manifest | None
-    """Image manifest of the platform asked for; none for an index of several platforms when none was asked for."""
-    config: Mapping[str, Any] | None = field(repr=False)
-    """Configuration of that image."""
-    annotations: Mapping[str, str] = field(default_factory=dict)
-    """Annotations of what the reference names."""
-
-    @property
-    def digests(self) -> list[str]:
-        """Every digest a machine may report after it took this image."""
-        return sorted({self.digest, *self.platform_digests.values()})
-
-
 @dataclass
 class _Token:
     header: str
     expires: float
 
 
-class RegistryClient:
+class RegistryClient(ImageReader):
     """Reads and writes manifests, with the credentials and the patience the registry asks for.
 
     One client may talk to several registries; connections and tokens are kept and used again.
@@ -143,7 +116,7 @@ class RegistryClient:
         manifest = parse_manifest(response.body, response.headers.get("Content-Type", ""), what)
         promised = reference.digest or response.headers.get("Docker-Content-Digest")
         if promised and promised != manifest.digest:
-            verify_digest(response.body, _known_digest(promised, what), what)
+            verify_digest(response.body, known_digest(promised, what), what)
         return manifest
 
     def head_manifest(self, reference: Reference) -> str | None:
@@ -159,62 +132,6 @@ class RegistryClient:
             if error.kind == NOT_FOUND:
                 return None
             raise
-
-    def get_config(self, reference: Reference, manifest: Manifest) -> dict[str, Any]:
-        """Return the configuration an image manifest names, verified."""
-        digest = manifest.config.digest
-        what = f"The configuration of {reference}"
-        if manifest.config.size > _LARGEST_CONFIG:
-            raise RegistryError(
-                UNSUPPORTED, f"{what} has {manifest.config.size} bytes; at most {_LARGEST_CONFIG} are read."
-            )
-        document = read_json(self._blob(reference, digest, _LARGEST_CONFIG, what), what, "Push the image again.")
-        if not _is_config(document):
-            raise RegistryError(UNEXPECTED, f"{what} is not what it must be.", "Push the image again.")
-        return dict(document)
-
-    def resolve(self, reference: Reference, platform: Platform | None = None) -> Resolved:
-        """Find out what a reference means now. Without a platform, an index of several stays unchosen."""
-        top = self.get_manifest(reference)
-        if not top.is_index:
-            config = self.get_config(reference, top)
-            own = platform_of(
-                str(config.get("os") or "unknown"),
-                str(config.get("architecture") or "unknown"),
-                str(config.get("variant") or ""),
-            )
-            if platform is not None and (own.os, own.architecture) != (platform.os, platform.architecture):
-                raise RegistryError(
-                    NOT_FOUND,
-                    f"{reference} is an image for {own}, not for {platform}.",
-                    "Ask for that platform or publish this one.",
-                )
-            return Resolved(reference, top.digest, top.media_type, {str(own): top.digest}, top, config, top.annotations)
-        digests = platform_digests(top)
-        chosen = None
-        if platform is not None:
-            chosen = select_platform(top, platform, str(reference)).digest
-        elif len(digests) == 1:
-            chosen = next(iter(digests.values()))
-        if chosen is None:
-            return Resolved(reference, top.digest, top.media_type, digests, None, None, top.annotations)
-        manifest = self._member(reference, chosen)
-        config = self.get_config(reference, manifest)
-        return Resolved(reference, top.digest, top.media_type, digests, manifest, config, top.annotations)
-
-    def image_manifests(self, resolved: Resolved) -> list[Manifest]:
-        """Return the manifest of every image that the reference stands for, those of all platforms of an index."""
-        known = {resolved.manifest.digest: resolved.manifest} if resolved.manifest is not None else {}
-        wanted = dict.fromkeys(resolved.platform_digests.values())
-        return [known.get(digest) or self._member(resolved.reference, digest) for digest in wanted]
-
-    def _member(self, reference: Reference, digest: str) -> Manifest:
-        manifest = self.get_manifest(reference.with_digest(digest))
-        if manifest.is_index:
-            raise RegistryError(
-                UNSUPPORTED, f"{reference} is an index of indexes.", "Publish one index that lists the images."
-            )
-        return manifest
 
     def list_tags(self, reference: Reference) -> list[str]:
         """Return every tag of the repository, sorted."""
@@ -278,11 +195,6 @@ class RegistryClient:
         )
         if ended.status not in (200, 201, 204):
             raise answer_error(ended, what, "upload")
-
-    def get_blob(self, reference: Reference, digest: str, limit: int) -> bytes:
-        """Return a blob of the reference's repository, verified. One of more than ``limit`` bytes is refused."""
-        what = f"The blob {digest} of {reference.name}"
-        return self._blob(reference, _known_digest(digest, what), limit, what)
 
     def head_blob(self, reference: Reference, digest: str) -> int | None:
         """Return the bytes a blob of the reference's repository has, or none when it is not there."""
@@ -400,7 +312,7 @@ class RegistryClient:
             yield response
             following = _next_page(response, reference.name, path.partition("?")[0])
 
-    def _blob(self, reference: Reference, digest: str, limit: int, what: str) -> bytes:
+    def _read_blob(self, reference: Reference, digest: str, limit: int, what: str) -> bytes:
         response = self._request("GET", reference, f"blobs/{digest}", scope=self._read_scope, limit=limit)
         if response.status != 200:
             raise answer_error(response, what, "read")
@@ -581,23 +493,6 @@ class RegistryClient:
 
 def _host_of(registry: str) -> str:
     return "registry-1.docker.io" if registry == "docker.io" else registry
-
-
-def _is_config(document: object) -> bool:
-    """Tell whether what everybody reads in the configuration of an image has the right type, or is not there."""
-    if not isinstance(document, dict) or not isinstance(document.get("config") or {}, dict):
-        return False
-    plain = [document.get(name) or "" for name in ("os", "architecture", "variant", "created")]
-    labels = (document.get("config") or {}).get("Labels") or {}
-    return isinstance(labels, dict) and all(isinstance(text, str) for text in [*plain, *labels.values()])
-
-
-def _known_digest(text: str, what: str) -> str:
-    if text.startswith("sha256:") or text.startswith("sha512:"):
-        return text
-    raise RegistryError(
-        UNSUPPORTED, f"{what} has a digest of an unknown kind, '{text[:20]}'.", "Use a registry with sha256 digests."
-    )
 
 
 def _tags_in(body: bytes, name: str) -> list[str]:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the skorionos.bootc contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Images read from registries, and the document on what they share and what updates cost. PRIVATE to the collection."""
+"""Images that were read, and the document on what they share and what updates cost. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Iterable, Mapping, Sequence
 
-from .client import RegistryClient, Resolved
 from .errors import NOT_FOUND, UNSUPPORTED, RegistryError
+from .layout_reader import parse_image
 from .manifest import Manifest, Platform
-from .reference import Reference, parse_reference
+from .reading import ImageReader, Resolved
+from .reference import Reference
 from .sharing import Image, Sharing, Update, image_of, permille, sharing, traffic, update
 from .toc import Ranges, Toc, file_update, has_toc, read_toc
 from .zstd import MISSING, Unpack
@@ -65,7 +66,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Gathered:
-    """Images that were read, and the references of older ones that the registry does not have any more."""
+    """Images that were read, and the references of older ones that are not there any more."""
 
     found: Sequence[Found]
     absent: Sequence[str]
@@ -75,7 +76,7 @@ def wanted_images(entries: Iterable[Mapping[str, Any]]) -> list[Wanted]:
     """Read the module's list of images; raises ``ValueError`` for what is no reference or has another's name."""
     wanted = []
     for entry in entries:
-        reference = parse_reference(entry["image"])
+        reference = parse_image(entry["image"])
         name = entry.get("name") or str(reference)
         wanted.append(Wanted(reference, entry.get("variant") or name, name))
     names = Counter(one.name for one in wanted)
@@ -89,14 +90,14 @@ def wanted_images(entries: Iterable[Mapping[str, Any]]) -> list[Wanted]:
     return wanted
 
 
-def gather(client: RegistryClient, wanted: Sequence[Wanted], platform: Platform | None) -> Gathered:
+def gather(reader: ImageReader, wanted: Sequence[Wanted], platform: Platform | None) -> Gathered:
     """Read every image. Of a variant, all but its newest release may be gone; raises ``RegistryError`` otherwise."""
     newest = {one.variant: one for one in wanted}
     found = []
     absent = []
     for one in wanted:
         try:
-            found.append(_read(client.resolve(one.reference, platform), one))
+            found.append(_read(reader.resolve(one.reference, platform), one))
         except RegistryError as error:
             if error.kind != NOT_FOUND or newest[one.variant] is one:
                 raise

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Iterator
 
 from .errors import UNEXPECTED, RegistryError
+from .graph import subject_of_tag
 from .manifest import OCI_INDEX, Manifest, parse_manifest
 from .reference import is_digest, is_repository, is_tag
 
@@ -42,6 +43,11 @@ class Entry:
     repository: str
     tag: str
     digest: str
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it has a name to be found by, or is of a program that gives none, rather than being about another."""
+        return subject_of_tag(self.tag) is None if self.tag else not self.repository
 
 
 class Layout:
@@ -94,6 +100,21 @@ class Layout:
             raise CorruptArchive(f"{path} is too large to be a manifest.")
         self.verify(digest, path.stat().st_size if path.is_file() else 0)
         return parse_manifest(path.read_bytes(), source=str(path))
+
+    def read(self, digest: str, limit: int, what: str) -> bytes:
+        """Return a blob, verified; raise CorruptArchive when it is missing, spoilt, or has over ``limit`` bytes."""
+        path = self.blob(digest)
+        try:
+            with path.open("rb") as file:
+                raw = file.read(limit + 1)
+        except OSError as error:
+            raise CorruptArchive(f"{what} cannot be read from {path}: {error.strerror}.") from error
+        if len(raw) > limit:
+            raise CorruptArchive(f"{what} is in {path}, which has more than {limit} bytes.")
+        algorithm, _colon, value = digest.partition(":")
+        if hashlib.new(algorithm, raw).hexdigest() != value:
+            raise CorruptArchive(f"{path} is corrupt: its content has another digest than its name.")
+        return raw
 
     def write_manifest(self, manifest: Manifest) -> bool:
         """Put a manifest into the layout; return whether it was not there."""

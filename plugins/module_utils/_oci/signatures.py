@@ -14,9 +14,10 @@ import json
 from dataclasses import dataclass
 from typing import Callable, Sequence
 
-from .client import RegistryClient, Resolved
+from .client import RegistryClient
 from .errors import NOT_FOUND, UNEXPECTED, RegistryError
 from .manifest import Descriptor, Manifest
+from .reading import Resolved
 from .reference import Reference
 
 PAYLOAD_TYPE = "application/vnd.dev.cosign.simplesigning.v1+json"

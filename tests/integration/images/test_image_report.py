@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 import requests
 import yaml
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.archive import collect, export
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.client import RegistryClient
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.contents_report import read_all, with_contents
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.layer_report import (
@@ -32,6 +33,8 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._oci.layer_report 
     read_tables,
     wanted_images,
 )
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.layout import Layout
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.reference import parse_reference
 
 from tests.unit.oci.test_toc import Blobs, entry, frame, table, unframe
 
@@ -203,6 +206,20 @@ def test_two_releases_of_two_variants(registry: Registry, tmp_path: Path, collec
 
     given["bootc_report_releases"] = ", ".join(files)
     assert play(tmp_path, collections_path, **given)[:2] == (0, 0)
+
+    client = RegistryClient(requests.Session(), insecure=True)
+    tags = [f"{name}-v{version}" for name in ("kde", "gnome") for version in ("1.0", "1.1")]
+    images = [parse_reference(f"{registry.address}/os/skorionos:{tag}") for tag in tags]
+    export(client, collect(client, images), Layout(tmp_path / "usb"), check=False)
+    given.update(bootc_report_archive="usb", bootc_report_dest="from-disk")
+    code, _changed, said = play(tmp_path, collections_path, **given)
+    assert code == 0, said
+    from_disk = json.loads((tmp_path / "from-disk" / "image-report.json").read_text())
+    assert {image["image"].partition("@")[0] for image in from_disk["images"]} == {f"oci:{tmp_path}/usb"}
+    for report in (told, from_disk):
+        for image in report["images"]:
+            del image["image"]
+    assert from_disk == told
 
 
 def test_one_image_without_a_release_file(registry: Registry, tmp_path: Path, collections_path: Path) -> None:
