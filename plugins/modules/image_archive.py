@@ -32,7 +32,7 @@ attributes:
       - skorionos.bootc.images
   check_mode:
     support: full
-    details: Tells what would be transferred. Verifies what it would import.
+    details: Tells what would be transferred. Verifies what it would import, with O(keys) also who signed it.
   diff_mode:
     support: none
   idempotent:
@@ -69,6 +69,23 @@ options:
       - With O(state=imported), the repository to import into, as C(registry[:port]/repository). C({repository}) in it
         stands for the path of the repository that an image came from.
     type: str
+  keys:
+    description:
+      - With O(state=imported), files with public keys. An image that is not signed by one of them, in the form that
+        devices read, makes the import fail before anything is written. Of an index, the image of each platform has to
+        be signed, too.
+      - Signatures in the archive count, and those that O(target) has already. They have to name the repository of
+        O(target), or that of O(source).
+      - When not given, nothing is verified but that the archive is whole.
+    type: list
+    elements: path
+    default: []
+  source:
+    description:
+      - With O(keys), the repository that the images were signed for before they were exported, as
+        C(registry[:port]/repository). C({repository}) in it stands for the path of the repository that an image came
+        from, if O(target) has that too.
+    type: str
   timeout:
     description: Seconds the registry may take for each step of a request. Each request is tried up to four times.
     type: float
@@ -77,8 +94,11 @@ notes:
   - A registry may list what is about an image itself, or leave that to an index at a tag made of the digest. An import
     adds to that index where it is needed. So this index may have another digest than at the source.
   - A signature at a tag C(sha256-HEX.sig) of the target is replaced only by one that has all its signatures.
+requirements:
+  - openssl, with O(keys)
 seealso:
   - module: skorionos.bootc.image_info
+  - module: skorionos.bootc.image_verify
 """
 
 EXAMPLES = r"""
@@ -96,6 +116,15 @@ EXAMPLES = r"""
     state: imported
     path: /media/usb/skorionos
     target: "registry.site.example.com/{repository}"
+  delegate_to: localhost
+
+- name: Import only what was signed where it comes from
+  skorionos.bootc.image_archive:
+    state: imported
+    path: /media/usb/skorionos
+    target: "registry.site.example.com/{repository}"
+    keys: [keys/2026.pub]
+    source: "registry.example.com/{repository}"
   delegate_to: localhost
   register: imported
 
@@ -142,6 +171,12 @@ removed:
   returned: success
   type: int
   sample: 0
+verified:
+  description: Digests that are signed by one of O(keys).
+  returned: with O(state=imported)
+  type: list
+  elements: str
+  sample: ["sha256:6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b"]
 kept_tags:
   description: Tags of signatures that were left, because the target has signatures there that the archive has not.
   returned: with O(state=imported)
@@ -151,19 +186,23 @@ reason:
   description:
     - Kind of the failure, for decisions. V(auth) for refused credentials, V(network) for a registry that cannot be
       reached or has trouble, V(not_found) for an image that is not there, V(no_space) for a full disk, V(corrupt) for
-      an archive that is damaged, V(unsupported) for what a registry cannot do, V(invalid) for a wrong option,
-      V(unexpected) for the rest.
+      an archive that is damaged, V(signature) for an image that none of O(keys) signed, V(engine_missing) without
+      openssl, V(unsupported) for what a registry cannot do, V(invalid) for a wrong option, V(unexpected) for the rest.
   returned: failure
   type: str
   sample: corrupt
 """
 
 import errno
+import shutil
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
+from ..module_utils._engine.errors import MISSING, EngineError
+from ..module_utils._engine.run import run_command
+from ..module_utils._engine.signing import OpenSsl
 from ..module_utils._oci.archive import (
     carry_out,
     collect,
@@ -180,6 +219,7 @@ from ..module_utils._oci.errors import RegistryError
 from ..module_utils._oci.graph import subject_of_tag
 from ..module_utils._oci.layout import CorruptArchive, Entry, Layout
 from ..module_utils._oci.module import REGISTRY_ARGUMENTS, registry_client
+from ..module_utils._oci.origin import Origin, insist_on_origin
 from ..module_utils._oci.reference import Reference, parse_reference
 from ..module_utils._oci.transport import REQUESTS_IMPORT_ERROR
 
@@ -199,18 +239,26 @@ def sources(texts: list[str]) -> list[Reference]:
     return images
 
 
+def repositories(entries: list[Entry], option: str, template: str) -> dict[str, Reference]:
+    """Return what an option says for every repository of the archive; raise ValueError when it says no repository."""
+    found = {}
+    for repository in sorted({entry.repository for entry in entries}):
+        if "{repository}" in template and not repository:
+            raise ValueError(
+                f"The archive does not say of which repository it is. Give a {option} without {{repository}}."
+            )
+        reference = parse_reference(template.replace("{repository}", repository))
+        if reference.tag or reference.digest:
+            raise ValueError(f"The {option} '{template}' is more than a repository. Leave out the tag and the digest.")
+        found[repository] = reference
+    return found
+
+
 def places(entries: list[Entry], template: str | None) -> dict[str, Reference]:
     """Return the target of every repository; raise ValueError when there is none."""
     if not template:
         raise ValueError("state: imported needs a target, such as registry.example.com/{repository}.")
-    found = {}
-    for repository in sorted({entry.repository for entry in entries}):
-        if "{repository}" in template and not repository:
-            raise ValueError("The archive does not say of which repository it is. Give a target without {repository}.")
-        reference = parse_reference(template.replace("{repository}", repository))
-        if reference.tag or reference.digest:
-            raise ValueError(f"The target '{template}' is more than a repository. Leave out the tag and the digest.")
-        found[repository] = reference
+    found = repositories(entries, "target", template)
     taken: dict[str, str] = {}
     for entry in entries:
         name = f"{found[entry.repository].name}:{entry.tag}"
@@ -245,6 +293,21 @@ def run_export(client: RegistryClient, params: dict[str, Any], *, check: bool) -
     }
 
 
+def origin(params: dict[str, Any], entries: list[Entry]) -> Origin:
+    """Return who must have signed the images; raise ValueError for keys and a source that cannot be meant."""
+    for key in params["keys"]:
+        if not Path(key).is_file():
+            raise ValueError(f"There is no file {key}. Correct its path.")
+    if not shutil.which("openssl"):
+        raise EngineError(MISSING, "There is no openssl in PATH.", "Install openssl on this host.")
+    source = params["source"] or ""
+    # The archive itself says which repository an image came from, so it must not thereby choose among many.
+    if "{repository}" in source and "{repository}" not in params["target"]:
+        raise ValueError("The source has {repository} and the target has not. Name one repository as source.")
+    sources = repositories(entries, "source", source) if source else {}
+    return Origin(params["keys"], sources, OpenSsl(run_command).made)
+
+
 def run_import(client: RegistryClient, params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """Bring the archive into a registry. All of it is looked at before anything is written."""
     layout = Layout(Path(params["path"]))
@@ -254,6 +317,7 @@ def run_import(client: RegistryClient, params: dict[str, Any], *, check: bool) -
     place = places(entries, params["target"])
     targets = read_archive(layout, place)
     plans = [plan_import(client, layout, target) for target in targets]
+    verified = insist_on_origin(client, layout, targets, origin(params, entries)) if params["keys"] else []
     changed = any(plan.changed for plan in plans)
     elsewhere: dict[str, str] = {}
     for plan in plans:
@@ -275,6 +339,7 @@ def run_import(client: RegistryClient, params: dict[str, Any], *, check: bool) -
         "transferred_bytes": sum(blobs.values()),
         "total_bytes": sum(held.values()) + sum(len(manifest.raw) for manifest in known.values()),
         "removed": 0,
+        "verified": verified,
         "kept_tags": sorted(tag for plan in plans for tag in plan.kept_tags),
     }
 
@@ -288,6 +353,8 @@ def main() -> None:
             "images": {"type": "list", "elements": "str", "default": []},
             "without": {"type": "list", "elements": "str", "default": []},
             "target": {"type": "str"},
+            "keys": {"type": "list", "elements": "path", "default": [], "no_log": False},
+            "source": {"type": "str"},
             "timeout": {"type": "float", "default": 60},
             **REGISTRY_ARGUMENTS,
         },
@@ -303,7 +370,7 @@ def main() -> None:
         result = (run_import if importing else run_export)(client, module.params, check=module.check_mode)
     except CorruptArchive as error:
         module.fail_json(msg=str(error), reason="corrupt")
-    except RegistryError as error:
+    except (EngineError, RegistryError) as error:
         module.fail_json(msg=str(error), reason=error.kind)
     except ValueError as error:
         module.fail_json(msg=str(error), reason="invalid")

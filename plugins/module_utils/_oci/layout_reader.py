@@ -96,6 +96,10 @@ class LayoutReader(ImageReader):
             raise CorruptArchive(f"{path} is cut off.")
         return part
 
+    def has_blob(self, reference: Reference, digest: str) -> bool:
+        """Tell whether a layout has a blob, whole or not."""
+        return _layout_of(reference).blob(digest).is_file()
+
     def _read_blob(self, reference: Reference, digest: str, limit: int, what: str) -> bytes:
         return _layout_of(reference).read(digest, limit, what)
 

@@ -14,10 +14,9 @@ import json
 from dataclasses import dataclass
 from typing import Callable, Sequence
 
-from .client import RegistryClient
 from .errors import NOT_FOUND, UNEXPECTED, RegistryError
 from .manifest import Descriptor, Manifest
-from .reading import Resolved
+from .reading import ImageReader, Resolved
 from .reference import Reference
 
 PAYLOAD_TYPE = "application/vnd.dev.cosign.simplesigning.v1+json"
@@ -39,16 +38,20 @@ class Signature:
 
     def names(self, digest: str, repository: str) -> bool:
         """Tell whether it is meant for this digest, in this repository, whatever the tag."""
+        return self.meant_for(digest) == _repository(repository)
+
+    def meant_for(self, digest: str) -> str | None:
+        """Return the repository that it is meant for, or none when it is not of this digest."""
         try:
             critical = json.loads(self.payload)["critical"]
             identity = critical["identity"]["docker-reference"]
             named = critical["image"]["docker-manifest-digest"]
             kind = critical["type"]
         except (KeyError, TypeError, ValueError, RecursionError):
-            return False
+            return None
         if kind != _KIND or named != digest or not isinstance(identity, str):
-            return False
-        return _repository(identity) == _repository(repository)
+            return None
+        return _repository(identity)
 
 
 def signature_tag(digest: str) -> str:
@@ -64,11 +67,11 @@ def everything_signed(resolved: Resolved) -> list[str]:
     return list(dict.fromkeys([resolved.digest, *resolved.platform_digests.values()]))
 
 
-def read_signatures(client: RegistryClient, reference: Reference, digest: str) -> list[Signature]:
+def read_signatures(reader: ImageReader, reference: Reference, digest: str) -> list[Signature]:
     """Return the signatures that lie beside a digest; none when there are none."""
     place = reference.with_tag(signature_tag(digest))
     try:
-        manifest = client.get_manifest(place)
+        manifest = reader.get_manifest(place)
     except RegistryError as error:
         if error.kind == NOT_FOUND:
             return []
@@ -77,7 +80,7 @@ def read_signatures(client: RegistryClient, reference: Reference, digest: str) -
     for layer in _payloads(manifest, str(place)):
         signature = _signature(layer)
         if signature is not None:
-            found.append(Signature(client.get_blob(place, layer.digest, _LARGEST_PAYLOAD), signature))
+            found.append(Signature(reader.get_blob(place, layer.digest, _LARGEST_PAYLOAD), signature))
     return found
 
 

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._oci.reference imp
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.transport import new_session
 from ansible_collections.skorionos.bootc.plugins.modules import image_archive
 
-from tests.real_registry import RealRegistry, digest_of, real_registry
+from tests.real_registry import OCI_MANIFEST, RealRegistry, digest_of, real_registry
 from tests.simulated_fleet import SimulatedFleet
 
 pytestmark = pytest.mark.integration
@@ -62,6 +64,38 @@ def published(registry: RealRegistry) -> dict[str, str]:
 def exporting(registry: RealRegistry, path: Path) -> dict[str, Any]:
     images = [f"{registry.name}:kde-v1", f"{registry.name}:gnome-v1"]
     return {"state": "exported", "path": str(path), "images": images}
+
+
+def new_key(folder: Path) -> Path:
+    """Make a private key; its public one is beside it, with the ending .pub."""
+    private = folder / "2026.key"
+    openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(private))
+    openssl("pkey", "-in", str(private), "-pubout", "-out", str(private.with_suffix(".pub")))
+    return private
+
+
+def openssl(*arguments: str, given: bytes = b"") -> bytes:
+    return subprocess.run(["openssl", *arguments], input=given, capture_output=True, check=True).stdout
+
+
+def signed(registry: RealRegistry, key: Path, name: str, *digests: str) -> None:
+    """Put signatures there as cosign does, which say that the image is in the repository ``name``."""
+    for digest in digests:
+        critical = {
+            "identity": {"docker-reference": name},
+            "image": {"docker-manifest-digest": digest},
+            "type": "cosign container image signature",
+        }
+        payload = json.dumps({"critical": critical, "optional": None}).encode()
+        made = base64.b64encode(openssl("dgst", "-sha256", "-sign", str(key), given=payload)).decode()
+        layer = {
+            **registry.blob(payload, "application/vnd.dev.cosign.simplesigning.v1+json"),
+            "annotations": {"dev.cosignproject.cosign/signature": made},
+        }
+        config = registry.blob(b"{}", "application/vnd.oci.image.config.v1+json")
+        registry.manifest(
+            {"mediaType": OCI_MANIFEST, "config": config, "layers": [layer]}, f"{digest.replace(':', '-')}.sig"
+        )
 
 
 def importing(site: RealRegistry, path: Path) -> dict[str, Any]:
@@ -114,6 +148,63 @@ def test_from_registry_to_disk_to_registry_everything_keeps_its_digest(
     for check in (True, False):
         again = run(image_archive, check=check, **importing(site, path))
         assert (again["changed"], again["transferred"], again["kept_tags"]) == (False, [], [])
+
+
+def test_nothing_is_imported_that_was_not_signed_where_it_comes_from(
+    run: Any, registry: RealRegistry, site: RealRegistry, published: dict[str, str], tmp_path: Path
+) -> None:
+    path, key = tmp_path / "archive", new_key(tmp_path)
+    images = [published[name] for name in ("kde", "amd", "arm", "gnome")]
+    wanted = {
+        **importing(site, path),
+        "keys": [str(key.with_suffix(".pub"))],
+        "source": f"{registry.address}/{{repository}}",
+    }
+    signed(registry, key, registry.name, *images[:-1])
+    run(image_archive, **exporting(registry, path))
+    for check in (True, False):
+        refused = run(image_archive, check=check, **wanted)
+        assert (refused["reason"], f"{published['gnome']}, which none of the keys signed" in refused["msg"]) == (
+            "signature",
+            True,
+        ), refused
+    assert (site.tags(), site.has(published["kde"])) == ([], False)
+
+    signed(registry, key, registry.name, images[-1])
+    run(image_archive, **exporting(registry, path))
+    nowhere = run(image_archive, **{**wanted, "source": None})
+    assert f"signed for {registry.name}, not for {site.name}" in nowhere["msg"]
+    assert site.tags() == []
+    predicted = run(image_archive, check=True, **wanted)
+    imported = run(image_archive, **wanted)
+    assert imported["verified"] == predicted["verified"] == sorted(images)
+    assert {"kde-v1", "gnome-v1"} <= set(site.tags())
+    # A signature that was made here counts, too, and those that came along still tell where the images are from.
+    own = run(image_archive, **{**wanted, "source": None})
+    assert own["reason"] == "signature"
+    signed(site, key, site.name, *images)
+    assert run(image_archive, **{**wanted, "source": None})["verified"] == sorted(images)
+    again = run(image_archive, **wanted)
+    assert (again["changed"], again["verified"]) == (False, sorted(images))
+
+
+def test_an_archive_does_not_choose_among_the_repositories_that_a_key_signs_for(
+    run: Any, registry: RealRegistry, site: RealRegistry, published: dict[str, str], tmp_path: Path
+) -> None:
+    key = new_key(tmp_path)
+    signed(registry, key, f"{registry.address}/dev/skorionos", published["gnome"])
+    wanted = {**exporting(registry, tmp_path / "archive"), "images": [f"{registry.name}:gnome-v1"]}
+    run(image_archive, **wanted)
+    index = tmp_path / "archive" / "index.json"
+    index.write_text(index.read_text().replace("os/skorionos", "dev/skorionos"))
+    keys = [str(key.with_suffix(".pub"))]
+    here = {**importing(site, tmp_path / "archive"), "target": site.name, "keys": keys}
+    loose = run(image_archive, **here, source=f"{registry.address}/{{repository}}")
+    assert (loose["reason"], "Name one repository" in loose["msg"]) == ("invalid", True), loose
+    other = run(image_archive, **here, source=registry.name)
+    assert (other["reason"], f"signed for {registry.address}/dev/skorionos" in other["msg"]) == ("signature", True)
+    assert run(image_archive, **{**here, "keys": [str(tmp_path / "absent.pub")]})["reason"] == "invalid"
+    assert site.tags() == []
 
 
 def test_no_tag_shows_an_image_before_its_signatures_are_there(
@@ -297,6 +388,7 @@ def test_what_is_not_an_archive_is_left_alone(run: Any, registry: RealRegistry, 
 def test_the_playbooks_carry_a_release_file(
     registry: RealRegistry, site: RealRegistry, published: dict[str, str], tmp_path: Path, collections_path: Path
 ) -> None:
+    key = new_key(tmp_path)
     variant = {"name": "kde", "image": f"{registry.name}", "digest": published["kde"], "version": "1"}
     release = {"version": "1", "variants": [{**variant, "tags": ["os-kde-1", "kde-stable"], "size": 7}]}
     (tmp_path / "v1.json").write_text(json.dumps(release))
@@ -305,7 +397,21 @@ def test_the_playbooks_carry_a_release_file(
     common = {"bootc_archive": "archive", "bootc_tls_verify": False, "bootc_auth_file": "auth.json"}
     done = fleet.run("image_export", **common, bootc_release_file="v1.json")
     assert done.rc == 0, done.output
-    done = fleet.run("image_import", **common, bootc_archive_target=f"{site.address}/mirror/{{repository}}")
+    refused = fleet.run(
+        "image_import",
+        **common,
+        bootc_archive_target=f"{site.address}/mirror/{{repository}}",
+        bootc_trust_keys=key.with_suffix(".pub").name,
+    )
+    assert "which none of the keys signed" in refused.sentence(), refused.output
+    assert site.tags() == []
+    done = fleet.run(
+        "image_import",
+        **common,
+        bootc_archive_target=f"{site.address}/mirror/{{repository}}",
+        bootc_trust_keys=key.with_suffix(".pub").name,
+        bootc_archive_verify=False,
+    )
     assert done.rc == 0, done.output
     assert site.has(published["kde"])
     assert f"{site.name}:os-kde-1 is {published['kde']}" in done.sentence()
