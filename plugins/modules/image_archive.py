@@ -16,6 +16,8 @@ description:
     byte, so digests do. Signatures still name the repository that they were made for, which devices may insist on.
   - No container engine is needed. Blobs are transferred piece by piece, so memory does not limit their size, and every
     one is verified by its digest.
+  - Nobody else exports to a directory while this works on it, or imports from it while an export does. That fails at
+    once, with the RV(reason) V(busy).
   - An export that was interrupted goes on where it stopped. After it, the directory holds exactly the images asked for.
     What others in it had and these have not is removed.
 author:
@@ -184,10 +186,11 @@ kept_tags:
   elements: str
 reason:
   description:
-    - Kind of the failure, for decisions. V(auth) for refused credentials, V(network) for a registry that cannot be
-      reached or has trouble, V(not_found) for an image that is not there, V(no_space) for a full disk, V(corrupt) for
-      an archive that is damaged, V(signature) for an image that none of O(keys) signed, V(engine_missing) without
-      openssl, V(unsupported) for what a registry cannot do, V(invalid) for a wrong option, V(unexpected) for the rest.
+    - Kind of the failure, for decisions. V(busy) while another export or import works on O(path), V(auth) for refused
+      credentials, V(network) for a registry that cannot be reached or has trouble, V(not_found) for an image that is
+      not there, V(no_space) for a full disk, V(corrupt) for an archive that is damaged, V(signature) for an image that
+      none of O(keys) signed, V(engine_missing) without openssl, V(unsupported) for what a registry cannot do,
+      V(invalid) for a wrong option, V(unexpected) for the rest.
   returned: failure
   type: str
   sample: corrupt
@@ -276,13 +279,17 @@ def described(entries: list[Entry], place: dict[str, Reference]) -> list[dict[st
     ]
 
 
-def run_export(client: RegistryClient, params: dict[str, Any], *, check: bool) -> dict[str, Any]:
+def run_export(client: RegistryClient, layout: Layout, params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """Fill the archive."""
     images = sources(params["images"])
-    found = collect(client, images)
-    if params["without"]:
-        leave_out(client, found, sources(params["without"]))
-    done = export(client, found, Layout(Path(params["path"])), check=check)
+    if not check:
+        # So that there is something to lock for the first of two that would make it.
+        layout.root.mkdir(parents=True, exist_ok=True)
+    with layout.lock(shared=check):
+        found = collect(client, images)
+        if params["without"]:
+            leave_out(client, found, sources(params["without"]))
+        done = export(client, found, layout, check=check)
     return {
         "changed": done.changed,
         "images": described(found.entries, {image.repository: image for image in images}),
@@ -308,11 +315,15 @@ def origin(params: dict[str, Any], entries: list[Entry]) -> Origin:
     return Origin(params["keys"], sources, OpenSsl(run_command).made)
 
 
-def run_import(client: RegistryClient, params: dict[str, Any], *, check: bool) -> dict[str, Any]:
+def run_import(client: RegistryClient, layout: Layout, params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """Bring the archive into a registry. All of it is looked at before anything is written."""
-    layout = Layout(Path(params["path"]))
     if not layout.exists():
         raise ValueError(f"{layout.root} is no OCI layout. Name the directory that an export made.")
+    with layout.lock(shared=True):
+        return _import(client, layout, params, check=check)
+
+
+def _import(client: RegistryClient, layout: Layout, params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     entries = layout.entries()
     place = places(entries, params["target"])
     targets = read_archive(layout, place)
@@ -366,8 +377,9 @@ def main() -> None:
     client = registry_client(
         module.params, for_push=importing and not module.check_mode, timeout=module.params["timeout"]
     )
+    layout = Layout(Path(module.params["path"]), module.warn)
     try:
-        result = (run_import if importing else run_export)(client, module.params, check=module.check_mode)
+        result = (run_import if importing else run_export)(client, layout, module.params, check=module.check_mode)
     except CorruptArchive as error:
         module.fail_json(msg=str(error), reason="corrupt")
     except (EngineError, RegistryError) as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 AUTH = "auth"
 NETWORK = "network"
 NOT_FOUND = "not_found"
+BUSY = "busy"
 SIGNATURE = "signature"
 UNSUPPORTED = "unsupported"
 UNEXPECTED = "unexpected"

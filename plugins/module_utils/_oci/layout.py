@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
-from .errors import UNEXPECTED, RegistryError
+from .errors import BUSY, UNEXPECTED, RegistryError
 from .graph import subject_of_tag
 from .manifest import OCI_INDEX, Manifest, parse_manifest
 from .reference import is_digest, is_repository, is_tag
@@ -53,13 +55,43 @@ class Entry:
 class Layout:
     """A layout in a directory. Files are written beside their place first, so what is in place is whole."""
 
-    def __init__(self, root: Path) -> None:
-        """Use ``root``, which need not be there yet."""
+    def __init__(self, root: Path, warn: Callable[[str], None] = lambda _warning: None) -> None:
+        """Use ``root``, which need not be there yet. ``warn`` is told when it cannot be locked."""
         self.root = root
+        self._warn = warn
 
     def exists(self) -> bool:
         """Tell whether there is a layout."""
         return (self.root / "oci-layout").is_file()
+
+    @contextmanager
+    def lock(self, *, shared: bool) -> Iterator[None]:
+        """Keep others from changing the layout, and unless ``shared`` from reading it; raise ``busy`` where one does.
+
+        It is the directory itself that is locked, so nothing is written for it, and it ends with the process at the
+        latest. File systems without such locks are warned of. Without a directory there is nothing to lock.
+        """
+        if not self.root.is_dir():
+            yield
+            return
+        descriptor = os.open(self.root, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RegistryError(
+                    BUSY,
+                    f"Another export or import is at work on {self.root}.",
+                    "Wait until it has ended, and run again.",
+                ) from None
+            except OSError as error:
+                self._warn(
+                    f"{self.root} cannot be locked: {error.strerror}. See to it that no other export or import works "
+                    "on it at the same time."
+                )
+            yield
+        finally:
+            os.close(descriptor)
 
     def create(self) -> None:
         """Make an empty layout; raise ValueError where something else is."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import random
 import subprocess
@@ -14,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.skorionos.bootc.plugins.module_utils._oci import archive
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci import archive, layout
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.client import RegistryClient
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.layout import Layout
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.reference import Reference
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.transport import new_session
 from ansible_collections.skorionos.bootc.plugins.modules import image_archive
@@ -371,6 +373,43 @@ def test_images_of_another_program_are_not_removed(run: Any, registry: RealRegis
     refused = run(image_archive, **wanted, tls_verify=False)
     assert (refused["reason"], "images of another program" in refused["msg"]) == ("invalid", True)
     assert sorted(path.name for path in (tmp_path / "disk").rglob("*")) == before
+
+
+def test_exports_and_imports_keep_out_of_each_others_way(
+    run: Any, registry: RealRegistry, site: RealRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.image([b"kde"], "kde-v1")
+    registry.image([b"gnome"], "gnome-v1")
+    path = tmp_path / "archive"
+    exported, imported = exporting(registry, path), importing(site, path)
+    with Layout(path).lock(shared=False):
+        assert run(image_archive, check=True, **exported)["changed"] is True
+    assert not path.exists()
+    run(image_archive, **exported)
+    before = sorted(path.rglob("*"))
+    busy = {
+        "failed": True,
+        "reason": "busy",
+        "msg": f"Another export or import is at work on {path}. Wait until it has ended, and run again.",
+    }
+    for shared, done, refused in ((False, [], [exported, imported]), (True, [imported], [exported])):
+        with Layout(path).lock(shared=shared):
+            for wanted in done:
+                assert not run(image_archive, check=True, **wanted).get("failed")
+            for wanted in refused:
+                assert run(image_archive, **wanted) == busy
+            assert (run(image_archive, check=True, **exported).get("reason") == "busy") is not shared
+    for wanted in (exported, imported):
+        assert not run(image_archive, check=True, **wanted).get("failed")
+    assert sorted(path.rglob("*")) == before
+
+    def refuse(*_unused: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(layout.fcntl, "flock", refuse)
+    warned = run(image_archive, **exported)
+    assert warned["changed"] is False
+    assert [text for text in map(str, warned["warnings"]) if "cannot be locked: No locks available" in text]
 
 
 def test_what_is_not_an_archive_is_left_alone(run: Any, registry: RealRegistry, tmp_path: Path) -> None:
