@@ -204,7 +204,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ..module_utils._engine.errors import MISSING, EngineError
-from ..module_utils._engine.run import run_command
+from ..module_utils._engine.run import end_when_told, run_command
 from ..module_utils._engine.signing import OpenSsl
 from ..module_utils._oci.archive import (
     carry_out,
@@ -373,6 +373,7 @@ def main() -> None:
     )
     if REQUESTS_IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR, reason="unsupported")
+    end_when_told()
     importing = module.params["state"] == "imported"
     client = registry_client(
         module.params, for_push=importing and not module.check_mode, timeout=module.params["timeout"]

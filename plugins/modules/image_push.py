@@ -213,7 +213,7 @@ from ..module_utils._engine.inputs import HASH_LABEL
 from ..module_utils._engine.memory import Published, load_memory, memory_file
 from ..module_utils._engine.publication import is_image, other_annotations, other_compression
 from ..module_utils._engine.retries import seconds_to_wait
-from ..module_utils._engine.run import run_command
+from ..module_utils._engine.run import end_when_told, run_command
 from ..module_utils._oci.client import RegistryClient
 from ..module_utils._oci.errors import NOT_FOUND as NOT_PUBLISHED
 from ..module_utils._oci.errors import Refused, RegistryError
@@ -430,6 +430,7 @@ def main() -> None:
     )
     if REQUESTS_IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR, reason="unsupported")
+    end_when_told()
     try:
         result = run(module)
     except (EngineError, RegistryError) as error:

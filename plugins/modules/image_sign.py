@@ -141,7 +141,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ..module_utils._engine.errors import INVALID, MISSING, UNEXPECTED, EngineError
-from ..module_utils._engine.run import run_command
+from ..module_utils._engine.run import end_when_told, run_command
 from ..module_utils._engine.signing import OpenSsl, Signing, choose_signer, public_key_beside, read_passphrase, sign
 from ..module_utils._oci.client import RegistryClient
 from ..module_utils._oci.errors import RegistryError
@@ -223,6 +223,7 @@ def main() -> None:
     )
     if REQUESTS_IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR, reason="unsupported")
+    end_when_told()
     try:
         result = run(module)
     except (EngineError, RegistryError) as error:

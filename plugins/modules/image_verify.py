@@ -127,7 +127,7 @@ from typing import Any, Mapping, Sequence
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ..module_utils._engine.errors import INVALID, MISSING, EngineError
-from ..module_utils._engine.run import run_command
+from ..module_utils._engine.run import end_when_told, run_command
 from ..module_utils._engine.signing import OpenSsl
 from ..module_utils._errors import BootcError
 from ..module_utils._oci.client import RegistryClient
@@ -205,6 +205,7 @@ def main() -> None:
     )
     if REQUESTS_IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR, reason="unsupported")
+    end_when_told()
     params = module.params
     try:
         check_options(params)
