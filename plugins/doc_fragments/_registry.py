@@ -17,6 +17,8 @@ options:
         package C(tomli); without them there is a warning, and every registry counts as secure.
       - Authorities and client certificates of one registry are taken from C(certs.d/HOST:PORT) below
         C($XDG_CONFIG_HOME/containers), C(/etc/containers) or C(/etc/docker), as podman and docker do.
+      - What C(registries.conf) blocks is not asked. Modules that only read take images from the C(location) that it
+        gives for a C(prefix), those that write look where the name says. Mirrors are not used.
     type: bool
     default: true
   auth_file:

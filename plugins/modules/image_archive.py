@@ -376,7 +376,10 @@ def main() -> None:
     end_when_told()
     importing = module.params["state"] == "imported"
     client = registry_client(
-        module.params, for_push=importing and not module.check_mode, timeout=module.params["timeout"]
+        module.params,
+        for_push=importing and not module.check_mode,
+        pulls=not importing,
+        timeout=module.params["timeout"],
     )
     layout = Layout(Path(module.params["path"]), module.warn)
     try:

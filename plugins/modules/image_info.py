@@ -222,7 +222,7 @@ def main() -> None:
     try:
         reference = parse_reference(module.params["image"])
         platform = parse_platform(module.params["platform"]) if module.params["platform"] else None
-        client = registry_client(module.params, timeout=module.params["timeout"])
+        client = registry_client(module.params, pulls=True, timeout=module.params["timeout"])
         try:
             result.update(describe(client.resolve(reference, platform)))
         except RegistryError as error:

@@ -395,7 +395,7 @@ def main() -> None:
         wanted = wanted_images(params["images"])
         platform = parse_platform(params["platform"]) if params["platform"] else None
         scale = Scale(params["rate"], params["devices"], params["sites"])
-        reader = AnyReader(registry_client(params, timeout=params["timeout"]))
+        reader = AnyReader(registry_client(params, pulls=True, timeout=params["timeout"]))
         gathered = gather(reader, wanted, platform)
         unpack = unpacker()
         tables = read_tables(reader, gathered.found, unpack) if params["file_level"] else None

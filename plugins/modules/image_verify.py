@@ -210,7 +210,7 @@ def main() -> None:
     try:
         check_options(params)
         reference = parse_reference(params["image"])
-        client = registry_client(params)
+        client = registry_client(params, pulls=True)
         resolved = client.resolve(reference)
         digests = everything_signed(resolved)
         if params["method"] == "skopeo":

@@ -33,7 +33,7 @@ def registry_client(spec: Spec) -> RegistryClient:
             "Install it into the environment that runs ansible-playbook.",
             "missing_library",
         )
-    return RegistryClient(new_session(), insecure=spec.registry.insecure, auth_file=spec.registry.auth_file)
+    return RegistryClient(new_session(), insecure=spec.registry.insecure, auth_file=spec.registry.auth_file, pulls=True)
 
 
 def _resolve(client: RegistryClient, variant: Variant) -> Target:

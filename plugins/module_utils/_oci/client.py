@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Callable, Iterable, Iterator, Mapping
 from urllib.parse import urlencode
 
 from .answers import answer_error, said
 from .auth import Challenge, Lookup, find_credentials, parse_challenges
 from .certificates import certificate_folder
-from .errors import AUTH, NETWORK, NOT_FOUND, UNEXPECTED, UNSUPPORTED, Refused, RegistryError
+from .errors import AUTH, NETWORK, NOT_FOUND, UNEXPECTED, UNSUPPORTED, InvalidReference, Refused, RegistryError
 from .manifest import (
     MEDIA_TYPES,
     OCI_INDEX,
@@ -25,8 +25,8 @@ from .manifest import (
     verify_digest,
 )
 from .reading import ImageReader, known_digest
-from .reference import Reference, is_digest, is_tag
-from .registries_conf import insecure_prefixes, is_insecure
+from .reference import Reference, is_digest, is_tag, parse_reference
+from .registries_conf import Rule, read_rules, rule_for
 from .transport import Response, Transport
 from .untrusted import read_json, read_number, split_url
 
@@ -67,6 +67,7 @@ class RegistryClient(ImageReader):
         insecure: bool = False,
         auth_file: str | None = None,
         for_push: bool = False,
+        pulls: bool = False,
         timeout: float = 30.0,
         retries: int = 3,
         sleep: Callable[[float], None] = time.sleep,
@@ -79,6 +80,9 @@ class RegistryClient(ImageReader):
         With ``insecure``, certificates are not checked, and plain HTTP is spoken where there is no TLS. With
         ``for_push``, reading asks for the right to push too: some registries tell only those who may create a
         repository that it does not exist, and refuse everybody else.
+
+        With ``pulls``, what is read is read where podman and skopeo on this host would pull it from: from the location
+        that registries.conf gives for it, if any. As they do, the client writes to where a name says.
         """
         self._environ = os.environ if environ is None else environ
         self._transport = Transport(
@@ -91,7 +95,8 @@ class RegistryClient(ImageReader):
             certificates=lambda host: certificate_folder(host, self._environ),
         )
         self._insecure = insecure
-        self._insecure_prefixes: Mapping[str, bool] | None = None
+        self._pulls = pulls
+        self._rules: Mapping[str, Rule] | None = None
         self._auth_file = auth_file
         self._read_scope = _PUSH if for_push else _PULL
         self._now = now
@@ -337,9 +342,10 @@ class RegistryClient(ImageReader):
         data: bytes | None = None,
         follow: bool = True,
     ) -> Response:
-        url = f"{self._base(reference.registry, reference.name)}/v2/{reference.repository_there}/{path}"
-        key = (reference.registry, f"repository:{reference.repository_there}:{scope}")
-        trusted = self._trusted(reference.registry, reference.name)
+        there = self._there(reference, scope)
+        url = f"{self._base(there.registry, reference.name)}/v2/{there.repository_there}/{path}"
+        key = (there.registry, f"repository:{there.repository_there}:{scope}")
+        trusted = self._trusted(there.registry, reference.name)
 
         def send() -> Response:
             token = self._tokens.get(key)
@@ -354,11 +360,12 @@ class RegistryClient(ImageReader):
         # A challenge counts only when the registry itself sent it, not a host it redirected to.
         if response.status == 401 and response.url == url:
             challenges = parse_challenges(response.headers.get("WWW-Authenticate", ""))
-            lookup = find_credentials(self._auth_file, self._environ, reference.registry, reference.repository_there)
-            self._tokens[key] = self._authenticate(reference, key[1], challenges, lookup, url)
+            lookup = find_credentials(self._auth_file, self._environ, there.registry, there.repository_there)
+            insecure = self._is_insecure(reference.name)
+            self._tokens[key] = self._authenticate(there, key[1], challenges, lookup, url, insecure=insecure)
             response = send()
             if response.status in (401, 403):
-                cause = f"{reference.registry} refuses '{scope}' on {reference.name}{said(response)}."
+                cause = f"{there.registry} refuses '{scope}' on {there.name}{said(response)}."
                 # Only a token or a 403 say that the credentials themselves are good.
                 known = lookup.credentials and (
                     response.status == 403 or self._tokens[key].header.startswith("Bearer ")
@@ -367,12 +374,19 @@ class RegistryClient(ImageReader):
         return response
 
     def _authenticate(
-        self, reference: Reference, scope: str, challenges: Iterable[Challenge], lookup: Lookup, url: str
+        self,
+        reference: Reference,
+        scope: str,
+        challenges: Iterable[Challenge],
+        lookup: Lookup,
+        url: str,
+        *,
+        insecure: bool,
     ) -> _Token:
         registry = reference.registry
         offered = {challenge.scheme: challenge for challenge in challenges}
         if "bearer" in offered:
-            return self._fetch_token(reference, scope, offered["bearer"], lookup, url)
+            return self._fetch_token(reference, scope, offered["bearer"], lookup, url, insecure=insecure)
         if "basic" not in offered:
             raise RegistryError(
                 AUTH,
@@ -383,12 +397,14 @@ class RegistryClient(ImageReader):
             raise RegistryError(AUTH, f"{registry} wants credentials.", lookup.note)
         return _Token(lookup.credentials.basic, float("inf"))
 
-    def _fetch_token(self, reference: Reference, scope: str, challenge: Challenge, lookup: Lookup, url: str) -> _Token:
+    def _fetch_token(
+        self, reference: Reference, scope: str, challenge: Challenge, lookup: Lookup, url: str, *, insecure: bool
+    ) -> _Token:
         registry = reference.registry
         here = split_url(url)
         realm = split_url(challenge.parameters.get("realm", ""), url)
         # Without TLS, the whole network could send us to a host of its own.
-        own = realm.scheme == "http" and realm.hostname == here.hostname and self._is_insecure(reference.name)
+        own = realm.scheme == "http" and realm.hostname == here.hostname and insecure
         if realm.scheme != "https" and not own:
             raise RegistryError(
                 AUTH,
@@ -404,7 +420,7 @@ class RegistryClient(ImageReader):
         if challenge.parameters.get("service"):
             query["service"] = challenge.parameters["service"]
         credentials = lookup.credentials
-        trusted = self._trusted(registry, reference.name)
+        trusted = _host_of(registry) if insecure else ""
         if credentials is not None and credentials.identity_token:
             form = {
                 **query,
@@ -471,9 +487,38 @@ class RegistryClient(ImageReader):
         """Whether everything is, or the host's own configuration says so of this registry or repository."""
         if self._insecure:
             return True
-        if self._insecure_prefixes is None:
-            self._insecure_prefixes = insecure_prefixes(self._environ, self._warn)
-        return is_insecure(self._insecure_prefixes, name)
+        rule = self._rule(name)
+        return rule is not None and rule.insecure
+
+    def _there(self, reference: Reference, scope: str) -> Reference:
+        """Return the repository to ask; raise for one that the host's own configuration blocks."""
+        rule = self._open(reference.name)
+        moved = rule.moved(reference.name) if rule is not None and self._pulls and scope == _PULL else reference.name
+        if rule is None or moved == reference.name:
+            return reference
+        try:
+            place = parse_reference(moved)
+        except InvalidReference as error:
+            cause = f"{rule.file} has {reference.name} pulled from '{moved}', which is no repository."
+            raise RegistryError(UNEXPECTED, cause, "Mend it; podman and skopeo need it too.") from error
+        self._open(moved)
+        return replace(reference, registry=place.registry, repository=place.repository)
+
+    def _open(self, name: str) -> Rule | None:
+        """Return the rule for a repository, if there is one; raise when it says that the repository is blocked."""
+        rule = self._rule(name)
+        if rule is not None and rule.blocked:
+            raise RegistryError(
+                UNSUPPORTED,
+                f"{name} is not asked, because {rule.file} blocks {rule.prefix}.",
+                "Use another registry, or take that out of the file.",
+            )
+        return rule
+
+    def _rule(self, name: str) -> Rule | None:
+        if self._rules is None:
+            self._rules = read_rules(self._environ, self._warn)
+        return rule_for(self._rules, name)
 
     def _scheme(self, host: str, name: str) -> str:
         if not self._is_insecure(name):

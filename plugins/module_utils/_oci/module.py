@@ -20,9 +20,17 @@ REGISTRY_ARGUMENTS: dict[str, dict[str, Any]] = {
 
 
 def registry_client(
-    params: Mapping[str, Any], *, for_push: bool = False, timeout: float = 30.0, retries: int = 3
+    params: Mapping[str, Any],
+    *,
+    for_push: bool = False,
+    pulls: bool = False,
+    timeout: float = 30.0,
+    retries: int = 3,
 ) -> RegistryClient:
-    """Return the client that the options of :data:`REGISTRY_ARGUMENTS` describe."""
+    """Return the client that the options of :data:`REGISTRY_ARGUMENTS` describe.
+
+    One that ``pulls`` reads from where images are pulled from, which is not for those who compare before they write.
+    """
     session = new_session()
     if not params["tls_verify"]:
         check_no_certificates(session)
@@ -31,6 +39,7 @@ def registry_client(
         insecure=not params["tls_verify"],
         auth_file=params["auth_file"],
         for_push=for_push,
+        pulls=pulls,
         timeout=timeout,
         retries=retries,
         warn=warn,

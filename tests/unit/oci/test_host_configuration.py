@@ -16,13 +16,13 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._oci import regist
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.auth import find_credentials
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.errors import RegistryError
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.reference import Reference
-from ansible_collections.skorionos.bootc.plugins.module_utils._oci.registries_conf import insecure_prefixes, is_insecure
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.registries_conf import read_rules, rule_for
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from .conftest import FakeRegistry, serve
+from .conftest import FakeRegistry, Reply, error, serve
 
 SECRET = "correct horse"
 
@@ -243,7 +243,8 @@ def test_the_longest_prefix_says_whether_a_registry_is_insecure(tmp_path, name, 
     path = tmp_path / "registries.conf"
     path.write_text(CONF)
     environ = {"CONTAINERS_REGISTRIES_CONF": str(path), "HOME": str(tmp_path)}
-    assert is_insecure(insecure_prefixes(environ), name) is expected
+    rule = rule_for(read_rules(environ), name)
+    assert (rule is not None and rule.insecure) is expected
 
 
 def test_drop_ins_of_the_user_win(tmp_path):
@@ -252,7 +253,11 @@ def test_drop_ins_of_the_user_win(tmp_path):
     (folder.parent / "registries.conf").write_text('[registries.insecure]\nregistries = ["old.example.com"]\n')
     (folder / "1.conf").write_text('[[registry]]\nlocation = "r.example.com"\ninsecure = true\n')
     (folder / "2.conf").write_text('[[registry]]\nlocation = "r.example.com"\n')
-    assert insecure_prefixes({"HOME": str(tmp_path)}) == {"old.example.com": True, "r.example.com": False}
+    rules = read_rules({"HOME": str(tmp_path)})
+    assert {prefix: rule.insecure for prefix, rule in rules.items()} == {
+        "old.example.com": True,
+        "r.example.com": False,
+    }
 
 
 def test_plain_http_is_spoken_to_a_registry_that_the_host_calls_insecure(registry, make_client, tmp_path):
@@ -263,12 +268,108 @@ def test_plain_http_is_spoken_to_a_registry_that_the_host_calls_insecure(registr
     assert make_client(insecure=False, retries=0).head_manifest(registry.reference()) == digest
 
 
+MOVED = """
+[[registry]]
+prefix = "home.example.com/os"
+location = "site.example.com:5000/mirror/os"
+
+[[registry]]
+prefix = "*.lan.example.com"
+location = "cache.example.com/lan"
+
+[[registry]]
+location = "plain.example.com"
+
+[registries.block]
+registries = ["old.example.com"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("home.example.com/os/kde", "site.example.com:5000/mirror/os/kde"),
+        ("home.example.com/os", "site.example.com:5000/mirror/os"),
+        ("a.lan.example.com/os/kde", "cache.example.com/lan/os/kde"),
+        ("plain.example.com/os", "plain.example.com/os"),
+        ("old.example.com/os", "old.example.com/os"),
+    ],
+)
+def test_a_location_takes_the_place_of_the_prefix(tmp_path, name, place):
+    path = tmp_path / "registries.conf"
+    path.write_text(MOVED)
+    rule = rule_for(read_rules({"CONTAINERS_REGISTRIES_CONF": str(path), "HOME": str(tmp_path)}), name)
+    assert (rule.moved(name), rule.blocked) == (place, name == "old.example.com/os")
+
+
+def configured(tmp_path, text):
+    path = tmp_path / ".config" / "containers" / "registries.conf"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    return path
+
+
+def test_what_is_pulled_from_elsewhere_is_read_there_and_written_where_the_name_says(
+    registry, other_host, make_client, tmp_path
+):
+    digest = registry.image("v1")
+    configured(
+        tmp_path,
+        f'[[registry]]\nprefix = "{other_host.address}/home"\nlocation = "{registry.address}/os"\ninsecure = true\n',
+    )
+    named = Reference(other_host.address, "home/kde", "v1")
+    puller = make_client(insecure=False, retries=0, pulls=True)
+    resolved = puller.resolve(named)
+    assert (resolved.digest, resolved.reference, other_host.requests) == (digest, named, [])
+    assert make_client(insecure=False, retries=0).head_manifest(named) is None
+    other_host.on("PUT", "/v2/home/kde/manifests/v1", Reply(201))
+    puller.put_manifest(named, puller.get_manifest(named))
+    assert other_host.paths("PUT") == ["/v2/home/kde/manifests/v1"]
+    assert registry.paths("PUT") == []
+
+
+def test_credentials_are_those_for_the_location(registry, other_host, make_client, tmp_path):
+    digest = registry.image("v1")
+    found = registry.replies["GET", "/v2/os/kde/manifests/v1"]
+    challenge = error(401, "UNAUTHORIZED", "no", WWW_Authenticate='Basic realm="x"')
+    registry.replies["GET", "/v2/os/kde/manifests/v1"] = [challenge, *found]
+    configured(
+        tmp_path, f'[[registry]]\nprefix = "{other_host.address}"\nlocation = "{registry.address}"\ninsecure = true\n'
+    )
+    auths = {other_host.address: {"auth": "aG9tZTpzZWNyZXQ="}, registry.address: {"auth": "c2l0ZTpzZWNyZXQ="}}
+    (tmp_path / "auth.json").write_text(json.dumps({"auths": auths}))
+    client = make_client(insecure=False, retries=0, pulls=True, auth_file=str(tmp_path / "auth.json"))
+    assert client.get_manifest(Reference(other_host.address, "os/kde", "v1")).digest == digest
+    assert registry.requests[-1].headers["authorization"] == "Basic c2l0ZTpzZWNyZXQ="
+
+
+@pytest.mark.parametrize("blocked", ["home.example.com", "site.example.com"])
+def test_a_registry_that_the_host_blocks_is_not_asked(make_client, tmp_path, blocked):
+    path = configured(
+        tmp_path,
+        '[[registry]]\nprefix = "home.example.com/os"\nlocation = "site.example.com"\n'
+        f'[[registry]]\nprefix = "{blocked}/os/kde"\nblocked = true\n[[registry]]\nprefix = "site.example.com/kde"\n'
+        f"blocked = {str(blocked.startswith('site')).lower()}\n",
+    )
+    client = make_client(pulls=True)
+    for ask in (client.get_manifest, client.list_tags):
+        with pytest.raises(RegistryError, match=rf"is not asked, because {path} blocks {blocked}/") as refused:
+            ask(Reference("home.example.com", "os/kde", "v1"))
+        assert refused.value.kind == "unsupported"
+
+
+def test_a_location_that_is_no_repository_is_named(make_client, tmp_path):
+    path = configured(tmp_path, '[[registry]]\nprefix = "home.example.com"\nlocation = "Nowhere"\n')
+    with pytest.raises(RegistryError, match=f"{path} has home.example.com/os pulled from 'Nowhere/os'"):
+        make_client(pulls=True).get_manifest(Reference("home.example.com", "os", "v1"))
+
+
 @pytest.mark.parametrize("content", ["[[registry", 'registry = ["x"]', "registry = 1", 'registries = "x"', "\x00"])
 def test_a_configuration_that_cannot_be_understood_is_named(tmp_path, content):
     path = tmp_path / "registries.conf"
     path.write_text(content)
     with pytest.raises(RegistryError, match=r"registries\.conf cannot be understood"):
-        insecure_prefixes({"CONTAINERS_REGISTRIES_CONF": str(path), "HOME": str(tmp_path)})
+        read_rules({"CONTAINERS_REGISTRIES_CONF": str(path), "HOME": str(tmp_path)})
 
 
 @pytest.mark.parametrize("first", ["lab/kde", "os/kde"])
@@ -296,7 +397,7 @@ def test_a_python_without_toml_says_what_it_cannot_read(tmp_path, monkeypatch):
     warned = []
     for content in ("# insecure = true\n", CONF):
         path.write_text(content)
-        assert insecure_prefixes(environ, warned.append) == {}
+        assert read_rules(environ, warned.append) == {}
     (warning,) = warned
     assert str(path) in warning
     assert "tomli" in warning
