@@ -143,7 +143,9 @@ from ..module_utils._trust.registries_d import render
 SIGNATURE = "signature"
 
 
-def verify_by_skopeo(params: Mapping[str, Any], reference: Reference, digests: Sequence[str]) -> None:
+def verify_by_skopeo(
+    params: Mapping[str, Any], reference: Reference, pulled_from: Reference, digests: Sequence[str]
+) -> None:
     """Raise BootcError unless skopeo takes every digest under the policy."""
     images = [str(reference.with_digest(digest)) for digest in digests]
     access = (params["tls_verify"], Path(params["auth_file"]) if params["auth_file"] else None)
@@ -156,7 +158,9 @@ def verify_by_skopeo(params: Mapping[str, Any], reference: Reference, digests: S
         keys = [str(Path(key).absolute()) for key in params["keys"]]
         policy.write_text(render_policy(only_signed([reference.name], keys)), encoding="utf-8")
         registries_d.mkdir()
-        (registries_d / "signed.yaml").write_text(render([reference.name]), encoding="utf-8")
+        # Signatures are looked for where the image really is, and compared with its name.
+        names = dict.fromkeys([reference.name, pulled_from.name])
+        (registries_d / "signed.yaml").write_text(render(list(names)), encoding="utf-8")
         verify(images, Rules(policy, registries_d, *access), params["timeout"])
 
 
@@ -214,7 +218,7 @@ def main() -> None:
         resolved = client.resolve(reference)
         digests = everything_signed(resolved)
         if params["method"] == "skopeo":
-            verify_by_skopeo(params, reference, digests)
+            verify_by_skopeo(params, reference, client.pulled_from(reference), digests)
         else:
             verify_by_registry(client, reference, digests, params["keys"])
     except BootcError as error:

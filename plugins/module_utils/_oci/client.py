@@ -112,6 +112,10 @@ class RegistryClient(ImageReader):
         if response.status not in (200, 401):
             raise answer_error(response, f"{registry}", "ask whether it is a registry")
 
+    def pulled_from(self, reference: Reference) -> Reference:
+        """Return where a client that ``pulls`` reads a reference; raise for what the host's configuration blocks."""
+        return self._there(reference, _PULL)
+
     def get_manifest(self, reference: Reference) -> Manifest:
         """Return the manifest or index with its exact bytes, verified against the digest where one is known."""
         response = self._manifest_request("GET", reference)

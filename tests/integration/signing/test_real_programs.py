@@ -22,14 +22,17 @@ from pathlib import Path
 
 import pytest
 import requests
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.skorionos.bootc.plugins.module_utils._engine import signing
 from ansible_collections.skorionos.bootc.plugins.module_utils._engine.errors import EngineError
 from ansible_collections.skorionos.bootc.plugins.module_utils._engine.run import run_command
-from ansible_collections.skorionos.bootc.plugins.module_utils._engine.signing import Signing, sign
+from ansible_collections.skorionos.bootc.plugins.module_utils._engine.signing import Signing, cosign_arguments, sign
 from ansible_collections.skorionos.bootc.plugins.module_utils._errors import BootcError
 from ansible_collections.skorionos.bootc.plugins.module_utils._trust.install import Found, Wanted, plan, try_out
 from ansible_collections.skorionos.bootc.plugins.module_utils._trust.policy import only_signed, render_policy
 from ansible_collections.skorionos.bootc.plugins.module_utils._trust.proxy import Rules, loads, verify
 from ansible_collections.skorionos.bootc.plugins.module_utils._trust.registries_d import render
+from ansible_collections.skorionos.bootc.plugins.modules import image_verify
 
 PASSPHRASE = "correct horse"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -175,6 +178,33 @@ def test_what_either_program_signs_a_device_accepts_with_the_right_key_only(
     verify(images, ours, 60)
     assert is_refused(images[:1], rules(tmp_path, repository, keys / "2027.pub"))
     verify(images[:1], rules(tmp_path, repository, keys / "2027.pub", keys / "2026.pub"), 60)
+
+
+def test_what_is_pulled_from_elsewhere_is_verified_there_by_its_own_name(
+    registry: Registry, keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digests = registry.image("os/moved")
+    flags = [flag for flag in signing._COSIGN_FLAGS if signing._cosign_knows(run_command, flag)]
+    for each in digests:
+        image = f"{registry.address}/os/moved@{each}"
+        wanted = Signing(image, "", False, str(keys / "2026.key"), PASSPHRASE, tls_verify=False)
+        argv = cosign_arguments(wanted, [*flags, "--sign-container-identity", "home.example.com/os/kde"])
+        signed = run_command(argv, 60, {"COSIGN_PASSWORD": PASSPHRASE})
+        assert signed.rc == 0, signed.stderr
+    folder = tmp_path / ".config" / "containers"
+    folder.mkdir(parents=True)
+    (folder / "registries.conf").write_text(
+        f'[[registry]]\nprefix = "home.example.com/os/kde"\nlocation = "{registry.address}/os/moved"\ninsecure = true\n'
+        f'[[registry]]\nlocation = "{registry.address}"\ninsecure = true\n',
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for method in ("skopeo", "registry"):
+        given = {"image": f"home.example.com/os/kde@{digests[0]}", "keys": [str(keys / "2026.pub")], "method": method}
+        with patch_module_args(given), pytest.raises(SystemExit):
+            image_verify.main()
+        told = json.loads(capsys.readouterr().out)
+        assert (told.get("msg"), told.get("verified")) == (None, digests)
 
 
 def test_a_wrong_passphrase_is_said_to_be_one(registry: Registry, keys: Path) -> None:
