@@ -21,6 +21,7 @@ author:
 extends_documentation_fragment:
   - skorionos.bootc._attributes
   - skorionos.bootc._attributes.build
+  - skorionos.bootc._build
   - skorionos.bootc._engine
 attributes:
   action_group:
@@ -85,43 +86,9 @@ options:
     description: Annotations of the image's manifest.
     type: dict
     default: {}
-  platform:
-    description: Platform to build for, such as V(linux/arm64). The one of the build host when not given.
-    type: str
-  timestamp:
-    description:
-      - Time in seconds since 1970 that is written as the time of creation and of every file that the build adds.
-      - A negative number leaves real times, then each build is a different image.
-      - Changing this builds without the engine's layer cache once, because the cache does not know about times.
-    type: int
-    default: 0
   target:
     description: Stage of the Containerfile to build. The last one when not given.
     type: str
-  network:
-    description:
-      - Network of C(RUN) steps, the engine's default when not given.
-      - V(none) makes sure that a build depends on nothing but its inputs.
-    type: str
-    choices: [none, host, private]
-  secrets:
-    description:
-      - Secrets for C(RUN --mount=type=secret). Neither their values nor hashes of these are kept in the image or passed
-        on a command line. A changed value does not lead to a new build.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      id:
-        description: Name the Containerfile uses.
-        type: str
-        required: true
-      path:
-        description: File with the secret on the build host.
-        type: path
-      env:
-        description: Environment variable of the module with the secret, set for instance by the task's C(environment).
-        type: str
   tls_verify:
     description:
       - Whether a registry that the O(parent) or another image is pulled from must speak TLS with a certificate that is
@@ -129,11 +96,6 @@ options:
       - With V(true), a registry that the host's C(registries.conf) calls insecure may do without.
     type: bool
     default: true
-  auth_file:
-    description:
-      - File with the credentials for pulling, as C(podman login --authfile) writes it.
-      - When not given, the engine looks where C(podman login) leaves them.
-    type: path
   force:
     description: Build even when nothing changed, and without the engine's layer cache.
     type: bool
@@ -261,6 +223,7 @@ from ..module_utils._engine.inputs import (
 )
 from ..module_utils._engine.jobs import texts
 from ..module_utils._engine.memory import forget_name, memory_file
+from ..module_utils._engine.module import BUILD_ARGUMENTS
 from ..module_utils._engine.run import end_when_told, run_command
 from ..module_utils._oci.manifest import parse_platform
 from ..module_utils._oci.reference import parse_reference
@@ -403,26 +366,9 @@ def main() -> None:
             "build_args": {"type": "dict", "default": {}},
             "labels": {"type": "dict", "default": {}},
             "annotations": {"type": "dict", "default": {}},
-            "platform": {"type": "str"},
-            "timestamp": {"type": "int", "default": 0},
             "target": {"type": "str"},
-            "network": {"type": "str", "choices": ["none", "host", "private"]},
-            "secrets": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "no_log": False,
-                "options": {
-                    "id": {"type": "str", "required": True},
-                    "path": {"type": "path"},
-                    "env": {"type": "str"},
-                },
-                "mutually_exclusive": [("path", "env")],
-                "required_one_of": [("path", "env")],
-            },
-            "engine": {"type": "str", "choices": ["auto", "podman", "buildah"], "default": "auto"},
+            **BUILD_ARGUMENTS,
             "tls_verify": {"type": "bool", "default": True},
-            "auth_file": {"type": "path"},
             "force": {"type": "bool", "default": False},
             "timeout": {"type": "float", "default": 7200},
         },

@@ -24,6 +24,7 @@ author:
 extends_documentation_fragment:
   - skorionos.bootc._attributes
   - skorionos.bootc._attributes.build
+  - skorionos.bootc._build
   - skorionos.bootc._engine
 attributes:
   action_group:
@@ -151,40 +152,6 @@ options:
     type: str
     choices: ["off", auto, required]
     default: auto
-  platform:
-    description: Platform to build for, such as V(linux/arm64). The one of the build host when not given.
-    type: str
-  timestamp:
-    description:
-      - Time in seconds since 1970 that is written as the time of creation and of every file that the builds add.
-      - A negative number leaves real times, then each build is a different image.
-      - Changing this builds without the engine's layer cache once, because the cache does not know about times.
-    type: int
-    default: 0
-  network:
-    description:
-      - Network of C(RUN) steps, the engine's default when not given.
-      - V(none) makes sure that a build depends on nothing but its inputs.
-    type: str
-    choices: [none, host, private]
-  secrets:
-    description:
-      - Secrets for C(RUN --mount=type=secret). Neither their values nor hashes of these are kept in the image or passed
-        on a command line. A changed value does not lead to a new build.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      id:
-        description: Name the Containerfiles use.
-        type: str
-        required: true
-      path:
-        description: File with the secret on the build host.
-        type: path
-      env:
-        description: Environment variable of the module with the secret, set for instance by the task's C(environment).
-        type: str
   tls_verify:
     description:
       - Whether registries must speak TLS with a certificate that is trusted.
@@ -192,11 +159,6 @@ options:
         pulled.
     type: bool
     default: true
-  auth_file:
-    description:
-      - File with the credentials for pulling, as C(podman login --authfile) writes it.
-      - When not given, they are looked for where C(podman login) leaves them.
-    type: path
   force:
     description: Build what is wanted and all it stands on even when nothing changed, without the engine's layer cache.
     type: bool
@@ -362,6 +324,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ..module_utils._engine.builder import CONTAINER_LINT
 from ..module_utils._engine.errors import INVALID, UNEXPECTED, EngineError
+from ..module_utils._engine.module import BUILD_ARGUMENTS
 from ..module_utils._engine.run import end_when_told
 from ..module_utils._engine.tree_run import TreeRun
 from ..module_utils._oci.transport import REQUESTS_IMPORT_ERROR
@@ -403,25 +366,8 @@ def main() -> None:
             "parallel": {"type": "int", "default": 2},
             "lint": {"type": "dict", "default": {}},
             "container_lint": {"type": "str", "choices": list(CONTAINER_LINT), "default": "auto"},
-            "platform": {"type": "str"},
-            "timestamp": {"type": "int", "default": 0},
-            "network": {"type": "str", "choices": ["none", "host", "private"]},
-            "secrets": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "no_log": False,
-                "options": {
-                    "id": {"type": "str", "required": True},
-                    "path": {"type": "path"},
-                    "env": {"type": "str"},
-                },
-                "mutually_exclusive": [("path", "env")],
-                "required_one_of": [("path", "env")],
-            },
-            "engine": {"type": "str", "choices": ["auto", "podman", "buildah"], "default": "auto"},
+            **BUILD_ARGUMENTS,
             "tls_verify": {"type": "bool", "default": True},
-            "auth_file": {"type": "path"},
             "force": {"type": "bool", "default": False},
             "timeout": {"type": "float", "default": 7200},
         },

@@ -131,8 +131,8 @@ from ..module_utils._oci.errors import RegistryError
 from ..module_utils._oci.index import compose_index, read_members
 from ..module_utils._oci.manifest import Platform, parse_platform
 from ..module_utils._oci.module import REGISTRY_ARGUMENTS, registry_client
-from ..module_utils._oci.reference import Reference, is_digest, is_tag, parse_reference
-from ..module_utils._oci.tagging import ABSENT, move_tag, plan_moves, read_tags
+from ..module_utils._oci.reference import Reference, is_digest, parse_reference
+from ..module_utils._oci.tagging import insist_on_tags, put_tags
 from ..module_utils._oci.transport import REQUESTS_IMPORT_ERROR
 
 
@@ -141,12 +141,7 @@ def check_options(params: dict[str, Any]) -> Reference:
     target = parse_reference(params["image"])
     if target.tag is None or target.digest is not None:
         raise ValueError(f"{params['image']} must end with a tag, without a digest. Add one, such as :v1.0.0.")
-    wrong = [tag for tag in params["tags"] if not is_tag(tag)]
-    if wrong:
-        raise ValueError(f"'{wrong[0]}' in tags is not a tag. Give tags only, without a repository.")
-    expected = params["expected"]
-    if expected is not None and expected != ABSENT and not is_digest(expected):
-        raise ValueError(f"'{expected}' as expected is neither a digest nor '{ABSENT}'.")
+    insist_on_tags(params["tags"], params["expected"])
     return target
 
 
@@ -173,20 +168,10 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     client = registry_client(params, for_push=not module.check_mode)
     members = read_members(client, target, wanted)
     index = compose_index(members, {str(key): str(value) for key, value in params["annotations"].items()})
-    before = read_tags(client, target, [target.tag or "", *params["tags"]])
-    moves = plan_moves(before, index.digest, params["expected"], target.name)
-    if not module.check_mode:
-        for move in moves:
-            move_tag(client, target, move, index)
-    return {
-        "changed": bool(moves),
-        "image": str(target),
-        "digest": index.digest,
-        "platform_digests": {str(member.platform): member.manifest.digest for member in members},
-        "before": before,
-        "moved": [move.tag for move in moves],
-        "diff": {"before": before, "after": dict.fromkeys(before, index.digest)},
-    }
+    tags = [target.tag or "", *params["tags"]]
+    done = put_tags(client, target, tags, index, expected=params["expected"], check=module.check_mode)
+    platforms = {str(member.platform): member.manifest.digest for member in members}
+    return {"image": str(target), "platform_digests": platforms, **done}
 
 
 def main() -> None:

@@ -220,7 +220,8 @@ from ..module_utils._oci.errors import Refused, RegistryError
 from ..module_utils._oci.layers import download, total_size
 from ..module_utils._oci.manifest import Manifest
 from ..module_utils._oci.module import REGISTRY_ARGUMENTS, registry_client
-from ..module_utils._oci.reference import Reference, is_tag, parse_reference
+from ..module_utils._oci.reference import Reference, parse_reference
+from ..module_utils._oci.tagging import insist_on_tags
 from ..module_utils._oci.transport import REQUESTS_IMPORT_ERROR
 
 _FIRST_DELAY = 2.0
@@ -318,9 +319,7 @@ def check_options(params: dict[str, Any]) -> Reference:
         raise EngineError(
             INVALID, f"{params['image']} must end with a tag, without a digest.", "Add one, such as :v1.0.0."
         )
-    wrong = [tag for tag in params["tags"] if not is_tag(tag)]
-    if wrong:
-        raise EngineError(INVALID, f"'{wrong[0]}' in tags is not a tag.", "Give tags only, without a repository.")
+    insist_on_tags(params["tags"])
     if params["retries"] < 0:
         raise EngineError(INVALID, "retries is negative.", "Give 0 or more.")
     return target

@@ -114,8 +114,8 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ..module_utils._oci.errors import RegistryError
 from ..module_utils._oci.module import REGISTRY_ARGUMENTS, registry_client
-from ..module_utils._oci.reference import Reference, is_digest, is_tag, parse_reference
-from ..module_utils._oci.tagging import ABSENT, move_tag, plan_moves, read_tags
+from ..module_utils._oci.reference import Reference, parse_reference
+from ..module_utils._oci.tagging import insist_on_tags, put_tags
 from ..module_utils._oci.transport import REQUESTS_IMPORT_ERROR
 
 
@@ -126,12 +126,9 @@ def check_options(params: dict[str, Any]) -> Reference:
         raise ValueError(
             f"{params['image']} must end with a digest, without a tag. What a tag means may change meanwhile."
         )
-    wrong = [tag for tag in params["tags"] if not is_tag(tag)]
-    if wrong or not params["tags"]:
-        raise ValueError(f"'{''.join(wrong[:1])}' in tags is not a tag. Give tags only, without a repository.")
-    expected = params["expected"]
-    if expected is not None and expected != ABSENT and not is_digest(expected):
-        raise ValueError(f"'{expected}' as expected is neither a digest nor '{ABSENT}'.")
+    if not params["tags"]:
+        raise ValueError("tags is empty. Give at least one.")
+    insist_on_tags(params["tags"], params["expected"])
     return reference
 
 
@@ -140,19 +137,9 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     reference = check_options(module.params)
     client = registry_client(module.params, for_push=not module.check_mode)
     manifest = client.get_manifest(reference)
-    before = read_tags(client, reference, module.params["tags"])
-    moves = plan_moves(before, manifest.digest, module.params["expected"], reference.name)
-    if not module.check_mode:
-        for move in moves:
-            move_tag(client, reference, move, manifest)
-    return {
-        "changed": bool(moves),
-        "image": str(reference),
-        "digest": manifest.digest,
-        "before": before,
-        "moved": [move.tag for move in moves],
-        "diff": {"before": before, "after": dict.fromkeys(before, manifest.digest)},
-    }
+    wanted, expected = module.params["tags"], module.params["expected"]
+    done = put_tags(client, reference, wanted, manifest, expected=expected, check=module.check_mode)
+    return {"image": str(reference), **done}
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Callable, Iterator, Mapping, Sequence
+from typing import Callable, Iterator, Mapping, Sequence, Tuple
 
 OFF, WARN, ERROR = LEVELS = ("off", "warn", "error")
 
@@ -39,20 +39,18 @@ class Instruction:
     """Number of the stage it belongs to; -1 before the first FROM."""
 
 
-@dataclass(frozen=True)
-class Rule:
-    """A rule by its name, with what it is about."""
-
-    name: str
-    about: str
-    check: Callable[[Sequence[Instruction]], Iterator[Finding]]
+Found = Tuple[int, str, str]
+"""Line, cause and remedy of something to change."""
 
 
 def lint(text: str, levels: Mapping[str, str] | None = None) -> list[Finding]:
     """Return what the rules find that are not off, by line. ``levels`` is as :func:`level_of` reads it."""
     instructions = read_instructions(text)
     found = [
-        finding for rule in RULES if level_of(rule.name, levels or {}) != OFF for finding in rule.check(instructions)
+        Finding(rule, *what)
+        for rule, check in RULES.items()
+        if level_of(rule, levels or {}) != OFF
+        for what in check(instructions)
     ]
     return sorted(found, key=lambda finding: (finding.line, finding.rule))
 
@@ -64,11 +62,10 @@ def level_of(rule: str, levels: Mapping[str, str]) -> str:
 
 def level_problems(levels: Mapping[str, object]) -> list[str]:
     """Say what is wrong with a choice of levels."""
-    known = [rule.name for rule in RULES]
     problems = [
-        f"There is no rule '{name}'. Known are all, {', '.join(known)}."
+        f"There is no rule '{name}'. Known are all, {', '.join(RULES)}."
         for name in levels
-        if name not in (*known, "all")
+        if name not in (*RULES, "all")
     ]
     return problems + [
         f"The rule '{name}' has the level {level!r}. Known are {', '.join(LEVELS)}; in YAML, off needs quotes."
@@ -111,24 +108,22 @@ def _commands(run: str) -> list[str]:
     return [command for command in commands if command and not re.match(r"(?:set -|export |true\b|:)", command)]
 
 
-def _machine_id(instructions: Sequence[Instruction]) -> Iterator[Finding]:
+def _machine_id(instructions: Sequence[Instruction]) -> Iterator[Found]:
     empties = r"(?:truncate\b[^;&|]*|:\s*>\s*|rm\b[^;&|]*)/etc/machine-id"
     for run in _runs(instructions, r"\bsystemd-machine-id-setup\b|\bdbus-uuidgen\b"):
         if not re.search(empties, run.text):
-            yield Finding(
-                "machine-id",
+            yield (
                 run.line,
                 "The image gets a machine id, and every device the same one.",
                 "Leave /etc/machine-id empty: ': > /etc/machine-id' as the last command of that RUN.",
             )
 
 
-def _trailing_user(instructions: Sequence[Instruction]) -> Iterator[Finding]:
+def _trailing_user(instructions: Sequence[Instruction]) -> Iterator[Found]:
     last = max((instruction.stage for instruction in instructions), default=-1)
     users = [one for one in instructions if one.word == "USER" and one.stage == last]
     if users and users[-1].text.partition(":")[0] not in ("0", "root"):
-        yield Finding(
-            "trailing-user",
+        yield (
             users[-1].line,
             f"The image ends as the user {users[-1].text}, so what runs it to install it lacks the rights.",
             "Remove the USER, or end with USER root. Accounts of a device come from sysusers.d.",
@@ -141,12 +136,11 @@ _DELETES = re.compile(
 )
 
 
-def _late_deletion(instructions: Sequence[Instruction]) -> Iterator[Finding]:
+def _late_deletion(instructions: Sequence[Instruction]) -> Iterator[Found]:
     for run in _runs(instructions, ""):
         commands = _commands(run.text)
         if commands and all(_DELETES.match(command) for command in commands):
-            yield Finding(
-                "late-deletion",
+            yield (
                 run.line,
                 "This layer only deletes. The bytes stay in the layer below, and every device downloads them.",
                 "Delete in the RUN that makes what is deleted.",
@@ -160,12 +154,11 @@ _CACHES = (
 )
 
 
-def _package_cache(instructions: Sequence[Instruction]) -> Iterator[Finding]:
+def _package_cache(instructions: Sequence[Instruction]) -> Iterator[Found]:
     for name, installs, cleans in _CACHES:
         for run in _runs(instructions, installs):
             if not re.search(cleans, run.text) and "type=cache" not in run.text:
-                yield Finding(
-                    "package-cache",
+                yield (
                     run.line,
                     f"What {name} downloaded stays in this layer.",
                     "Delete its cache as the last command of the same RUN.",
@@ -185,71 +178,65 @@ def _bases(instructions: Sequence[Instruction]) -> Iterator[tuple[Instruction, s
             stages.add(words[2].lower())
 
 
-def _unpinned_base(instructions: Sequence[Instruction]) -> Iterator[Finding]:
+def _unpinned_base(instructions: Sequence[Instruction]) -> Iterator[Found]:
     for instruction, image in _bases(instructions):
         if "@sha256:" not in image and not image.startswith("localhost/"):
-            yield Finding(
-                "unpinned-base",
+            yield (
                 instruction.line,
                 f"{image} means another image from one day to the next.",
                 "Name it with its digest (@sha256:...), or take the parent as ARG PARENT.",
             )
 
 
-def _short_base(instructions: Sequence[Instruction]) -> Iterator[Finding]:
+def _short_base(instructions: Sequence[Instruction]) -> Iterator[Found]:
     for instruction, image in _bases(instructions):
         registry = image.partition("/")[0] if "/" in image else ""
         if registry != "localhost" and "." not in registry and ":" not in registry:
-            yield Finding(
-                "short-base",
+            yield (
                 instruction.line,
                 f"{image} names no registry. What it means depends on the host that builds, on some it means nothing.",
                 "Write the full name, with localhost/ for an image in local storage.",
             )
 
 
-def _ignored_lint(instructions: Sequence[Instruction]) -> Iterator[Finding]:
+def _ignored_lint(instructions: Sequence[Instruction]) -> Iterator[Found]:
     for run in _runs(
         instructions, r"bootc\s+container\s+lint[^&;|]*(?:\|\|\s*(?:true\b|:|/bin/true|exit 0|echo)|;\s*true\b)"
     ):
-        yield Finding(
-            "ignored-lint",
+        yield (
             run.line,
             "The image is checked, and the result thrown away.",
             "Remove the '|| true', and correct what bootc container lint says.",
         )
 
 
-def _piped_script(instructions: Sequence[Instruction]) -> Iterator[Finding]:
+def _piped_script(instructions: Sequence[Instruction]) -> Iterator[Found]:
     shell = r"(?:\S*/)?(?:ba|da|z)?sh\b|(?:\S*/)?python3?\b"
     piped = rf"\b(?:curl|wget)\b[^;&]*\|\s*(?:sudo\s+(?:-\S+\s+)*)?(?:{shell})"
     substituted = rf"(?:{shell})[^;&|]*(?:\$\(|<\(|`)\s*(?:curl|wget)\b"
     for run in _runs(instructions, f"{piped}|{substituted}"):
-        yield Finding(
-            "piped-script",
+        yield (
             run.line,
             "A script from the network is run as it comes.",
             "Keep the script in the context, or check it against a known sha256sum first.",
         )
 
 
-def _unchecked_download(instructions: Sequence[Instruction]) -> Iterator[Finding]:
+def _unchecked_download(instructions: Sequence[Instruction]) -> Iterator[Found]:
     for instruction in instructions:
         text = instruction.text
         fetches = re.search(r"\b(?:curl|wget)\b[^;&]*https?://", text) if instruction.word == "RUN" else None
         checked = re.search(r"\bsha(?:256|512)sum\b|\bgpg\b|\bcosign\b|\bminisign\b", text)
         added = instruction.word == "ADD" and re.search(r"(?:^|\s|\[\")https?://", text) and "--checksum" not in text
         if added or (fetches and not checked):
-            yield Finding(
-                "unchecked-download",
+            yield (
                 instruction.line,
                 "A file from the network goes into the image, whatever it is on the day.",
                 "Name a version, and compare with sha256sum --check in the same RUN.",
             )
     for run in _runs(instructions, r"\bgit\s+clone\b"):
         if not re.search(r"\bgit\b[^;&|]*\b(?:checkout|reset\b[^;&|]*|switch\b[^;&|]*)\s+[0-9a-f]{12,40}\b", run.text):
-            yield Finding(
-                "unchecked-download",
+            yield (
                 run.line,
                 "A branch is cloned as it is on the day.",
                 "Check out a commit by its full id in the same RUN.",
@@ -262,14 +249,13 @@ _SECRET_NAME = re.compile(
 )
 
 
-def _secret_argument(instructions: Sequence[Instruction]) -> Iterator[Finding]:
+def _secret_argument(instructions: Sequence[Instruction]) -> Iterator[Found]:
     for instruction in instructions:
         if instruction.word not in ("ARG", "ENV"):
             continue
         names = re.findall(r"(?:^|\s)([A-Za-z_]\w*)(?==|\s|$)", re.sub(r"\"[^\"]*\"|'[^']*'", "", instruction.text))
         for name in [name for name in names if is_secret_name(name)][:1]:
-            yield Finding(
-                "secret-argument",
+            yield (
                 instruction.line,
                 f"{instruction.word} {name} can be read in the history of the image.",
                 "Use RUN --mount=type=secret, and give the value as a secret of the build.",
@@ -281,41 +267,36 @@ def is_secret_name(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None
 
 
-def _password(instructions: Sequence[Instruction]) -> Iterator[Finding]:
+def _password(instructions: Sequence[Instruction]) -> Iterator[Found]:
     sets = r"\bchpasswd\b|\bpasswd\s+(?!-l|--lock)|\buser(?:add|mod)\b[^;&|]*\s(?:-p|--password)[\s=]"
     for run in _runs(instructions, sets):
-        yield Finding(
-            "password",
+        yield (
             run.line,
             "Every device gets the same password, and whoever has the image can find it out.",
             "Make the account without one (sysusers.d); set it on first boot.",
         )
     for run in _runs(instructions, r"(?<![#\w])(?:PasswordAuthentication|PermitEmptyPasswords)\s+yes"):
-        yield Finding(
-            "password", run.line, "ssh lets in whoever knows or guesses a password.", "Leave it at no, and use keys."
-        )
+        yield (run.line, "ssh lets in whoever knows or guesses a password.", "Leave it at no, and use keys.")
 
 
-def _unsigned_packages(instructions: Sequence[Instruction]) -> Iterator[Finding]:
+def _unsigned_packages(instructions: Sequence[Instruction]) -> Iterator[Found]:
     trusts = r"SigLevel[^;&|]*(?:TrustAll|Never)|--allow-unauthenticated|trusted=yes|--nogpgcheck|gpgcheck\s*=\s*0"
     for run in _runs(instructions, trusts):
-        yield Finding(
-            "unsigned-packages",
+        yield (
             run.line,
             "Packages are installed without a signature from somebody known.",
             "Add the key of the repository, and let the package manager check.",
         )
 
 
-def _floating_packages(instructions: Sequence[Instruction]) -> Iterator[Finding]:
+def _floating_packages(instructions: Sequence[Instruction]) -> Iterator[Found]:
     if any("/repos/" in one.text or "archive.archlinux.org" in one.text for one in instructions):
         return
     # A node that is built on another takes the sources of that one.
     if not any(True for _base in _bases(instructions)):
         return
     for run in _runs(instructions, r"\bpacman\s+-S\w*(?:yu|uy|y\w*u)"):
-        yield Finding(
-            "floating-packages",
+        yield (
             run.line,
             "The packages are those of the day, so the same commit gives another image tomorrow.",
             "Point the mirror list at a day of the archive first.",
@@ -325,49 +306,46 @@ def _floating_packages(instructions: Sequence[Instruction]) -> Iterator[Finding]
 _ROOT_FOLDERS = r"/(?:boot|home|root|srv|mnt|opt|usr/local)/?(?=\s|$|[;&|\"'])"
 
 
-def _root_folders(instructions: Sequence[Instruction]) -> Iterator[Finding]:
+def _root_folders(instructions: Sequence[Instruction]) -> Iterator[Found]:
     for run in _runs(instructions, rf"\brm\s+-\w*[rR]\w*[^;&|]*\s{_ROOT_FOLDERS}"):
         if not re.search(r"\bln\s+-\w*s|\bmkdir\b|\binstall\s+-d|tmpfiles", run.text):
-            yield Finding(
-                "root-folders",
+            yield (
                 run.line,
                 "Folders of the root are removed, and nothing is there where programs look for them.",
                 "Make the links (/home -> var/home) in the same RUN, and what they point to with tmpfiles.d.",
             )
     for instruction in instructions:
         if instruction.word == "WORKDIR" and re.match(r"/(?:home|root|srv|mnt)(?:/|$)", instruction.text):
-            yield Finding(
-                "root-folders",
+            yield (
                 instruction.line,
                 f"WORKDIR makes {instruction.text} in the image, in place of the link to /var.",
                 "Remove it: a device does not look at it.",
             )
 
 
-def _initramfs_twice(instructions: Sequence[Instruction]) -> Iterator[Finding]:
+def _initramfs_twice(instructions: Sequence[Instruction]) -> Iterator[Found]:
     for run in list(_runs(instructions, r"(?:^|[;&|]\s*|\s)(?:dracut|mkinitcpio|update-initramfs)\s+-"))[1:]:
-        yield Finding(
-            "initramfs-twice",
+        yield (
             run.line,
             "The initramfs is made a second time, and both are downloaded.",
             "Make it once, after everything that goes into it.",
         )
 
 
-RULES = (
-    Rule("machine-id", "An id of the machine that all devices would share.", _machine_id),
-    Rule("trailing-user", "A USER other than root at the end.", _trailing_user),
-    Rule("late-deletion", "A layer that only deletes what is in the layers below.", _late_deletion),
-    Rule("package-cache", "A package manager's cache left in the layer.", _package_cache),
-    Rule("unpinned-base", "An image to start from without a digest.", _unpinned_base),
-    Rule("short-base", "An image to start from without a registry.", _short_base),
-    Rule("floating-packages", "Packages of a rolling distribution without a fixed day.", _floating_packages),
-    Rule("ignored-lint", "bootc container lint with its result thrown away.", _ignored_lint),
-    Rule("piped-script", "A script from the network piped into a shell.", _piped_script),
-    Rule("unchecked-download", "A download without a checksum, a clone without a commit.", _unchecked_download),
-    Rule("unsigned-packages", "Packages without signatures.", _unsigned_packages),
-    Rule("secret-argument", "A secret in ARG or ENV.", _secret_argument),
-    Rule("password", "A password in the image, or ssh that takes one.", _password),
-    Rule("root-folders", "Folders of the root removed, or made by WORKDIR.", _root_folders),
-    Rule("initramfs-twice", "An initramfs made twice.", _initramfs_twice),
-)
+RULES: Mapping[str, Callable[[Sequence[Instruction]], Iterator[Found]]] = {
+    "machine-id": _machine_id,
+    "trailing-user": _trailing_user,
+    "late-deletion": _late_deletion,
+    "package-cache": _package_cache,
+    "unpinned-base": _unpinned_base,
+    "short-base": _short_base,
+    "floating-packages": _floating_packages,
+    "ignored-lint": _ignored_lint,
+    "piped-script": _piped_script,
+    "unchecked-download": _unchecked_download,
+    "unsigned-packages": _unsigned_packages,
+    "secret-argument": _secret_argument,
+    "password": _password,
+    "root-folders": _root_folders,
+    "initramfs-twice": _initramfs_twice,
+}

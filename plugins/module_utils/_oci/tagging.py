@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Iterable, Mapping
+from typing import Any, Iterable, Mapping
 
 from .client import RegistryClient
 from .errors import RegistryError
 from .manifest import Manifest
-from .reference import Reference
+from .reference import Reference, is_digest, is_tag
 
 CONFLICT = "conflict"
 _LAG_TRIES = 5
@@ -28,6 +28,38 @@ class Move:
     tag: str
     before: str | None
     after: str
+
+
+def insist_on_tags(tags: Iterable[str], expected: str | None = None) -> None:
+    """Raise ValueError for a tag that is none, and for what is expected of them but neither digest nor absence."""
+    wrong = [tag for tag in tags if not is_tag(tag)]
+    if wrong:
+        raise ValueError(f"'{wrong[0]}' in tags is not a tag. Give tags only, without a repository.")
+    if expected is not None and expected != ABSENT and not is_digest(expected):
+        raise ValueError(f"'{expected}' as expected is neither a digest nor '{ABSENT}'.")
+
+
+def put_tags(
+    client: RegistryClient,
+    repository: Reference,
+    tags: Iterable[str],
+    manifest: Manifest,
+    *,
+    expected: str | None,
+    check: bool,
+) -> dict[str, Any]:
+    """Put tags on a manifest, in a prediction say which; returns what modules tell of that. Raises ``conflict``."""
+    before = read_tags(client, repository, tags)
+    moves = plan_moves(before, manifest.digest, expected, repository.name)
+    for move in [] if check else moves:
+        move_tag(client, repository, move, manifest)
+    return {
+        "changed": bool(moves),
+        "digest": manifest.digest,
+        "before": before,
+        "moved": [move.tag for move in moves],
+        "diff": {"before": before, "after": dict.fromkeys(before, manifest.digest)},
+    }
 
 
 def plan_moves(before: Mapping[str, str | None], after: str, expected: str | None, name: str) -> list[Move]:

@@ -102,7 +102,7 @@ def test_a_digest_that_is_not_there_is_refused(run, registry, publish, at):
         ({"image": "r.example.com/os/kde:v1"}, "must end with a digest"),
         ({"image": "r.example.com/os/kde:v1@sha256:" + "0" * 64}, "without a tag"),
         ({"tags": ["a:b"]}, "'a:b' in tags is not a tag"),
-        ({"tags": []}, "is not a tag"),
+        ({"tags": []}, "tags is empty"),
         ({"expected": "stable"}, "neither a digest"),
     ],
 )
