@@ -65,7 +65,11 @@ def parse_image(text: str) -> Reference:
     )
     if wrong:
         raise InvalidReference(f"'{text}' is not an image in a directory: {wrong}. Write it as oci:PATH:tag.")
-    return LayoutReference(_SCHEME, repository, tag or None, digest or None, Path(path).expanduser())
+    try:
+        root = Path(path).expanduser()
+    except RuntimeError as error:
+        raise InvalidReference(f"'{text}' is not an image in a directory: {error}") from error
+    return LayoutReference(_SCHEME, repository, tag or None, digest or None, root)
 
 
 class LayoutReader(ImageReader):

@@ -80,6 +80,11 @@ def test_refuses_what_names_no_image(text):
         parse_image(text)
 
 
+def test_a_home_of_nobody_is_said_to_be_none():
+    with pytest.raises(InvalidReference, match="home directory"):
+        parse_image("oci:~nobody-has-this-name/usb:v1")
+
+
 def test_an_image_is_resolved_by_tag_and_by_digest(layout):
     amd, arm = image(layout), image(layout, "arm64")
     attached = f"{amd.digest.replace(':', '-')}.sig"
