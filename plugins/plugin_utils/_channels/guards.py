@@ -10,6 +10,7 @@ from typing import Any
 
 from .._rollout.versions import is_older
 from .model import ChannelError, Entry, Evidence, Held, Objection, Wish
+from .plan import came_to_be
 
 
 def objections(wish: Wish, evidence: Evidence | None, entries: Sequence[Entry]) -> list[Objection]:
@@ -63,8 +64,9 @@ def _unproven(wish: Wish, evidence: Evidence | None) -> Objection | None:
 
 def _taken_back(wish: Wish, entries: Sequence[Entry]) -> Objection | None:
     """A release that was demoted from this very channel comes back only on purpose."""
-    for entry in reversed(entries):
-        if entry.channel == wish.channel and entry.verb == "demote" and entry.before == wish.wanted.digest:
+    current = wish.current.digest if wish.current else None
+    for entry in reversed(came_to_be(wish.channel, current, entries)):
+        if entry.verb == "demote" and entry.before == wish.wanted.digest:
             return Objection(
                 wish.channel.variant,
                 "demoted",
