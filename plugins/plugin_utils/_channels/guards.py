@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ...module_utils._oci.dates import read_created
 from .._rollout.versions import is_older
 from .model import ChannelError, Entry, Evidence, Held, Objection, Wish
 from .plan import came_to_be
@@ -44,7 +45,8 @@ def _is_older(one: Held, other: Held) -> bool:
         by_version = is_older(one.version, other.version)
         if by_version is not None:
             return by_version
-    return bool(one.created and other.created and one.created < other.created)
+    made, made_other = read_created(one.created), read_created(other.created)
+    return made is not None and made_other is not None and made < made_other
 
 
 def _unproven(wish: Wish, evidence: Evidence | None) -> Objection | None:
