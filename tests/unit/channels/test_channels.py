@@ -205,6 +205,8 @@ def test_a_release_goes_back_to_what_is_named_where_the_journal_does_not_know(si
     site.publish("1.1", "kde-stable")
     with pytest.raises(ChannelError, match="is not in the journal"):
         site.move("demote", version="1.1", why="it hangs")
+    with pytest.raises(ChannelError, match="Which release of kde is meant is not said: it is not among gnome"):
+        site.move("demote", version="1.1", why="it hangs", digests={"gnome": old})
     site.move("demote", version="1.1", why="it hangs", digests={"kde": old})
     assert site.at("kde-stable") == old
 
