@@ -10,6 +10,8 @@ import errno
 import os
 import threading
 import time
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -85,7 +87,9 @@ def test_nothing_is_built_when_everything_is_there():
 
 def test_what_nobody_needs_is_not_built():
     assert to_build(everything(minimal=[], base=[])) == []
-    assert to_build(everything(minimal=[], base=[], kde=[])) == ["minimal", "base", "kde"]
+    assert to_build(everything(minimal=[], base=[], kde=[], gnome=[copy("gnome", REGISTRY)])) == [
+        *("minimal", "base", "kde", "tools")
+    ]
     assert to_build(everything(minimal=[], kde=[])) == ["kde"]
 
 
@@ -95,6 +99,22 @@ def test_children_of_an_image_that_is_not_there_any_more_are_built_again():
     # In the registry they are on their way, which is no contradiction.
     published = {name: [copy(name, REGISTRY)] for name in ("kde", "gnome")}
     assert to_build(everything(base=[anew], **published)) == []
+
+
+def test_a_run_leaves_nothing_for_the_next_one_whatever_was_missing():
+    for states in product(("stored", "missing", "changed"), repeat=len(SHAPE)):
+        found = {}
+        for name, state in zip(SHAPE, states):
+            labels = {HASH_LABEL: "hash-of-old"} if state == "changed" else {}
+            stored = copy(name)
+            found[name] = [] if state == "missing" else [replace(stored, labels={**stored.labels, **labels})]
+        ids = {name: copies[0].image_id for name, copies in found.items() if copies}
+        for step in decide(JOBS, found):
+            name, parent = step.job.node, step.job.parent
+            if step.reasons:
+                ids[name] = f"new-{name}"
+                found[name] = [copy(name, parent_id=ids[parent] if parent else None, image_id=ids[name])]
+        assert to_build(found) == [], states
 
 
 @pytest.mark.parametrize("parallel", [1, 2])
