@@ -174,6 +174,8 @@ def test_the_version_is_put_in_by_the_shell(tmp_path, value):
         ({"remove_packages": ["gcc"]}, "has remove_packages, but no packages"),
         ({"remove_paths": ["/usr/../etc"]}, "without '..'"),
         ({"remove_paths": ["/*"]}, "remove_paths has '/*'"),
+        ({"remove_paths": ["/./*"]}, "remove_paths has '/./*'"),
+        ({"remove_paths": ["/.//*/."]}, "remove_paths has '/.//*/.'"),
         ({"remove_paths": "/usr"}, "remove_paths is not a list"),
         ({"files": [{"path": "/a"}]}, "either content or source"),
         ({"files": [{"path": "a", "content": ""}]}, "no absolute path"),
