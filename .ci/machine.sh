@@ -22,6 +22,8 @@ install_basics() {
     command -v podman >/dev/null || missing+=(podman)
     command -v crun >/dev/null || missing+=(crun)
     command -v openssl >/dev/null || missing+=(openssl)
+    # A test has its reader of environment.d read what recipes write.
+    [[ -d /usr/lib/systemd/user-environment-generators ]] || missing+=(systemd)
     if ((${#missing[@]})); then
         apt-get -qq update
         install_packages "${missing[@]}"
@@ -123,7 +125,7 @@ fetch_signing_programs() (
         awk '$2 == "bookworm" { print $1; exit }')
     [[ -n $mirror ]] || exit 1
     rm -rf "$1"
-    mkdir -p "$1"/{lists,cache/archives}/partial "$1"/{debs,unpacked,bin}
+    mkdir -p "$1"/{lists,cache/archives}/partial "$1"/{debs,unpacked,tried}
     printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s trixie main\n' "$mirror" >"$1/sources.list"
     options=(-qq -o "Dir::Etc::sourcelist=$1/sources.list" -o Dir::Etc::sourceparts=/dev/null
         -o "Dir::State::lists=$1/lists" -o "Dir::Cache=$1/cache" -o APT::Sandbox::User=root
@@ -135,10 +137,13 @@ fetch_signing_programs() (
     for package in *.deb; do dpkg-deb -x "$package" "$1/unpacked"; done
     cd "$1" || exit 1
     rm -r lists cache debs unpacked/usr/share
-    libraries=$1/unpacked/usr/lib/x86_64-linux-gnu:/usr/lib/x86_64-linux-gnu
-    printf '#!/bin/sh\nexec %s --library-path %s %s "$@"\n' "$1/unpacked/usr/lib64/ld-linux-x86-64.so.2" \
-        "$libraries" "$1/unpacked/usr/bin/skopeo" >bin/skopeo
-    chmod +x bin/skopeo
-    ln -s ../unpacked/usr/bin/cosign bin/cosign
-    bin/skopeo --version && bin/cosign version
+    # Both have the triplet of the architecture in their paths, such as x86_64-linux-gnu.
+    libraries=$(dirname unpacked/usr/lib/*/libc.so.6)
+    loader=$(echo "$libraries"/ld-linux-*.so.*)
+    printf '#!/bin/sh\nexec %s --library-path %s %s "$@"\n' "$1/$loader" "$1/$libraries:/${libraries#unpacked/}" \
+        "$1/unpacked/usr/bin/skopeo" >tried/skopeo
+    chmod +x tried/skopeo
+    ln -s ../unpacked/usr/bin/cosign tried/cosign
+    # What is in bin is taken for good from then on.
+    tried/skopeo --version && tried/cosign version && mv tried bin
 )

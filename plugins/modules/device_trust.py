@@ -75,7 +75,7 @@ options:
   reject_by_default:
     description:
       - Have the default of the policy reject, if it accepts anything, and write down what was the default for each
-        transport. So nothing else is accepted or refused than before.
+        transport. So nothing else is accepted or refused than before. O(state=absent) leaves it like that.
       - Bootc demands this before it enforces signatures by itself, see
         O(skorionos.bootc.bootc_switch#module:enforce_signature).
     type: bool

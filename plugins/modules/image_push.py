@@ -48,7 +48,8 @@ options:
     description:
       - Full name of the image in local storage.
       - It need not be there when M(skorionos.bootc.image_build_tree) found it published in the same repository, and so
-        did not build it. Then only tags are put.
+        did not build it. Then only tags are put. When another image came into local storage under that name since then,
+        the module fails, because either could be meant.
     type: str
     required: true
   image:
@@ -210,7 +211,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ..module_utils._engine.client import Engine, LocalImage, Push, choose_engine
 from ..module_utils._engine.errors import INVALID, NETWORK, NOT_FOUND, TAKEN, UNEXPECTED, EngineError
 from ..module_utils._engine.inputs import HASH_LABEL
-from ..module_utils._engine.memory import Published, load_memory, memory_file
+from ..module_utils._engine.memory import Instead, load_memory, memory_file
 from ..module_utils._engine.publication import is_image, other_annotations, other_compression
 from ..module_utils._engine.retries import seconds_to_wait
 from ..module_utils._engine.run import end_when_told, run_command
@@ -251,10 +252,24 @@ def published_digest(client: RegistryClient, reference: Reference) -> str | None
         return None
 
 
-def published_instead(name: str, local: LocalImage | None) -> Published | None:
-    """Return what the build found published instead of making it; none when storage has that very image."""
+def published_instead(name: str, local: LocalImage | None) -> Instead | None:
+    """Return what the build found published instead of making it; none when storage has that very image.
+
+    Raises EngineError when storage has one that came there after that.
+    """
     known = load_memory(memory_file(os.environ)).by_name.get(name)
-    return None if local is not None and known is not None and local.id == known.image_id else known
+    if known is None or local is None:
+        return known
+    if local.id == known.image_id:
+        return None
+    if local.id != known.stored_id:
+        raise EngineError(
+            UNEXPECTED,
+            f"The build found {name} published as {known.digest}, but since then {local.id} came into local storage "
+            "under that name.",
+            "Remove it from there to publish what the build found, or push it under a name of its own.",
+        )
+    return known
 
 
 def reasons(there: Manifest | None, local: LocalImage, target: Reference, compressed_otherwise: int) -> list[str]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +72,14 @@ def test_public_names_start_with_the_name_of_the_role(role: Path) -> None:
 
 def test_the_role_has_a_readme(role: Path) -> None:
     assert (role / "README.md").is_file()
+
+
+def test_a_boolean_from_the_command_line_is_no_text(role: Path) -> None:
+    # `-e name=false` is the text "false", which is true. Options of modules read it; expressions do not.
+    options = [options for entry_point in entry_points(role).values() for options in [entry_point.get("options") or {}]]
+    booleans = "|".join({name for each in options for name, option in each.items() if option.get("type") == "bool"})
+    as_it_is = re.compile(rf': "\{{\{{ (?:{booleans}) \}}\}}"$', re.MULTILINE)
+    elsewhere = re.compile(rf"\b(?:{booleans})\b(?!:| \| bool\b)")
+    files = [*(role / "tasks").glob("*.yml"), *(role / "vars").glob("*.yml")]
+    texts = {path: as_it_is.sub("", path.read_text(encoding="utf-8")) for path in files}
+    assert not booleans or {path: names for path, text in texts.items() if (names := elsewhere.findall(text))} == {}

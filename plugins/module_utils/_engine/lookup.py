@@ -12,26 +12,26 @@ from .._oci.reference import Reference, parse_reference
 from .client import Engine
 from .inputs import HASH_LABEL, PARTS_LABEL
 from .jobs import PARENT_LABEL, Job
-from .memory import Memory, Published
+from .memory import Published
 from .tree import REGISTRY, STORAGE, Copy
 
 _KEPT_LABELS = (HASH_LABEL, PARTS_LABEL, PARENT_LABEL)
 
 
-def published_copies(client: RegistryClient, memory: Memory, job: Job) -> list[Copy]:
+def published_copies(client: RegistryClient, known: dict[str, Published], job: Job) -> list[Copy]:
     """Return what the registry has of a job: the image of its inputs, else the one that tells most of what changed.
 
-    A digest that is remembered costs one question without an answer to read. Raises RegistryError.
+    A digest that is ``known`` costs one question without an answer to read; what others mean is added to it. Raises
+    RegistryError.
     """
     others = []
     for text in job.published:
         reference = parse_reference(text)
-        known = _published(client, memory, reference, job.platform)
-        if known is None:
+        there = _published(client, known, reference, job.platform)
+        if there is None:
             continue
-        copy = Copy(REGISTRY, f"{reference.name}@{known.digest}", known.image_id, known.labels, known.digest)
+        copy = Copy(REGISTRY, f"{reference.name}@{there.digest}", there.image_id, there.labels, there.digest)
         if copy.is_of(job):
-            memory.by_name[job.image] = known
             return [copy]
         others.append(copy)
     return others[:1]
@@ -51,7 +51,9 @@ def parent_reference(engine: Engine, parent: Copy, name: str) -> str:
     return name if stored is not None and stored.id == parent.image_id else parent.reference
 
 
-def _published(client: RegistryClient, memory: Memory, reference: Reference, platform: str | None) -> Published | None:
+def _published(
+    client: RegistryClient, known: dict[str, Published], reference: Reference, platform: str | None
+) -> Published | None:
     try:
         digest = client.head_manifest(reference)
     except Refused:
@@ -60,7 +62,7 @@ def _published(client: RegistryClient, memory: Memory, reference: Reference, pla
     if digest is None:
         return None
     key = f"{digest} {platform or ''}"
-    if key not in memory.by_digest:
+    if key not in known:
         try:
             resolved = client.resolve(reference.with_digest(digest), parse_platform(platform) if platform else None)
         except RegistryError as error:
@@ -71,8 +73,8 @@ def _published(client: RegistryClient, memory: Memory, reference: Reference, pla
         if resolved.manifest is None or resolved.config is None:
             return None
         labels = _labels(resolved.config.get("config"))
-        memory.by_digest[key] = Published(resolved.manifest.digest, resolved.manifest.config.digest, labels)
-    return memory.by_digest[key]
+        known[key] = Published(resolved.manifest.digest, resolved.manifest.config.digest, labels)
+    return known[key]
 
 
 def _labels(config: object) -> dict[str, str]:

@@ -166,7 +166,7 @@ def recipe_problems(document: object) -> list[str]:
     problems += [
         f"remove_paths has {path!r}. Write an absolute path without '..', for example /usr/share/doc."
         for path in _items(document, "remove_paths", problems)
-        if not isinstance(path, str) or not _is_absolute(path) or path.strip("/*") == ""
+        if not isinstance(path, str) or not _is_absolute(path) or _is_everything(path)
     ]
     for file in _items(document, "files", problems):
         problems += _file_problems(file)
@@ -336,6 +336,10 @@ def _mode(value: object) -> str | None:
 
 def _is_absolute(path: str) -> bool:
     return path.startswith("/") and ".." not in path.split("/") and not _is_dirty(path)
+
+
+def _is_everything(path: str) -> bool:
+    return all(part.strip("*") == "" for part in path.split("/") if part != ".")
 
 
 def _is_dirty(text: str) -> bool:

@@ -180,7 +180,9 @@ def _homes(users: Sequence[User]) -> str:
 
 def _environment(recipe: Recipe) -> str:
     # ENV would reach build steps only: nothing on a device reads the configuration of its image.
-    return "".join(f'{name}="{_escaped(value)}"\n' for name, value in sorted(recipe.environment.items()))
+    # Variables are replaced after quotes and backslashes were taken away, and two dollars stand for one.
+    values = {name: _escaped(value.replace("$", "$$")) for name, value in recipe.environment.items()}
+    return "".join(f'{name}="{value}"\n' for name, value in sorted(values.items()))
 
 
 def _os_release(recipe: Recipe) -> list[str]:

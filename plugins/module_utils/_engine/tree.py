@@ -80,13 +80,22 @@ def decide(jobs: Sequence[Job], found: Mapping[str, Sequence[Copy]], *, force: b
         if (job.wanted or job.image in needed) and why.get(job.image) and job.parent is not None:
             needed.add(job.parent)
     steps = []
+    built: set[str] = set()
     for job in jobs:
-        reasons = why.get(job.image, []) if job.wanted or job.image in needed else []
+        copy = copies[job.image]
+        reasons = why.get(job.image, [])
+        if not reasons and job.parent in built and copy is not None and copy.place == STORAGE:
+            # Or the next run would find it on another parent than is there by then.
+            reasons = [f"Its parent {job.parent} is built anew."]
+        if not (job.wanted or job.image in needed):
+            reasons = []
+        if reasons:
+            built.add(job.image)
         labels = _latest_labels(found.get(job.image, ()))
         steps.append(
             Step(
                 job,
-                copies[job.image],
+                copy,
                 reasons,
                 changed_parts(labels, job.hashed) if reasons else [],
                 recorded_parts(labels),

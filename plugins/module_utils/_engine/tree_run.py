@@ -25,9 +25,9 @@ from .errors import INVALID, EngineError
 from .jobs import Job, Settings, make_jobs, texts
 from .lint import ERROR, Finding, is_secret_name, level_of, level_problems, lint
 from .lookup import published_copies, stored_copies
-from .memory import forget_name, load_memory, memory_file, save_memory
+from .memory import Instead, Memory, forget_name, load_memory, memory_file, update_memory
 from .run import run_command
-from .tree import REGISTRY, Copy, Outcome, Step, decide, is_settled, run_steps
+from .tree import REGISTRY, STORAGE, Copy, Outcome, Step, decide, is_settled, run_steps
 
 LINT = "lint"
 _SECRET_RULE = "secret-argument"
@@ -75,10 +75,11 @@ class TreeRun:
                 return
             found = self._find(jobs)
             self._steps = decide(jobs, found, force=params["force"])
+            if not self._check_mode:
+                # Before anything is built, so that it holds as well when this is ended meanwhile.
+                forget_name(memory_file(os.environ), *[step.job.image for step in self._steps if _counts(step)])
             if not self._check_mode and any(step.reasons for step in self._steps):
                 builder = Builder(self.engine, self._options(settings), self._steps)
-                # Before anything is built, so that it holds as well when this is ended meanwhile.
-                forget_name(memory_file(os.environ), *[step.job.image for step in self._steps if step.reasons])
                 self._outcome = run_steps(self._steps, builder.build, params["parallel"], self._stop.set)
         self.failure = self._failed()
 
@@ -184,20 +185,43 @@ class TreeRun:
 
     def _ask_registry(self, jobs: Sequence[Job], found: dict[str, list[Copy]]) -> None:
         path = memory_file(os.environ)
-        memory = load_memory(path)
-        before = (dict(memory.by_digest), dict(memory.by_name))
+        before = load_memory(path)
+        known = dict(before.by_digest)
         client = registry_client(self._params)
-        # What an earlier run found may have been another image, also where nothing is found now.
-        for job in jobs:
-            memory.by_name.pop(job.image, None)
         for job in jobs:
             try:
-                found[job.image] = published_copies(client, memory, job)
+                found[job.image] = published_copies(client, known, job)
             except RegistryError as error:
                 self._warn(f"What is published could not be found out, so local storage decides. {error}")
                 break
-        if before != (memory.by_digest, memory.by_name):
-            save_memory(path, memory)
+        instead = {
+            job.image: self._instead(job, copy, before) for job in jobs for copy in found[job.image] if copy.is_of(job)
+        }
+
+        def note(memory: Memory) -> None:
+            memory.by_digest.update({key: known[key] for key in known if key not in before.by_digest})
+            for job in jobs:
+                # Unless another run built or found something under that name meanwhile.
+                if memory.by_name.get(job.image) != before.by_name.get(job.image):
+                    continue
+                # What an earlier run found may have been another image, also where nothing is found now.
+                memory.by_name.pop(job.image, None)
+                if job.image in instead:
+                    memory.by_name[job.image] = instead[job.image]
+
+        update_memory(path, note)
+
+    def _instead(self, job: Job, copy: Copy, memory: Memory) -> Instead:
+        """Return what to note of an image that was found published, asking the engine only of one that is new."""
+        noted = memory.by_name.get(job.image)
+        if noted is not None and noted.digest == copy.digest:
+            return noted
+        try:
+            stored = self.engine.inspect(job.image)
+        except EngineError:
+            # There need not be an engine. What it could not tell now, a push will find out.
+            stored = None
+        return Instead(copy.digest or "", copy.image_id, stored.id if stored else None)
 
     def _failed(self) -> Failure | None:
         failed = self._outcome.failed
@@ -238,6 +262,11 @@ class TreeRun:
             "changed_inputs": list(step.changed_inputs),
             "reason_for_build": list(step.reasons),
         }
+
+
+def _counts(step: Step) -> bool:
+    """Whether what storage has of a step, now or after its build, is what this run came to."""
+    return bool(step.reasons) or (step.copy is not None and step.copy.place == STORAGE)
 
 
 def _named_like_secrets(job: Job) -> list[Finding]:

@@ -106,7 +106,7 @@ class Exported:
 def export(client: RegistryClient, found: Collection, layout: Layout, *, check: bool) -> Exported:
     """Make the layout hold exactly what was found. What is there already and whole is not transferred again.
 
-    Raises ValueError for a layout with images that another program put there: these would go.
+    Raises ValueError for a directory with anything that no export put there: it would go.
     """
     layout.insist_on_own_images()
     missing = [blob for blob in found.blobs.values() if not layout.is_whole(blob.digest, blob.size)]
@@ -320,22 +320,33 @@ def missing_referrers(client: RegistryClient, target: Target) -> dict[str, list[
         listed = {entry.digest for entry in client.list_referrers(target.repository.with_digest(subject))}
         missing = [manifest for manifest in manifests if manifest.digest not in listed]
         if missing:
+            # A registry with the API may leave out what the index at the tag has, whatever is added to that.
+            at_tag = {entry.get("digest") for entry in _entries_at_tag(client, target.repository, subject)}
+            missing = [manifest for manifest in missing if manifest.digest not in at_tag]
+        if missing:
             found[subject] = missing
     return found
 
 
 def list_referrers_by_tag(client: RegistryClient, repository: Reference, subject: str, more: list[Manifest]) -> None:
     """Add to the index at the tag made of the digest, which is what registries without the API of OCI 1.1 have."""
-    place = repository.with_tag(subject.replace(":", "-"))
+    place = _list_at_tag(repository, subject)
+    entries = [*_entries_at_tag(client, repository, subject), *(_descriptor_of(manifest) for manifest in more)]
+    raw = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).encode()
+    client.put_manifest(place, parse_manifest(raw, OCI_INDEX, f"the list at {place}"))
+
+
+def _list_at_tag(repository: Reference, subject: str) -> Reference:
+    return repository.with_tag(subject.replace(":", "-"))
+
+
+def _entries_at_tag(client: RegistryClient, repository: Reference, subject: str) -> list[dict[str, Any]]:
     try:
-        listed = list(client.get_manifest(place).document.get("manifests") or [])
+        return list(client.get_manifest(_list_at_tag(repository, subject)).document.get("manifests") or [])
     except RegistryError as error:
         if error.kind != NOT_FOUND:
             raise
-        listed = []
-    entries = [*listed, *(_descriptor_of(manifest) for manifest in more)]
-    raw = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).encode()
-    client.put_manifest(place, parse_manifest(raw, OCI_INDEX, f"the list at {place}"))
+        return []
 
 
 def _descriptor_of(manifest: Manifest) -> dict[str, Any]:

@@ -234,7 +234,12 @@ class RegistryClient(ImageReader):
         )
         host = split_url(response.url).host
         if response.status == 200:
-            raise RegistryError(UNSUPPORTED, f"{host} gives no parts of blobs.", "Read the blob as a whole.")
+            raise RegistryError(
+                UNSUPPORTED,
+                f"{host} gives no parts of blobs.",
+                "The registry, or the storage behind it, has to answer requests for a range; have that set up, or use "
+                "another registry.",
+            )
         if response.status == 416:
             raise RegistryError(UNEXPECTED, f"{host} has no {what}.", "Push the image again; what it says is not so.")
         if response.status != 206:

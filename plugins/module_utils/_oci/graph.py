@@ -12,9 +12,9 @@ from __future__ import annotations
 import re
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import Any, Iterable, Mapping, Protocol
 
+from .dates import read_created
 from .errors import NOT_FOUND, RegistryError
 from .manifest import Descriptor, Manifest
 from .reference import Reference
@@ -25,8 +25,6 @@ _IMAGE_CONFIGS = (
     "application/vnd.docker.container.image.v1+json",
 )
 _ATTACHED_TAG = re.compile(r"sha256-([0-9a-f]{64})(?:\..+)?")
-_NORMALISED_BEFORE = datetime(1990, 1, 1, tzinfo=timezone.utc).timestamp()
-"""Earlier dates are what reproducible builds write in place of one."""
 
 INDEX = "index"
 IMAGE = "image"
@@ -167,7 +165,7 @@ def node_of(manifest: Manifest, tags: tuple[str, ...], config: Mapping[str, Any]
     about = tuple(sorted(subject for subject in subjects if subject))
     # Not the label of that name: an image has it from the one it was built on, which may be years older.
     dates = [manifest.annotations.get(_CREATED), config.get("created")]
-    created = next((seconds for seconds in map(_seconds, dates) if seconds is not None), None)
+    created = next((seconds for seconds in map(read_created, dates) if seconds is not None), None)
     if manifest.is_index:
         children = tuple(dict.fromkeys(entry.digest for entry in manifest.entries))
         return Node(manifest.digest, INDEX, tags, children, about, created=created)
@@ -175,17 +173,3 @@ def node_of(manifest: Manifest, tags: tuple[str, ...], config: Mapping[str, Any]
     blobs = {blob.digest: blob.size for blob in (manifest.config, *manifest.layers)}
     kind = IMAGE if plain else ARTIFACT
     return Node(manifest.digest, kind, tags, (), about, manifest.config.digest, blobs, created)
-
-
-def _seconds(text: object) -> float | None:
-    """Read an RFC 3339 time; nothing for what is none, or was set to a fixed date by a reproducible build."""
-    if not isinstance(text, str):
-        return None
-    # Before Python 3.11, fractions of other than 3 or 6 digits and the letter Z are refused.
-    plain = re.sub(r"\.\d+", "", text.strip()).replace("Z", "+00:00").replace("z", "+00:00")
-    try:
-        moment = datetime.fromisoformat(plain)
-    except ValueError:
-        return None
-    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
-    return None if seconds < _NORMALISED_BEFORE else seconds

@@ -94,9 +94,7 @@ class Layout:
             os.close(descriptor)
 
     def create(self) -> None:
-        """Make an empty layout; raise ValueError where something else is."""
-        if self.root.exists() and not self.exists() and any(self.root.iterdir()):
-            raise ValueError(f"{self.root} is not empty, and no OCI layout. Name a new directory, or empty this one.")
+        """Make an empty layout where there is none."""
         (self.root / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
         _write(self.root / "oci-layout", json.dumps(_VERSION).encode())
 
@@ -159,13 +157,19 @@ class Layout:
         """Return what the index names, sorted; raise CorruptArchive for an index that cannot be used."""
         path = self._index
         try:
+            return sorted({_entry(item, path) for item in self._listed()})
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise CorruptArchive(f"{path} is no index of an OCI layout.") from error
+
+    def _listed(self) -> list[Any]:
+        path = self._index
+        try:
             if path.stat().st_size > _LARGEST_INDEX:
                 raise CorruptArchive(f"{path} is too large to be an index.")
-            listed = json.loads(path.read_bytes())["manifests"]
-            return sorted({_entry(item, path) for item in listed})
+            return list(json.loads(path.read_bytes())["manifests"])
         except OSError as error:
             raise CorruptArchive(f"{path} cannot be read: {error.strerror}.") from error
-        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        except (KeyError, RecursionError, TypeError, ValueError) as error:
             raise CorruptArchive(f"{path} is no index of an OCI layout.") from error
 
     def write_index(self, entries: list[Entry], manifests: dict[str, Manifest]) -> bool:
@@ -184,14 +188,23 @@ class Layout:
         return self.root / "index.json"
 
     def insist_on_own_images(self) -> None:
-        """Raise ValueError when the index names an image that no export put there; an unreadable one names none."""
-        try:
-            foreign = [entry for entry in self.entries() if not entry.repository]
-        except CorruptArchive:
+        """Raise ValueError where something is that no export put there, or may be: an export would remove it.
+
+        Every image of an export says of which repository it is. An index that is missing is that of an export which
+        was interrupted.
+        """
+        if self.root.exists() and not self.exists() and any(self.root.iterdir()):
+            raise ValueError(f"{self.root} is not empty, and no OCI layout. Name a new directory, or empty this one.")
+        if not os.path.lexists(self._index):
             return
-        if foreign:
+        try:
+            ours = [bool(item["annotations"][REPOSITORY]) for item in self._listed()]
+        except (CorruptArchive, KeyError, TypeError):
+            ours = [False]
+        if not all(ours):
             raise ValueError(
-                f"{self.root} holds images of another program, and an export would remove them. Name another folder."
+                f"{self._index} names images of another program, or cannot be read, and an export would remove what it "
+                "does not know. Name another folder; or remove that file, if an export wrote it and it is damaged."
             )
 
     def others(self, wanted: set[str]) -> Iterator[Path]:

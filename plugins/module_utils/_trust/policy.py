@@ -23,7 +23,8 @@ SIGSTORE = "sigstoreSigned"
 DOCKER = "docker"
 """The transport of everything that comes from a registry."""
 _MATCH_REPOSITORY = {"type": "matchRepository"}
-# Those that the default can be written down for one by one, so that another default changes nothing for them.
+# All that podman and skopeo know: the default is written down for each, so that another default changes nothing for it.
+# Builds that lack one take its name all the same.
 _TRANSPORTS = (
     DOCKER,
     "docker-archive",
@@ -32,6 +33,10 @@ _TRANSPORTS = (
     "oci-archive",
     "containers-storage",
     "dir",
+    "tarball",
+    "sif",
+    "ostree",
+    "atomic",
 )
 _REPOSITORY = re.compile(
     r"(?:localhost|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::[0-9]{1,5})?(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ...module_utils._oci.dates import read_created
 from .._rollout.versions import is_older
 from .model import ChannelError, Entry, Evidence, Held, Objection, Wish
+from .plan import came_to_be
 
 
 def objections(wish: Wish, evidence: Evidence | None, entries: Sequence[Entry]) -> list[Objection]:
@@ -43,7 +45,8 @@ def _is_older(one: Held, other: Held) -> bool:
         by_version = is_older(one.version, other.version)
         if by_version is not None:
             return by_version
-    return bool(one.created and other.created and one.created < other.created)
+    made, made_other = read_created(one.created), read_created(other.created)
+    return made is not None and made_other is not None and made < made_other
 
 
 def _unproven(wish: Wish, evidence: Evidence | None) -> Objection | None:
@@ -63,8 +66,9 @@ def _unproven(wish: Wish, evidence: Evidence | None) -> Objection | None:
 
 def _taken_back(wish: Wish, entries: Sequence[Entry]) -> Objection | None:
     """A release that was demoted from this very channel comes back only on purpose."""
-    for entry in reversed(entries):
-        if entry.channel == wish.channel and entry.verb == "demote" and entry.before == wish.wanted.digest:
+    current = wish.current.digest if wish.current else None
+    for entry in reversed(came_to_be(wish.channel, current, entries)):
+        if entry.verb == "demote" and entry.before == wish.wanted.digest:
             return Objection(
                 wish.channel.variant,
                 "demoted",

@@ -9,9 +9,6 @@ from collections.abc import Sequence
 
 from .model import Channel, ChannelError, Entry
 
-MOVED = ("begun", "done")
-"""States of an entry whose channel was, or may have been, moved."""
-
 
 def channels_of(variants: Sequence[str], name: str, repository: str, tag: str) -> list[Channel]:
     """The channel of each variant; ``{variant}`` and ``{channel}`` in repository and tag are replaced.
@@ -48,25 +45,41 @@ def stage_before(name: str, channels: Sequence[str]) -> str | None:
     return channels[index - 1] if index else None
 
 
+def came_to_be(channel: Channel, current: str | None, entries: Sequence[Entry]) -> list[Entry]:
+    """The moves of a channel that were made, oldest first, each as it stands; ``current`` is the digest it has now.
+
+    Of one that failed, or that a killed process began, nobody said so: it was made if its channel had what it was to
+    get when it was looked at the next time.
+    """
+    moves = list({entry.operation: entry for entry in entries if entry.channel == channel}.values())
+    had_next = [*(entry.before for entry in moves[1:]), current]
+    return [move for move, had in zip(moves, had_next) if move.state == "done" or move.after == had]
+
+
 def came_from(channel: Channel, digest: str, entries: Sequence[Entry]) -> str | None:
-    """What the channel had when ``digest`` was promoted into it, as far as the journal knows.
+    """What the channel, which has ``digest`` now, had when that was promoted into it, as far as the journal knows.
 
     Promotions that were undone meanwhile do not count, nor do moves backwards.
     """
-    undone = {(entry.undoes, entry.channel) for entry in entries if entry.state in MOVED}
-    for entry in reversed(entries):
-        same = entry.channel == channel and entry.after == digest and entry.verb == "promote"
-        if same and entry.state in MOVED and (entry.operation, entry.channel) not in undone:
+    undone: set[str] = set()
+    for entry in reversed(came_to_be(channel, digest, entries)):
+        if entry.operation in undone:
+            continue
+        if entry.undoes is not None:
+            undone.add(entry.undoes)
+        elif entry.after == digest and entry.verb == "promote":
             return entry.before
     return None
 
 
 def to_undo(entries: Sequence[Entry], operation: str | None) -> list[Entry]:
-    """The moves of an operation, by default the last one, each as it stands; nothing when that was undone already.
+    """The moves of an operation, by default the last one, each as it stands.
 
-    An operation that undid another is not undone by default: then running this twice would be doing and undoing.
+    An undo is not undone by default, or running this twice would be doing and undoing. What it undoes is: it may have
+    ended before it had taken everything back.
     """
-    wanted = operation or (entries[-1].operation if entries else None)
+    last = entries[-1] if entries else None
+    wanted = operation or (last and (last.undoes or last.operation))
     if wanted is None:
         raise ChannelError("The journal has no operation that could be undone.", "Name the right journal.", "not_found")
     # Of one that failed nobody knows whether it was moved: the registry may have done it and not been able to say so.
@@ -75,7 +88,4 @@ def to_undo(entries: Sequence[Entry], operation: str | None) -> list[Entry]:
         raise ChannelError(
             f"The journal has no operation '{wanted}'.", "Look into the journal for its id.", "not_found"
         )
-    is_undo = any(entry.undoes for entry in moves.values())
-    if is_undo and operation is None:
-        return []
     return list(moves.values())

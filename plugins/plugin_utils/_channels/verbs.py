@@ -104,13 +104,7 @@ def _wanted(client: RegistryClient, options: Mapping[str, Any], channel: Channel
     """What the channel shall have: digests, a release file or another channel say so, in this order."""
     digests = options["digests"] or _release(options)
     if digests:
-        if channel.variant not in digests:
-            raise ChannelError(
-                f"Which release of {channel.variant} is meant is not said: it is not among {', '.join(digests)}.",
-                "Give the digest of each variant, or leave the variant out with bootc_only.",
-                "invalid",
-            )
-        return read_digest(client, channel, str(digests[channel.variant]))
+        return read_digest(client, channel, _named(digests, channel))
     source = options["source"] or before
     if source is None:
         raise ChannelError(
@@ -124,6 +118,17 @@ def _wanted(client: RegistryClient, options: Mapping[str, Any], channel: Channel
     if held is None:
         raise ChannelError(f"There is nothing at {other}.", "Publish the release there first.", "not_found")
     return held
+
+
+def _named(digests: Mapping[str, Any], channel: Channel) -> str:
+    """The digest that is named for the variant of a channel."""
+    if channel.variant not in digests:
+        raise ChannelError(
+            f"Which release of {channel.variant} is meant is not said: it is not among {', '.join(digests)}.",
+            "Give the digest of each variant, or leave the variant out with bootc_only.",
+            "invalid",
+        )
+    return str(digests[channel.variant])
 
 
 def _demoted(client: RegistryClient, options: Mapping[str, Any], entries: Sequence[Entry]) -> _Plan:
@@ -141,16 +146,16 @@ def _demoted(client: RegistryClient, options: Mapping[str, Any], entries: Sequen
         current = read_channel(client, channel)
         if current is None or not _is(current, options["version"]):
             continue
-        target = digests.get(channel.variant) if digests else came_from(channel, current.digest, entries)
+        target = _named(digests, channel) if digests else came_from(channel, current.digest, entries)
         if target is None:
             raise ChannelError(
                 f"What {channel} had before {current} is not in the journal {options['journal']}.",
                 "Say where it goes back to: bootc_channel_release with a release file.",
                 "not_found",
             )
-        insist_on(options["expected"], channel, current, str(target))
+        insist_on(options["expected"], channel, current, target)
         if target != current.digest:
-            steps.append(Step(channel, current, read_digest(client, channel, str(target))))
+            steps.append(Step(channel, current, read_digest(client, channel, target)))
     return steps, [], None
 
 

@@ -22,6 +22,10 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan impo
 ABSENT = "sha256:" + "0" * 64
 
 
+class Killed(BaseException):
+    """The end of a process, at a moment of the test's choice."""
+
+
 def summary(phase="completed", canary="passed", **digests):
     return {
         "id": "r1",
@@ -66,9 +70,12 @@ def test_a_release_does_not_skip_a_channel(site):
     [
         (("1.10", "2"), ("1.9", "3"), True),
         (("1.9", "3"), ("1.10", "2"), False),
-        (("1.1", "2026-02"), ("1.1", "2026-01"), True),
-        (("1.1", "2026-01"), ("1.1", "2026-02"), False),
-        (("", "2026-02"), ("1.1", "2026-01"), True),
+        (("1.1", "2026-02-01T00:00:00Z"), ("1.1", "2026-01-01T00:00:00Z"), True),
+        (("1.1", "2026-01-01T00:00:00Z"), ("1.1", "2026-02-01T00:00:00Z"), False),
+        (("", "2026-02-01T00:00:00Z"), ("1.1", "2026-01-01T00:00:00Z"), True),
+        (("1.1", "2026-01-01T23:30:00Z"), ("1.1", "2026-01-02T00:00:00+02:00"), True),
+        (("1.1", "2026-01-02T00:00:00+02:00"), ("1.1", "2026-01-01T23:30:00.5Z"), False),
+        (("1.1", "2026-02-01T00:00:00Z"), ("1.1", "1970-01-01T00:00:00Z"), False),
         (("1.2", "same"), ("next", "same"), False),
     ],
 )
@@ -198,6 +205,8 @@ def test_a_release_goes_back_to_what_is_named_where_the_journal_does_not_know(si
     site.publish("1.1", "kde-stable")
     with pytest.raises(ChannelError, match="is not in the journal"):
         site.move("demote", version="1.1", why="it hangs")
+    with pytest.raises(ChannelError, match="Which release of kde is meant is not said: it is not among gnome"):
+        site.move("demote", version="1.1", why="it hangs", digests={"gnome": old})
     site.move("demote", version="1.1", why="it hangs", digests={"kde": old})
     assert site.at("kde-stable") == old
 
@@ -262,9 +271,6 @@ def test_a_process_killed_in_the_middle_can_be_gone_on_with_and_undone(site, mon
     old = site.publish("1.0", "kde-stable", "gnome-stable")
     new = {variant: site.publish("1.1", f"{variant}-testing") for variant in ("kde", "gnome")}
     put = RegistryClient.put_manifest
-
-    class Killed(BaseException):
-        pass
 
     def put_one_and_die(client, reference, manifest):
         put(client, reference, manifest)
@@ -344,6 +350,89 @@ def test_a_move_that_failed_because_somebody_else_moved_it_does_not_keep_the_oth
         site.move("promote", variants=["kde", "gnome"])
     site.move("undo", None)
     assert (site.at("kde-stable"), site.at("gnome-stable")) == (old, theirs[0])
+
+
+@pytest.mark.parametrize("ending", [Killed(), RegistryError("network", "The connection was lost.")])
+@pytest.mark.parametrize("reached", [False, True])
+def test_an_undo_that_was_ended_in_the_middle_is_gone_on_with(site, monkeypatch, ending, reached):
+    old = {variant: site.publish("1.0", f"{variant}-stable") for variant in ("kde", "gnome")}
+    for variant in old:
+        site.publish("1.1", f"{variant}-testing")
+    done = site.move("promote", variants=list(old))
+    put = RegistryClient.put_manifest
+
+    def end_at_gnome(client, reference, manifest):
+        if "gnome" not in str(reference.tag) or reached:
+            put(client, reference, manifest)
+        if "gnome" in str(reference.tag):
+            raise ending
+
+    with monkeypatch.context() as broken, pytest.raises((Killed, ChannelError)):
+        broken.setattr(RegistryClient, "put_manifest", end_at_gnome)
+        site.move("undo", None)
+    assert site.lines()[-1]["undoes"] == done.operation
+    assert len(site.move("undo", None).steps) == (0 if reached else 1)
+    assert {variant: site.at(f"{variant}-stable") for variant in old} == old
+    assert site.move("undo", None).steps == []
+
+
+def fail_to_put(site, monkeypatch, ending, *move, **options):
+    """Have a move end before the registry did anything."""
+
+    def end(client, reference, manifest):
+        raise ending
+
+    with monkeypatch.context() as broken, pytest.raises((Killed, RegistryError)):
+        broken.setattr(RegistryClient, "put_manifest", end)
+        site.move(*move, **options)
+
+
+@pytest.mark.parametrize("ending", [Killed(), RegistryError("auth", "No.")])
+def test_a_release_goes_back_to_what_it_replaced_last_though_taking_that_back_failed(site, monkeypatch, ending):
+    first, bad, between = (site.publish(version, f"kde-v{version}") for version in ("1.0", "1.1", "1.2"))
+    for digest in (first, bad, between, bad):
+        site.move("promote", digests={"kde": digest}, force=True, why="for this test")
+    fail_to_put(site, monkeypatch, ending, "undo", None)
+    assert site.at("kde-stable") == bad
+    site.move("demote", version="1.1", why="it hangs")
+    assert site.at("kde-stable") == between
+
+
+def test_a_release_goes_back_also_where_its_promotion_came_to_be_without_the_journal_knowing(site, monkeypatch):
+    old = site.publish("1.0", "kde-stable")
+    site.publish("1.1", "kde-testing")
+    put = RegistryClient.put_manifest
+
+    def put_and_die(client, reference, manifest):
+        put(client, reference, manifest)
+        raise Killed
+
+    with monkeypatch.context() as broken, pytest.raises(Killed):
+        broken.setattr(RegistryClient, "put_manifest", put_and_die)
+        site.move("promote")
+    assert site.move("promote").steps == []
+    site.move("demote", version="1.1", why="it hangs")
+    assert site.at("kde-stable") == old
+
+
+def test_a_promotion_whose_undoing_was_undone_can_be_demoted(site):
+    old = site.publish("1.0", "kde-stable")
+    site.publish("1.1", "kde-testing")
+    site.move("promote")
+    undo = site.move("undo", None)
+    site.move("undo", None, operation=undo.operation)
+    site.move("demote", version="1.1", why="it hangs")
+    assert site.at("kde-stable") == old
+
+
+def test_a_release_that_was_to_be_taken_out_but_never_was_is_promoted_again_unasked(site, monkeypatch):
+    site.publish("1.0", "kde-stable")
+    new = site.publish("1.1", "kde-testing")
+    done = site.move("promote")
+    fail_to_put(site, monkeypatch, RegistryError("auth", "No."), "demote", version="1.1", why="it hangs")
+    site.move("undo", None, operation=done.operation)
+    site.move("promote")
+    assert site.at("kde-stable") == new
 
 
 def test_nothing_is_moved_without_a_journal(site):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import threading
@@ -15,6 +16,12 @@ import time
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.skorionos.bootc.plugins.module_utils._engine import tree_run
+from ansible_collections.skorionos.bootc.plugins.module_utils._engine.memory import (
+    forget_name,
+    load_memory,
+    memory_file,
+)
 from ansible_collections.skorionos.bootc.plugins.modules import image_build_tree, image_push
 
 from .fakes import Guard, install_fake_podman, serve
@@ -166,16 +173,17 @@ def test_it_says_which_input_changed_and_leaves_the_others(run, store, images):
     assert [image["changed_inputs"] for image in run()["images"]] == [["context"], ["parent"], ["parent"]]
 
 
-def test_what_is_published_with_the_same_inputs_is_not_built_and_the_engine_not_asked(run, store, registry):
+def test_what_is_published_with_the_same_inputs_is_not_built_and_the_engine_asked_once(run, store, registry):
     run()
     publish(run, registry, "base", "kde", "gnome")
     shutil.rmtree(store)
     store.mkdir()
-    for _try in ("from the registry", "from memory"):
+    for questions in (6, 0):  # from the registry: what storage has, and whether it has that; and from memory
+        (store / "log").unlink(missing_ok=True)
         answer = run(repository=registry)
         assert (answer["changed"], set(outcomes(answer).values())) == (False, {"published"})
         assert all(image["digest"].startswith("sha256:") for image in answer["images"])
-    assert calls(store) == []
+        assert (len(calls(store, "image")), len(calls(store))) == (questions, questions)
     # Publishing again finds nothing in storage, and nothing to do.
     again = run(image_push, name="localhost/skorionos/kde:1", image=f"{registry}:kde-v1", tls_verify=False)
     assert (again["changed"], again["pushed"]) == (False, False)
@@ -198,6 +206,77 @@ def test_what_storage_has_does_not_pass_for_what_the_build_found_published(run, 
     refused = run(image_push, name="localhost/skorionos/kde:1", image=f"{elsewhere}:kde-v1", tls_verify=False)
     assert (refused["failed"], refused["reason"]) == (True, "not_found")
     assert "Build again" in refused["msg"]
+
+
+def test_an_image_that_came_into_storage_after_the_build_found_another_one_published_is_not_passed_over(
+    run, store, images, registry
+):
+    run()
+    publish(run, registry, "base", "kde", "gnome")
+    assert outcomes(run(repository=registry))["kde"] == "published"
+    (by_hand,) = store.glob("*kde:1")
+    by_hand.write_bytes(by_hand.read_bytes().replace(b"then", b"now"))
+    name = "localhost/skorionos/kde:1"
+    for _try in ("after that run", "and after one that has it in mind"):
+        refused = run(image_push, name=name, image=f"{registry}:kde-v1", tls_verify=False)
+        assert (refused["failed"], refused["reason"]) == (True, "unexpected")
+        assert re.search(r"published as sha256:\w+, but since then sha256:\w+ came into local storage", refused["msg"])
+        assert outcomes(run(repository=registry))["kde"] == "published"
+    by_hand.unlink()
+    assert run(image_push, name=name, image=f"{registry}:kde-v1", tls_verify=False)["changed"] is False
+
+
+def test_an_older_image_in_storage_is_passed_over_for_what_the_build_found(run, store, images, registry):
+    run()
+    older = {path: path.read_bytes() for path in store.glob("*kde:1")}
+    (images / "kde" / "file").write_text("x")
+    run()
+    publish(run, registry, "base", "kde", "gnome")
+    for path, content in older.items():
+        path.write_bytes(content)
+    assert outcomes(run(repository=registry))["kde"] == "published"
+    again = run(image_push, name="localhost/skorionos/kde:1", image=f"{registry}:kde-v1", tls_verify=False)
+    assert (again.get("failed"), again["changed"], again["pushed"]) == (None, False, False)
+
+
+def test_what_a_later_build_takes_from_storage_is_published(run, store, images, registry):
+    run()
+    older = {path: path.read_bytes() for path in store.glob("*kde:1")}
+    (images / "kde" / "file").write_text("x")
+    run()
+    publish(run, registry, "base", "kde", "gnome")
+    for path, content in older.items():
+        path.write_bytes(content)
+    run(repository=registry)
+    (images / "kde" / "file").unlink()
+    assert outcomes(run())["kde"] == "stored"
+    back = run(image_push, name="localhost/skorionos/kde:1", image=f"{registry}:kde-v1", tls_verify=False)
+    assert (back["changed"], back["pushed"]) == (True, True)
+
+
+def test_a_name_that_another_run_builds_meanwhile_is_not_noted_as_published(run, store, images, registry, monkeypatch):
+    run()
+    publish(run, registry, "base", "kde", "gnome")
+    run(repository=registry)
+    path = memory_file(os.environ)
+    assert "localhost/skorionos/kde:1" in load_memory(path).by_name
+    forget_name(path, "localhost/skorionos/gnome:1")
+    ask = tree_run.published_copies
+
+    def ask_while_another_run_begins(client, known, job):
+        forget_name(path, "localhost/skorionos/kde:1")
+        return ask(client, known, job)
+
+    monkeypatch.setattr(tree_run, "published_copies", ask_while_another_run_begins)
+    run(repository=registry)
+    assert sorted(load_memory(path).by_name) == ["localhost/skorionos/base:1", "localhost/skorionos/gnome:1"]
+
+
+def test_a_host_without_an_engine_needs_none_for_what_is_published(run, store, registry, monkeypatch):
+    run()
+    publish(run, registry, "base", "kde", "gnome")
+    monkeypatch.setenv("PATH", str(store))
+    assert set(outcomes(run(repository=registry)).values()) == {"published"}
 
 
 def test_a_tag_of_one_release_is_not_taken_for_what_the_build_found_either(run, store, images, registry):

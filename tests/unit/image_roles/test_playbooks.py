@@ -150,6 +150,13 @@ def test_platforms_of_a_variant_are_published_as_one_index(site: Site) -> None:
     assert sorted(kde["platforms"]) == ["linux/amd64", "linux/arm64"]
     assert kde["digest"] not in kde["platforms"].values()
     assert site.play("publish", bootc_variants=tree).changed == 0
+    tree[0]["platforms"].append("linux/riscv64")
+    assert site.play("build", bootc_variants=tree).code == 0
+    # A text, as everything that is given like this.
+    refused = site.play("publish", "-e", "bootc_publish_replace=false", bootc_variants=tree)
+    assert refused.code == 2
+    assert "os:kde-v1.0.0 was expected to be not there" in refused.said
+    assert site.guard.tags[4:] == ["os:kde-v1.0.0-riscv64"]
 
 
 def test_a_version_that_is_published_stays_what_it_is(site: Site) -> None:

@@ -159,6 +159,12 @@ def test_a_default_that_rejects_keeps_what_each_transport_accepted():
     assert reject_by_default(policy(default=GPG)).document == policy(default=GPG)
 
 
+def test_every_transport_of_podman_and_skopeo_is_accepted_as_before():
+    names = """atomic containers-storage dir docker docker-archive docker-daemon oci oci-archive ostree sif
+    tarball"""
+    assert sorted(reject_by_default(policy()).document["transports"]) == names.split()
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 from ansible_collections.skorionos.bootc.plugins.module_utils._engine.lint import lint, read_instructions
@@ -15,6 +16,7 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._engine.rendering 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+GENERATOR = Path("/usr/lib/systemd/user-environment-generators/30-systemd-environment-d-generator")
 FULL = {
     "packages": {"pacman": ["plasma-desktop", "sddm"]},
     "snapshot": "2026-11-01",
@@ -81,6 +83,24 @@ def test_a_root_is_marked_and_has_no_machine_id():
 def test_equal_recipes_give_equal_texts():
     turned = dict(reversed({**FULL, "environment": {"B": "1", "A": "2"}}.items()))
     assert rendered(turned) == rendered({**FULL, "environment": {"A": "2", "B": "1"}})
+
+
+@pytest.mark.skipif(not GENERATOR.is_file(), reason="systemd is not installed")
+def test_sessions_have_the_values_of_the_environment_as_they_are_in_the_recipe(tmp_path):
+    wanted = {
+        "GREETING": 'say "$HOME" and ${HOME:-no}',
+        "PRICE": "5$ $$ $",
+        "ODD": "a\\b \\$HOME `id` 'x' %h # ü",
+    }
+    step = next(one.text for one in read_instructions(rendered({"environment": wanted})) if "environment.d" in one.text)
+    folder = tmp_path / "environment.d"
+    folder.mkdir()
+    subprocess.run(["sh", "-euc", step.replace("/usr/lib/environment.d", str(folder))], check=True)
+    environment = {"XDG_CONFIG_HOME": str(tmp_path), "HOME": "/home/x"}
+    said = subprocess.run([GENERATOR], env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+    for name, value in wanted.items():
+        assignment = next(line for line in said.splitlines() if line.startswith(f"{name}="))
+        assert subprocess.check_output(["sh", "-euc", f'{assignment}; printf %s "${name}"'], text=True) == value
 
 
 def test_without_packages_paths_are_deleted_after_the_commands():
@@ -154,6 +174,8 @@ def test_the_version_is_put_in_by_the_shell(tmp_path, value):
         ({"remove_packages": ["gcc"]}, "has remove_packages, but no packages"),
         ({"remove_paths": ["/usr/../etc"]}, "without '..'"),
         ({"remove_paths": ["/*"]}, "remove_paths has '/*'"),
+        ({"remove_paths": ["/./*"]}, "remove_paths has '/./*'"),
+        ({"remove_paths": ["/.//*/."]}, "remove_paths has '/.//*/.'"),
         ({"remove_paths": "/usr"}, "remove_paths is not a list"),
         ({"files": [{"path": "/a"}]}, "either content or source"),
         ({"files": [{"path": "a", "content": ""}]}, "no absolute path"),

@@ -10,6 +10,9 @@ import errno
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -17,12 +20,13 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._engine.errors imp
 from ansible_collections.skorionos.bootc.plugins.module_utils._engine.inputs import HASH_LABEL, PARTS_LABEL, InputHash
 from ansible_collections.skorionos.bootc.plugins.module_utils._engine.jobs import PARENT_LABEL, Job
 from ansible_collections.skorionos.bootc.plugins.module_utils._engine.memory import (
+    Instead,
     Memory,
     Published,
     forget_name,
     load_memory,
     memory_file,
-    save_memory,
+    update_memory,
 )
 from ansible_collections.skorionos.bootc.plugins.module_utils._engine.tree import (
     REGISTRY,
@@ -85,7 +89,9 @@ def test_nothing_is_built_when_everything_is_there():
 
 def test_what_nobody_needs_is_not_built():
     assert to_build(everything(minimal=[], base=[])) == []
-    assert to_build(everything(minimal=[], base=[], kde=[])) == ["minimal", "base", "kde"]
+    assert to_build(everything(minimal=[], base=[], kde=[], gnome=[copy("gnome", REGISTRY)])) == [
+        *("minimal", "base", "kde", "tools")
+    ]
     assert to_build(everything(minimal=[], kde=[])) == ["kde"]
 
 
@@ -95,6 +101,22 @@ def test_children_of_an_image_that_is_not_there_any_more_are_built_again():
     # In the registry they are on their way, which is no contradiction.
     published = {name: [copy(name, REGISTRY)] for name in ("kde", "gnome")}
     assert to_build(everything(base=[anew], **published)) == []
+
+
+def test_a_run_leaves_nothing_for_the_next_one_whatever_was_missing():
+    for states in product(("stored", "missing", "changed"), repeat=len(SHAPE)):
+        found = {}
+        for name, state in zip(SHAPE, states):
+            labels = {HASH_LABEL: "hash-of-old"} if state == "changed" else {}
+            stored = copy(name)
+            found[name] = [] if state == "missing" else [replace(stored, labels={**stored.labels, **labels})]
+        ids = {name: copies[0].image_id for name, copies in found.items() if copies}
+        for step in decide(JOBS, found):
+            name, parent = step.job.node, step.job.parent
+            if step.reasons:
+                ids[name] = f"new-{name}"
+                found[name] = [copy(name, parent_id=ids[parent] if parent else None, image_id=ids[name])]
+        assert to_build(found) == [], states
 
 
 @pytest.mark.parametrize("parallel", [1, 2])
@@ -167,11 +189,35 @@ def test_whoever_ends_it_does_not_wait_for_what_is_being_built():
 def test_a_memory_is_read_as_it_was_written(tmp_path):
     path = memory_file({"XDG_CACHE_HOME": str(tmp_path)})
     known = Published("sha256:1", "sha256:2", {"a": "b"})
+    by_name = {
+        "localhost/kde:1": Instead("sha256:1", "sha256:2", None),
+        "localhost/gnome:1": Instead("sha256:3", "sha256:4", "sha256:5"),
+    }
     assert load_memory(path) == Memory()
-    assert save_memory(path, Memory({"sha256:1 ": known}, {"localhost/kde:1": known}))
-    assert load_memory(path) == Memory({"sha256:1 ": known}, {"localhost/kde:1": known})
+
+    def learn(memory):
+        memory.by_digest["sha256:1 "] = known
+        memory.by_name.update(by_name)
+
+    assert update_memory(path, learn)
+    assert load_memory(path) == Memory({"sha256:1 ": known}, by_name)
     forget_name(path, "localhost/kde:1", "localhost/other:1")
-    assert load_memory(path) == Memory({"sha256:1 ": known})
+    assert load_memory(path) == Memory({"sha256:1 ": known}, {"localhost/gnome:1": by_name["localhost/gnome:1"]})
+
+
+def test_what_several_learn_at_the_same_time_is_all_kept(tmp_path):
+    path = tmp_path / "memory"
+
+    def learn(number):
+        def change(memory):
+            time.sleep(0.01)
+            memory.by_digest[str(number)] = Published("sha256:1", "sha256:2")
+
+        return update_memory(path, change)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(learn, range(16)))
+    assert set(load_memory(path).by_digest) == {str(number) for number in range(16)}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"by_digest": {"x": 1}, "by_name": {}}', '{"by_digest": []}'])
@@ -182,4 +228,4 @@ def test_a_broken_memory_is_an_empty_one(tmp_path, text):
 
 def test_a_memory_that_cannot_be_written_is_no_trouble(tmp_path):
     (tmp_path / "file").touch()
-    assert save_memory(tmp_path / "file" / "memory", Memory()) is False
+    assert update_memory(tmp_path / "file" / "memory", lambda memory: memory.by_name.clear()) is False
