@@ -52,6 +52,7 @@ requirements:
 import atexit
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from ansible.plugins.callback.default import CallbackModule as Default
@@ -103,9 +104,8 @@ class CallbackModule(Default):  # type: ignore[misc]
         in_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
         if not (HAS_RICH and self.get_option("progress_live") and sys.stdout.isatty()) or dumb or in_ci:
             return None
-        descriptor = sys.stdout.fileno()
         layout = Layout(sys.stdout.encoding or "ascii", color=color.ANSIBLE_COLOR)
-        return Terminal(layout, lambda: tuple(os.get_terminal_size(descriptor)))
+        return Terminal(layout, partial(_size, sys.stdout.fileno()))
 
     def _learn(self, result) -> None:
         """Take in what a step of the rollout came to."""
@@ -185,6 +185,12 @@ class CallbackModule(Default):  # type: ignore[misc]
     def v2_playbook_on_stats(self, stats) -> None:
         self._end(reported=False)
         super().v2_playbook_on_stats(stats)
+
+
+def _size(descriptor: int) -> tuple[int, int]:
+    """Columns and lines; some that pass for terminals do not know theirs."""
+    size = os.get_terminal_size(descriptor)
+    return size.columns or 80, size.lines or 24
 
 
 def _step(task) -> str | None:

@@ -64,6 +64,7 @@ class Layout:
             file=sheet,
             width=width,
             force_terminal=True,
+            force_jupyter=False,
             no_color=not self._color,
             markup=False,
             highlight=False,

@@ -24,14 +24,22 @@ from .._rollout.states import Rollout
 from .._rollout.store import Store
 from .follow import Follower
 from .live import Layout
-from .notices import Notice, Teller, notices
+from .notices import Teller, notices
 from .screen import Passage, Screen
 from .view import View, clock_time, size_of, view_of
 
 _TICK_SECONDS = 0.5
-_VIEW_SECONDS = 2.0
+_VIEW_SECONDS = 1.0
 """How old a view may become without news: it tells of time that passes."""
+_SHARE = 20
+"""Of a large fleet a view takes a while: of all time at most one part in so many is spent on it."""
 _SPARE_LINES = 3
+_GATHER_SECONDS = 2.0
+"""For how long lines about devices are gathered where a picture shows how far it is."""
+
+_LONG_AGO = float("-inf")
+_SENSELESS = (RolloutError, KeyError, ValueError, TypeError, IndexError)
+"""What comes of a memory that cannot be read, or of events that make no sense."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +72,16 @@ class Watch:
         self._lock = lock
         self._terminal = terminal
         self._now = now
-        self._teller = Teller(0.0 if terminal else interval, tallies=terminal is None)
+        self._teller = Teller(_GATHER_SECONDS if terminal else interval, tallies=terminal is None)
         self._screen = None if terminal is None else Screen(sys.stdout, lock)
         self._streams: tuple[TextIO, TextIO] | None = None
         self._follower: Follower | None = None
         self._deadline = 0.0
         self._view: View | None = None
-        self._view_at = 0.0
-        self._title = ""
+        self._view_at = self._view_cost = 0.0
+        self._has_news = False
+        self._picture: tuple[object, list[str]] = (None, [])
+        self._title = self._silent = ""
         self._begun_at = 0.0
         self._hidden = False
         self._ended = threading.Event()
@@ -91,20 +101,14 @@ class Watch:
         """Show this rollout, whose run waits until ``deadline`` (seconds since the epoch)."""
         with self._lock:
             self._follower, self._deadline = Follower(store), deadline
-            if self._news() is None or self._follower is None:
-                return
-            rollout = self._follower.rollout
-            if rollout is not None:
-                silent = (
-                    f"; {asleep} of those that are due {'does' if asleep == 1 else 'do'} not answer" if asleep else ""
-                )
-                self._tell(f"{plain(f'rollout {rollout.plan.spec.id}')}: {size_of(rollout)}{silent}")
-        self.tick()
+            if asleep:
+                self._silent = f"; {asleep} of those that are due {'does' if asleep == 1 else 'do'} not answer"
+            self._look()
 
     def was_told(self) -> None:
         """Somebody else has just printed how far the rollout is."""
         with self._lock:
-            self._view = None
+            self._view_at = _LONG_AGO
             self._look(tallied=True)
 
     def tell_all(self) -> None:
@@ -140,6 +144,7 @@ class Watch:
             if self._streams is None:
                 return
             if not reported:
+                self._view_at = _LONG_AGO
                 self.tell_all()
             if self._screen is not None:
                 if reported or self._view is None:
@@ -153,42 +158,52 @@ class Watch:
     # -- all of these hold the lock ------------------------------------------------------------------------------------
 
     def _look(self, *, tallied: bool = False) -> None:
-        told = self._news()
         now = self._now()
-        rollout = None if self._follower is None else self._follower.rollout
-        if self._follower is not None and rollout is not None and told is not None:
-            if told or self._view is None or now - self._view_at >= _VIEW_SECONDS:
-                self._view, self._view_at = view_of(rollout, self._follower.durations, self._deadline, now), now
-            if tallied:
-                self._teller.was_told(self._view, now)
-            for line in self._teller.hear(told, self._view, now):
-                self._tell(line)
+        if self._follower is not None:
+            try:
+                self._take_in(self._follower, now, tallied)
+            except _SENSELESS as error:
+                # That is for the rollout itself to deal with; who watches must not be what stops it.
+                self._follower, self._view, self._title = None, None, ""
+                self._warn(f"The progress of the rollout cannot be shown any more: {plain(error)}")
         if self._terminal is not None and self._screen is not None and not self._hidden:
             columns, lines = self._terminal.size()
             width, height = max(columns - 1, 1), max(lines - _SPARE_LINES, 1)
-            self._screen.show(self._picture(self._terminal.layout, width, height, now), columns)
+            self._screen.show(self._drawn(self._terminal.layout, width, height, now), columns)
 
-    def _picture(self, layout: Layout, width: int, height: int, now: float) -> list[str]:
-        if self._view is not None:
-            return layout.lines(self._view, width, height)
-        return [f"{self._title}, {span(round(now - self._begun_at))}"[:width]] if self._title else []
+    def _take_in(self, follower: Follower, now: float, tallied: bool) -> None:
+        before = follower.rollout
+        events = follower.news()
+        self._has_news = self._has_news or bool(events)
+        if follower.rollout is None:
+            return
+        view = self._current(follower, follower.rollout, now)
+        if before is None:  # what is on record from earlier runs is no news
+            self._tell(
+                f"{plain(f'rollout {follower.rollout.plan.spec.id}')}: {size_of(follower.rollout)}{self._silent}"
+            )
+            events = []
+        if tallied:
+            self._teller.was_told(view, now)
+        for line in self._teller.hear(notices(events, follower.rollout), view, now):
+            self._tell(line)
 
-    def _news(self) -> list[Notice] | None:
-        """What is worth telling; None when there is nothing that could be followed."""
-        follower = self._follower
-        if follower is None:
-            return None
-        before: Rollout | None = follower.rollout
-        try:
-            events = follower.news()
-            if before is None or follower.rollout is None:
-                return []  # what is on record from earlier runs is no news
-            return notices(events, follower.rollout)
-        except (RolloutError, KeyError, ValueError, TypeError, IndexError) as error:
-            # That is for the rollout itself to deal with; who watches must not be what stops it.
-            self._follower, self._view, self._title = None, None, ""
-            self._warn(f"The progress of the rollout cannot be shown any more: {plain(error)}")
-            return None
+    def _current(self, follower: Follower, rollout: Rollout, now: float) -> View:
+        """The view of a moment ago, or a new one."""
+        age = now - self._view_at
+        if self._view is None or age >= max(_SHARE * self._view_cost, 0.0 if self._has_news else _VIEW_SECONDS):
+            begun = time.perf_counter()
+            self._view, self._view_at = view_of(rollout, follower.durations, self._deadline, now), now
+            self._view_cost, self._has_news = time.perf_counter() - begun, False
+        return self._view
+
+    def _drawn(self, layout: Layout, width: int, height: int, now: float) -> list[str]:
+        if self._view is None:
+            return [f"{self._title}, {span(round(now - self._begun_at))}"[:width]] if self._title else []
+        what = (id(self._view), self._view_at, width, height)
+        if self._picture[0] != what:
+            self._picture = (what, layout.lines(self._view, width, height))
+        return self._picture[1]
 
     def _tell(self, line: str) -> None:
         now = self._now()
