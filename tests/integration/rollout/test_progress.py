@@ -29,7 +29,8 @@ from tests.terminal import Terminal
 pytestmark = pytest.mark.integration
 
 CALLBACK = {"ANSIBLE_STDOUT_CALLBACK": "skorionos.bootc.progress"}
-COLUMNS, LINES = 100, 30
+COLUMNS, LINES = 80, 30
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _WITH_KEYBOARD = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 )
@@ -114,15 +115,16 @@ def with_callback(fleet: SimulatedFleet, command: list[str], **environment: str)
 
 
 def failure(text: str) -> str:
-    """The failed task and what it said, without the file and line it is at."""
-    found = re.search(r"TASK \[Fail when the rollout is held\].*?(?=\n\nPLAY RECAP)", text, re.DOTALL)
+    """The failed task and all it said."""
+    found = re.search(
+        r"TASK \[Fail when the rollout is held\].*?(?=\n\nPLAY RECAP)", text.replace("\r\n", "\n"), re.DOTALL
+    )
     assert found is not None, text
-    return re.sub(r"[ \t]*\n", "\n", found[0])
+    return found[0]
 
 
-def test_a_held_rollout_on_a_terminal_and_in_a_log(fleet: SimulatedFleet) -> None:
-    for number in (1, 2):
-        fleet.add(f"kde-{number}")
+def test_a_held_rollout_on_a_terminal(fleet: SimulatedFleet) -> None:
+    fleet.add("kde-1")
     spec = fleet.spec("v1.2.0")
     with on_a_terminal(fleet, spec) as session:
         code, screen = session.end()
@@ -130,22 +132,20 @@ def test_a_held_rollout_on_a_terminal_and_in_a_log(fleet: SimulatedFleet) -> Non
     # Lines that were below all others for a while.
     assert re.search(r"Rollout to-v1\.2\.0: running for .* s", session.text)
     assert re.search(r"canary\S* .*download", session.text)
-    assert "1 being checked (kde-" in session.text
+    assert "1 being checked (kde-1)" in session.text
     # What stays.
-    assert re.search(r"^\[..:..:.. UTC\] kde-[12]: rolled back: unhealthy: ", screen, re.MULTILINE)
-    assert "held in wave canary: more devices failed than the wave may lose" in screen
-    assert "Devices that need a look" in screen or "Held in wave canary" in screen
+    assert re.search(r"^\[..:..:.. UTC\] kde-1: rolled back: unhealthy: ", screen, re.MULTILINE)
+    assert "held in wave canary: more devices failed than the wave may lose" in " ".join(screen.split())
+    assert "Held in wave canary" in screen
     assert re.findall(r"^TASK \[(.*)\]", screen, re.MULTILINE) == ["Fail when the rollout is held"]
     assert re.findall(r"^PLAY .*\[(.*)\]", screen, re.MULTILINE) == ["Say where the rollout stands"]
     assert not re.search(r"^(ok|changed|skipping): ", screen, re.MULTILINE)
     assert "All waves:" not in screen, "the report has told that better"
     assert re.search(r"^localhost +: ok=", screen, re.MULTILINE)
 
-    # Nothing that fails says less than it does with the default callback. A held rollout stays so.
-    command = fleet.command("rollout", bootc_rollout_spec=str(spec))
-    plain, default = with_callback(fleet, command, **CALLBACK), with_callback(fleet, command)
-    assert failure(plain) == failure(default)
-    assert plain.partition("PLAY RECAP")[2] == default.partition("PLAY RECAP")[2]
+    # What fails says what it does with the default callback. A held rollout stays so.
+    default = with_callback(fleet, fleet.command("rollout", bootc_rollout_spec=str(spec)))
+    assert failure(_COLOUR.sub("", session.text)) == failure(default)
 
 
 @pytest.mark.exhaustive
@@ -192,8 +192,7 @@ PLAYBOOK = """
       loop: [1, 2]
     - ansible.builtin.command: "false"
       ignore_errors: true
-    - ansible.builtin.fail:
-        msg: a secret
+    - ansible.builtin.command: sh -c "echo a $((6 * 7)) secret; exit 1"
       no_log: true
       ignore_errors: true
     - ansible.builtin.copy:
@@ -229,5 +228,5 @@ def test_any_other_playbook_looks_as_it_does_without(fleet: SimulatedFleet) -> N
         outputs.append(with_callback(fleet, command, **environment))
     default, ours = (re.sub(r"\d\d:\d\d:\d\d\.\d+|0:00:\S+|\d{4}-\d\d-\d\d|ansible-local\S+", "", t) for t in outputs)
     assert "the end" in default
-    assert "a secret" not in ours
+    assert "42 secret" not in ours
     assert ours == default
