@@ -57,7 +57,8 @@ class Layout:
         head = [_text(view.headline, _PHASE_STYLES.get(view.phase, "yellow"))]
         if view.hold:
             head.append(_text(view.hold, "red"))
-        foot = [_text(part, style) for part, style in ((view.busy, "cyan"), (view.waiting, "yellow")) if part]
+        doing = ((view.busy, "cyan"), (view.waiting, "yellow"))
+        foot = [_text(part[0].upper() + part[1:], style) for part, style in doing if part]
         foot.append(_text(f"All waves: {view.total}", "default"))
         sheet = _Sheet(self._encoding)
         console = Console(

@@ -152,7 +152,7 @@ def test_a_held_rollout_on_a_terminal(fleet: SimulatedFleet) -> None:
 def test_in_a_log_there_are_lines_now_and_then_and_with_v_everything(fleet: SimulatedFleet) -> None:
     fleet.add("kde-1")
     fleet.add("kde-2", faults=["unhealthy"])
-    spec = fleet.spec("v1.1.0", waves=[], wave_defaults={"soak": "2s", "max_failures": 1})
+    spec = fleet.spec("v1.1.0", waves=[], wave_defaults={"soak": "2s", "max_failures": 1, "success_threshold": 50})
     command = fleet.command("rollout", bootc_rollout_spec=str(spec))
     log = with_callback(fleet, command, **CALLBACK, BOOTC_PROGRESS_INTERVAL="0.1")
     assert "\x1b" not in log
