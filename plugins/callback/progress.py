@@ -62,7 +62,9 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._progress.watch im
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import open_stores
 
 _COLLECTION = "skorionos.bootc."
-_OPEN, _GATE, _REPORT = "rollout_open", "rollout_gate", "rollout_report"
+_OPEN = "rollout_open"
+_GATE = "rollout_gate"
+_REPORT = "rollout_report"
 _STEPS = frozenset({_OPEN, _GATE, "rollout_device", "rollout_defer", _REPORT, "rollout_notify"})
 _PLAYBOOK = Path(__file__).resolve().parents[2] / "playbooks" / "rollout.yml"
 _TROUBLE = ("warnings", "deprecations", "exception")
