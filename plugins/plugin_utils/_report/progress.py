@@ -22,10 +22,10 @@ def progress(rollout: Rollout, go: Sequence[str], wait: Wait | None) -> str:
     index = next((i for i, wave in enumerate(rollout.waves) if wave.phase is WavePhase.OPEN), None)
     parts = []
     if index is not None:
-        parts.append(f"{rollout.plan.waves[index].name}: {_tally(rollout.in_wave(index))}")
+        parts.append(f"{rollout.plan.waves[index].name}: {standing(rollout.in_wave(index))}")
     late = rollout.catching_up
     if late and (index is None or any(device.host in go for device in late)):
-        parts.append(f"{CATCHING_UP}: {_tally(late)}")
+        parts.append(f"{CATCHING_UP}: {standing(late)}")
     if rollout.phase in STOPPED:
         parts.append(PHASES[rollout.phase.value])
     if go:
@@ -33,7 +33,7 @@ def progress(rollout: Rollout, go: Sequence[str], wait: Wait | None) -> str:
     elif wait is not None:
         until = "" if wait.until is None else f", until {moment(format_time(wait.until))} at the latest"
         parts.append(f"waits for {WAIT_RULES.get(wait.rule, spoken(wait.rule))}{until}")
-    parts.append(f"all waves: {_tally(rollout.devices.values())}")
+    parts.append(f"all waves: {standing(rollout.devices.values())}")
     return plain("; ".join(parts))
 
 
@@ -46,7 +46,8 @@ def patience(rollout: Rollout, deadline: float) -> str:
     return plain(f"{count} outside their windows; this run waits for the next, at {first}, and ends after {last}")
 
 
-def _tally(devices: Iterable[Device]) -> str:
+def standing(devices: Iterable[Device]) -> str:
+    """``3 of 12 updated, 1 failed, 2 asleep``; neutral ones are not counted."""
     counted = [device for device in devices if device.device_class is not DeviceClass.NEUTRAL]
     updated = sum(device.state is DeviceState.SUCCEEDED for device in counted)
     others = (
