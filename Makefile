@@ -18,7 +18,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 VENV_USABLE := $(shell [ ! -e $(VENV)/bin ] || { [ "$$(cat $(VENV)/.made-in 2>/dev/null)" = "$(CURDIR)" ] && $(BIN)/python -c "" 2>/dev/null && echo yes; } || { rm -f $(VENV)/.stamp-run $(VENV)/.stamp-test; echo no; })
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit integration sanity molecule device-matrix exhaustive killed rehearsal bench clean
+.PHONY: help demo test lint unit integration sanity molecule device-matrix exhaustive killed rehearsal bench reference clean
 .NOTPARALLEL:
 
 help: ## Show this list
@@ -63,8 +63,18 @@ bench: $(VENV)/.stamp-test ## Measure a rollout against a playbook by hand and a
 	@PYTHONPATH=$(VENV)/collections $(BIN)/python -m tests.benchmarks.images
 	@PYTHONPATH=$(VENV)/collections $(BIN)/python -m tests.benchmarks.rollout $(ARGS)
 
+reference: $(VENV)/.stamp-test ## Write docs/reference.md, and all modules, plugins and roles as HTML into .reference/html
+	@$(BIN)/python scripts/reference.py
+	@rm -rf .reference && mkdir -p -m 755 .reference/rst
+	@PATH="$(CURDIR)/$(BIN):$$PATH" ANSIBLE_COLLECTIONS_PATH=$(VENV)/collections $(BIN)/antsibull-docs collection \
+	  --use-current --squash-hierarchy --fail-on-error --dest-dir .reference/rst skorionos.bootc
+	@# Labels of Ansible's own documentation lead nowhere here; those of the collection are checked by make lint.
+	@$(BIN)/sphinx-build -M html .reference/rst .reference -q -C -D project=skorionos.bootc -D html_theme=alabaster \
+	  -D extensions=sphinx_antsibull_ext -D highlight_language=YAML+Jinja -D pygments_style=ansible -D suppress_warnings=ref.ref
+	@echo ".reference/html/index.html"
+
 clean: ## Remove what these targets made; keeps rollouts/ and releases/
-	rm -rf $(VENV) .ansible .demo tests/output .mypy_cache .pytest_cache .ruff_cache .hypothesis changelogs/.plugin-cache.yaml
+	rm -rf $(VENV) .ansible .demo .reference tests/output .mypy_cache .pytest_cache .ruff_cache .hypothesis changelogs/.plugin-cache.yaml
 	rm -f skorionos-bootc-*.tar.gz
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
