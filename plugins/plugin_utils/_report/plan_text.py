@@ -10,7 +10,7 @@ from typing import Any
 
 from .._rollout.errors import some
 from .text import _Column, _painter, _table, _wrap
-from .words import PHASES, clean, short, size, span, spoken
+from .words import PHASES, approve_with, clean, short, size, span, spoken
 
 _AT_MOST = 20
 _WIDE = 120
@@ -180,13 +180,7 @@ def _approvals(told: Mapping[str, Any]) -> list[str]:
     waits = [f"{wave['approve']} {wave['name']}" for wave in told["waves"] if wave["approve"] != "never"]
     if not waits:
         return []
-    # Nobody wants to find the end of a command that was wrapped.
-    command = (
-        "ansible-playbook skorionos.bootc.rollout_control -e bootc_rollout_verb=approve "
-        f"-e bootc_rollout_spec=FILE -e bootc_rollout_plan_hash={told['plan_hash'][:12]} "
-        "-e \"bootc_rollout_why='...'\""
-    )
-    return [f"Waits for approval {', '.join(waits)}. Approve with:", f"  {command}"]
+    return [f"Waits for approval {', '.join(waits)}. Approve with:", f"  {approve_with(told['plan_hash'])}"]
 
 
 def _assumptions(told: Mapping[str, Any]) -> str:

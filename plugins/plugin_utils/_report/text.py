@@ -21,6 +21,7 @@ from .words import (
     PHASES,
     STATES,
     WAIT_RULES,
+    approve_with,
     charged,
     clean,
     explain,
@@ -162,7 +163,10 @@ def _story(summary: Mapping[str, Any], paint: Paint, width: int) -> list[str]:
     if wait is None:
         return []
     until = f", until {moment(wait['until'])}" if wait["until"] else ""
-    return _wrap(f"Waits for {WAIT_RULES.get(wait['rule'], spoken(wait['rule']))}: {wait['why']}{until}.", width)
+    lines = _wrap(f"Waits for {WAIT_RULES.get(wait['rule'], spoken(wait['rule']))}: {wait['why']}{until}.", width)
+    if wait["rule"] == "approval":
+        lines += ["Approve with:", f"  {approve_with(summary['plan_hash'])}"]
+    return lines
 
 
 def _ordered(phase: str, order: Mapping[str, Any], width: int) -> list[str]:

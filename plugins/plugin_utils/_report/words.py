@@ -206,6 +206,15 @@ def short(digest: str | None) -> str:
     return (digest or "").rpartition(":")[2][:12]
 
 
+def approve_with(plan_hash: str) -> str:
+    """The command that approves a wave of that plan, in one line: nobody wants to find the end of a wrapped one."""
+    return (
+        "ansible-playbook skorionos.bootc.rollout_control -e bootc_rollout_verb=approve "
+        f"-e bootc_rollout_spec=FILE -e bootc_rollout_plan_hash={plan_hash[:12]} "
+        "-e \"bootc_rollout_why='...'\""
+    )
+
+
 def many(count: int, one: str, several: str | None = None) -> str:
     """``1 device``, ``2 devices``."""
     return f"{count} {one if count == 1 else several or one + 's'}"

@@ -53,6 +53,14 @@ def test_a_running_rollout_says_what_it_waits_for_and_until_when(soaking: Report
     assert re.search(r"Waits for the soak time to end: .*, until 2026-08-01 06:\d\d UTC\.", text)
 
 
+def test_a_rollout_that_waits_for_an_approval_says_how_to_give_it(soaking: Report) -> None:
+    assert "Approve" not in rollout_text(soaking.summary)
+    wait = {"rule": "approval", "why": "wave canary has to be approved to pass", "until": None}
+    text = rollout_text({**soaking.summary, "wait": wait})
+    assert "Waits for somebody's approval: wave canary has to be approved to pass.\nApprove with:\n" in text
+    assert f" -e bootc_rollout_plan_hash={soaking.summary['plan_hash'][:12]} " in text
+
+
 def test_devices_that_wait_for_a_better_time_are_counted_and_nothing_to_look_at(soaking: Report) -> None:
     summary = copy.deepcopy(soaking.summary)
     put_off = summary["devices"][:5]
