@@ -101,7 +101,12 @@ def render() -> str:
     """The text of the page."""
     names = [path.stem for path in playbooks()]
     links = ", ".join(f"[{name}](#{re.sub('[^a-z_]', '', name)})" for name in names)
-    parts = [HEAD, "## Playbooks\n", *textwrap.wrap(links, 120, break_long_words=False, break_on_hyphens=False), *(line for path in playbooks() for line in _playbook(path))]
+    parts = [
+        HEAD,
+        "## Playbooks\n",
+        *textwrap.wrap(links, 120, break_long_words=False, break_on_hyphens=False),
+        *(line for path in playbooks() for line in _playbook(path)),
+    ]
     parts += ["\n## Roles\n", "| role | |", "|---|---|", *_roles()]
     parts += ["\n## Modules\n", "| module | |", "|---|---|", *_rows("modules"), "\n## Plugins"]
     for kind in KINDS:

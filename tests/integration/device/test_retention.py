@@ -53,7 +53,9 @@ def test_a_fleet_keeps_what_its_policy_says(fleet: SimulatedFleet) -> None:
     assert versions(fleet, "ostree") == [("v3", True), ("v2", True)]
 
     fleet.simulate("sleeper", "fault", "--clear", "asleep")
-    second = fleet.run("retention", "--limit", "localhost,ostree,composefs,plain", bootc_retention_collect="always")
+    by_hand = {"bootc_retention_pin": ["v3"], "bootc_retention_delete": ["v0"]}
+    everyone = "localhost,ostree,composefs,plain"
+    second = fleet.run("retention", "--limit", everyone, bootc_retention_collect="always", **by_hand)
     assert second.rc == 0, second.output
     assert {host: counts["changed"] for host, counts in second.recap().items()} == dict.fromkeys(
         ("localhost", "ostree", "composefs", "plain"), 0

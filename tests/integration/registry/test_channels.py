@@ -136,12 +136,16 @@ def test_a_release_goes_through_its_channels_and_back(site: Site) -> None:
     assert f"{new['gnome']} is not signed" in refused.said
     assert stable() == old
 
-    predicted = site.play("promote", "--check", **wanted)
+    brought = [{"name": name, "digest": image} for name, image in new.items()]
+    testers = {"id": "testers", "phase": "completed", "variants": brought, "waves": []}
+    (site.folder / "testers.json").write_text(json.dumps(testers))
+    predicted = site.play("promote", "--check", **wanted, bootc_promote_rollout="testers.json")
     assert (predicted.code, stable()) == (0, old), predicted.said
     assert "kde-stable, gnome-stable would be moved" in predicted.said
     done = site.play("promote", **checked, refused="none", bootc_channel_why="the soak was quiet")
     assert (done.code, stable()) == (0, new), done.said
-    again = site.play("promote", **wanted)
+    (site.folder / "release.json").write_text(json.dumps({"version": "1.1", "variants": brought}))
+    again = site.play("promote", **wanted, bootc_only="kde,gnome", bootc_channel_release="release.json")
     assert (again.code, again.changed) == (0, 0), again.said
     assert "[WARNING]: Found duplicate" not in done.said
     assert "Nothing was moved: every variant of stable has it already" in again.said
@@ -149,9 +153,13 @@ def test_a_release_goes_through_its_channels_and_back(site: Site) -> None:
     demotion = {"bootc_channel_version": "1.1", "bootc_channel_why": "it hangs"}
     demoted = site.play("demote", **wanted, **demotion)
     assert (demoted.code, stable()) == (0, old), demoted.said
-    undone = site.play("channel_undo")
+
+    def lines() -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (site.folder / "channels.jsonl").read_text().splitlines()]
+
+    undone = site.play("channel_undo", bootc_channel_operation=lines()[-1]["operation"])
     assert (undone.code, stable()) == (0, new), undone.said
-    journal = [json.loads(line) for line in (site.folder / "channels.jsonl").read_text().splitlines()]
+    journal = lines()
     assert [line["verb"] for line in journal if line["state"] == "done"] == [
         *("promote", "promote", "demote", "demote", "undo", "undo")
     ]

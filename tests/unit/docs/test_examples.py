@@ -69,6 +69,43 @@ def test_every_relative_link_leads_to_a_file(page: Path) -> None:
     assert broken == []
 
 
+def anchors(text: str) -> set[str]:
+    """What the headings of a page are called in links."""
+    headings = re.findall(r"^#+ (.*)$", FENCED.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_heading_finds_it(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    targets = [target.partition("#") for target in LINK.findall(FENCED.sub("", text)) if "://" not in target]
+    pointed = {(name, anchor) for name, _sign, anchor in targets if anchor and (not name or name.endswith(".md"))}
+    broken = [
+        f"{name}#{anchor}"
+        for name, anchor in pointed
+        if anchor not in anchors((page.parent / name).read_text(encoding="utf-8") if name else text)
+    ]
+    assert broken == []
+
+
+def test_headings_become_anchors_as_they_do_where_pages_are_read() -> None:
+    assert anchors("## 7. Back\n### Why is this `x_y` waiting?\n") == {"7-back", "why-is-this-x_y-waiting"}
+
+
+def test_the_list_of_guides_has_every_guide() -> None:
+    listed = relative_links((REPOSITORY / "docs" / "README.md").read_text(encoding="utf-8"))
+    guides = {path.name for path in (REPOSITORY / "docs").glob("*.md")} - {"README.md"}
+    assert guides - set(listed) == set()
+    assert len(listed) == len(set(listed))
+
+
+def test_the_guide_for_a_hold_begins_with_every_line_that_a_summary_may_show() -> None:
+    text = (REPOSITORY / "docs" / "held.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| ([^|]+?) \| `([a-z_]+)` \|", text, re.MULTILINE))
+    shown = {words.partition(" (`Aborted")[0]: rule for words, rule in rows.items()}
+    assert shown == {words: rule for rule, words in HOLD_RULES.items()}
+
+
 def test_links_are_found_outside_of_code_only() -> None:
     text = "[a](docs/a.md#part) ![b](b.svg) [c](https://c.example/) [d](#here)\n```\n[e](f)\n```\n"
     assert relative_links(text) == ["docs/a.md", "b.svg"]
