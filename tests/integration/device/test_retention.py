@@ -53,9 +53,10 @@ def test_a_fleet_keeps_what_its_policy_says(fleet: SimulatedFleet) -> None:
     assert versions(fleet, "ostree") == [("v3", True), ("v2", True)]
 
     fleet.simulate("sleeper", "fault", "--clear", "asleep")
-    by_hand = {"bootc_retention_pin": ["v3"], "bootc_retention_delete": ["v0"]}
     everyone = "localhost,ostree,composefs,plain"
-    second = fleet.run("retention", "--limit", everyone, bootc_retention_collect="always", **by_hand)
+    second = fleet.run(
+        "retention", "--limit", everyone, bootc_retention_collect="always", bootc_retention_delete=["v0"]
+    )
     assert second.rc == 0, second.output
     assert {host: counts["changed"] for host, counts in second.recap().items()} == dict.fromkeys(
         ("localhost", "ostree", "composefs", "plain"), 0
@@ -63,7 +64,8 @@ def test_a_fleet_keeps_what_its_policy_says(fleet: SimulatedFleet) -> None:
 
 
 def test_a_policy_that_a_device_cannot_follow_is_named(fleet: SimulatedFleet) -> None:
-    run = fleet.run("retention", "--limit", "localhost,ostree,composefs", bootc_retention_keep=3)
+    limit = "localhost,ostree,composefs"
+    run = fleet.run("retention", "--limit", limit, bootc_retention_keep=3, bootc_retention_pin=["v3"])
     said = run.sentence()
     assert run.rc == 2, run.output
     assert "composefs: A host with the composefs backend keeps the booted and the rollback deployment, not 3." in said
