@@ -30,10 +30,12 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._release import re
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import rollout_text
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide import batches
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.own_windows import check_own_windows
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Candidate, is_wanted
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.quantities import parse_duration
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.summary import summarize
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.timing import OWN_WINDOWS
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action import PLANNING, RolloutAction
 
 _PATTERN_CHARACTERS = re.compile(r"[\s,*?\[\]{}!&~]")
@@ -114,8 +116,11 @@ class ActionModule(RolloutAction):
                 "Rename it in the inventory, without spaces, commas, colons and the characters * ? [ ] { } ! & ~.",
                 "invalid_host",
             )
-        found = [_candidate(name, task_vars["hostvars"][name], spec.labels) for name in names]
-        return [candidate for candidate in found if is_wanted(spec, candidate.labels)]
+        variables = task_vars["hostvars"]
+        found = [_candidate(name, variables[name], spec.labels) for name in names]
+        wanted = [candidate for candidate in found if is_wanted(spec, candidate.labels)]
+        check_own_windows({each.host: _windows(each.host, variables[each.host]) for each in wanted}, spec)
+        return wanted
 
 
 def _candidate(name: str, variables: Mapping[str, Any], labels: Sequence[str]) -> Candidate:
@@ -129,6 +134,26 @@ def _candidate(name: str, variables: Mapping[str, Any], labels: Sequence[str]) -
             "invalid_host",
         ) from error
     return Candidate(name, None if variant is None else str(variant), values)
+
+
+def _windows(name: str, variables: Mapping[str, Any]) -> Any:
+    try:
+        return _plain(variables.get(OWN_WINDOWS))
+    except AnsibleError as error:
+        raise RolloutError(
+            f"The variable {OWN_WINDOWS} of the host {name} cannot be read: {error}.",
+            "Mend it in the inventory.",
+            "invalid_host",
+        ) from error
+
+
+def _plain(value: Any) -> Any:
+    """Templates in a variable are only filled in when somebody looks at it."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return value
 
 
 def _is_unclear(name: str, groups: Collection[str]) -> bool:

@@ -14,9 +14,9 @@ author:
 description:
   - Reads a file that lists devices, with ranges for many and templates for what they have in common.
   - What is wrong in the file is said with its line, before any device is touched.
-  - Sets the variables that rollouts go by. C(variant), C(site), C(ring), C(model) and C(timezone) of a device become
-    C(bootc_variant), C(bootc_site), C(bootc_ring), C(bootc_model) and C(bootc_timezone); what is under C(reach) becomes
-    what Ansible connects with.
+  - Sets the variables that rollouts go by. C(variant), C(site), C(ring), C(model), C(timezone) and C(windows) of a
+    device become C(bootc_variant), C(bootc_site), C(bootc_ring), C(bootc_model), C(bootc_timezone) and
+    C(bootc_windows); what is under C(reach) becomes what Ansible connects with.
   - Makes a group of every label, such as C(variant_kde), C(ring_canary), C(site_berlin) and C(model_steam_deck).
   - Makes groups of what the playbook C(skorionos.bootc.status) saw last, which it keeps in O(memory).
     C(backend_composefs), C(booted_1_1_0), C(digest_) with the first 12 digits of the digest, C(bootc_staged),
@@ -95,6 +95,20 @@ options:
       timezone:
         description: Its time zone, for windows. What the device says itself when not given.
         type: str
+      windows:
+        description:
+          - When a rollout may disturb it. It does so only while the windows of its spec, if any, are open as well.
+          - Those of defaults, templates and the device add up by key. An empty list takes away what was said before.
+        type: dict
+        suboptions:
+          apply:
+            description: When it may be rebooted. A window has C(start), C(length) and, if need be, C(days) and C(tz).
+            type: list
+            elements: dict
+          download:
+            description: When it may begin to download, besides.
+            type: list
+            elements: dict
       reach:
         description: How to connect to it.
         type: dict
@@ -136,7 +150,13 @@ defaults:
   reach: {user: admin, become: true}
 templates:
   deck: {variant: kde, model: steam-deck}
-  kiosk: {variant: gnome, site: berlin, timezone: Europe/Berlin}
+  kiosk:
+    variant: gnome
+    site: berlin
+    timezone: Europe/Berlin
+    windows:
+      apply:
+        - {days: [mon, tue, wed, thu, fri], start: "22:00", length: 6h}
 devices:
   - {name: deck-01, template: deck, ring: canary}
   - {name: "deck-[02:40]", template: deck}
