@@ -13,7 +13,7 @@ from typing import Any
 from .port import Observation
 from .spec import Spec
 from .states import Device, DeviceClass, DeviceState, Rollout
-from .windows import ALWAYS, NO_WINDOWS, UnknownZone, Windows, both, hours, need_zone, spans, stagger
+from .windows import ALWAYS, NO_WINDOWS, Span, UnknownZone, Windows, both, hours, need_zone, spans, stagger
 
 WINDOW = "window"
 INHIBITED = "inhibited"
@@ -106,7 +106,7 @@ def outside_windows(
     def delay(length: int) -> int:
         return stagger(spec.id, host, length, spec.apply_estimate)
 
-    times = ALWAYS
+    times: tuple[Span, ...] = ALWAYS
     try:
         if applying:
             apply = (spec.windows.apply, own.apply)
