@@ -101,6 +101,7 @@ def test_its_folder_is_an_inventory_and_nothing_else(repository, monkeypatch):
     monkeypatch.setattr("ansible.constants.INVENTORY_ANY_UNPARSED_IS_FAILED", True)
     inventory = InventoryManager(DataLoader(), [str(repository / "inventory" / "example")])
     assert {host.name for host in inventory.get_hosts()} == {"deck-01", "deck-02", "pad-01", "desk-01"}
+    assert set(inventory.groups) == {"all", "ungrouped", "fleet", "kde", "gnome", "hyprland"}
 
 
 def test_every_device_runs_a_variant_that_is_published(repository, jobs):
