@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from . import schema
 from .errors import RolloutError, some
 from .spec import Spec, check_room
+from .states import Rollout
 from .timing import OWN_WINDOWS
-from .windows import NO_WINDOWS, Windows, parse_windows
+from .windows import NO_WINDOWS, UnknownZone, Windows, longest_wait, parse_windows, spans
 
 REASON = "invalid_windows"
 _SHAPE = "It has the keys of `windows` in a spec, `apply` and `download`."
@@ -38,17 +39,65 @@ def own_windows(given: object, hosts: Sequence[str], spec: Spec) -> Windows:
     return windows
 
 
-def check_own_windows(given: Mapping[str, object], spec: Spec) -> None:
-    """Raise RolloutError for what is wrong in the windows of any host; most of a fleet have the same ones."""
+def check_own_windows(given: Mapping[str, object], spec: Spec) -> dict[str, Windows]:
+    """The windows of each host that has any. Raises RolloutError for what is wrong in those of any host.
+
+    Most of a fleet have the same ones, so these are looked at once.
+    """
     hosts: dict[str, list[str]] = {}
     for host, windows in given.items():
         hosts.setdefault(repr(windows), []).append(host)
+    found: dict[str, Windows] = {}
     errors = []
     for alike in hosts.values():
         try:
-            own_windows(given[alike[0]], alike, spec)
+            windows = own_windows(given[alike[0]], alike, spec)
         except RolloutError as error:
             errors.append(error)
+        else:
+            found.update(dict.fromkeys(alike, windows) if windows != NO_WINDOWS else {})
     if errors:
         causes, remedies = (dict.fromkeys(getattr(error, part) for error in errors) for part in ("cause", "remedy"))
         raise RolloutError(" ".join(causes), " ".join(remedies), errors[0].reason)
+    return found
+
+
+def own_timing_warnings(
+    rollout: Rollout, own: Mapping[str, Windows], zones: Mapping[str, str | None], now: float
+) -> list[str]:
+    """What of these windows will surprise whoever runs the rollout. ``zones`` are those that the inventory knows."""
+    spec = rollout.plan.spec
+    waiting = [device for device in rollout.devices.values() if device.host in own and device.is_undecided]
+    hasty = [
+        device.host
+        for device in waiting
+        if not device.catching_up
+        and rollout.plan.waves[device.wave].rules.coverage_timeout < longest_wait(own[device.host].apply)
+    ]
+    meet: dict[tuple[Windows, str | None], bool] = {}
+    for device in waiting:
+        key = (own[device.host], zones.get(device.host))
+        if key not in meet:
+            meet[key] = _ever_meet(spec.windows, *key, now)
+    never = [device.host for device in waiting if not meet[own[device.host], zones.get(device.host)]]
+    warnings = []
+    if hasty:
+        warnings.append(
+            f"From one of its own apply windows ({OWN_WINDOWS}) to the next more time passes than the coverage_timeout "
+            f"of its wave: {some(hasty)}."
+        )
+    if never:
+        warnings.append(
+            f"In the days to come its own windows ({OWN_WINDOWS}) and those of the spec are never open together, so "
+            f"that it is put off by every run: {some(never)}."
+        )
+    return warnings
+
+
+def _ever_meet(of_spec: Windows, own: Windows, zone: str | None, now: float) -> bool:
+    """Whether that can be, as far as anybody knows before a device has told its zone."""
+    lists = (of_spec.apply, own.apply, of_spec.download, own.download)
+    try:
+        return bool([span for span in spans(lists, zone, now) if span.end > now])
+    except UnknownZone:
+        return True

@@ -14,7 +14,10 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events im
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.explain import explain
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.gate import Wait, evaluate
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.operate import Command, operate
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.own_windows import check_own_windows
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.own_windows import (
+    check_own_windows,
+    own_timing_warnings,
+)
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.pace import occupancy
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port import (
     DeviceError,
@@ -218,6 +221,18 @@ def test_windows_of_any_host_that_are_wrong_are_said_with_their_hosts(given: obj
     assert "bootc_windows of one, two" in refused.value.cause
     assert said in refused.value.cause
     check_own_windows({host: windows for host, windows in alike.items() if windows != given}, spec())
+
+
+def test_what_of_the_windows_of_devices_will_surprise_is_said_beforehand() -> None:
+    rollout = story(windows={"apply": [NOW]}).rollout
+    weekly = parse_windows({"apply": [{**NOW, "days": ["sun"]}]}, "")
+    (slow,) = own_timing_warnings(rollout, {HOST: weekly, "stranger": weekly}, {HOST: "UTC"}, BEGIN)
+    assert f"than the coverage_timeout of its wave: {HOST}." in slow
+    apart = parse_windows({"apply": [LATER]}, "")
+    (never,) = own_timing_warnings(rollout, {HOST: apart}, {HOST: "UTC"}, BEGIN)
+    assert f"are never open together, so that it is put off by every run: {HOST}." in never
+    assert own_timing_warnings(rollout, {HOST: apart}, {HOST: None}, BEGIN) == []  # it may be anywhere
+    assert own_timing_warnings(rollout, {HOST: parse_windows({"apply": [NOW]}, "")}, {HOST: "UTC"}, BEGIN) == []
 
 
 class Slow(FakeDevice):
