@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,10 +30,15 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._release import re
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import rollout_text
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide import batches
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.own_windows import (
+    check_own_windows,
+    own_timing_warnings,
+)
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Candidate, is_wanted
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.quantities import parse_duration
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.summary import summarize
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.timing import OWN_WINDOWS
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action import PLANNING, RolloutAction
 
 _PATTERN_CHARACTERS = re.compile(r"[\s,*?\[\]{}!&~]")
@@ -50,7 +55,7 @@ class ActionModule(RolloutAction):
 
     def answer(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         deadline = CLOCK.now() + parse_duration(str(options["patience"]), "patience")
-        root, candidates, opened = self._opened(options, task_vars, deadline, dry_run=self._task.check_mode)
+        root, candidates, opened, warnings = self._opened(options, task_vars, deadline, dry_run=self._task.check_mode)
         # A play knows only hosts of the inventory, and its batches must add up.
         gone = set(opened.rollout.devices) - {candidate.host for candidate in candidates}
         due = batches(opened.rollout, skip=gone) if opened.epoch is not None else ()
@@ -75,15 +80,19 @@ class ActionModule(RolloutAction):
             "batches": [len(batch) for batch in due],
             "asleep": len(silent),
             "summary": summary,
+            "warnings": warnings,
         }
 
     def _opened(
         self, options: dict[str, Any], task_vars: dict[str, Any], deadline: float, *, dry_run: bool
-    ) -> tuple[Path, list[Candidate], Opened]:
-        """Where the ledgers are, the hosts of the inventory that take part, and the rollout."""
+    ) -> tuple[Path, list[Candidate], Opened, list[str]]:
+        """Where the ledgers are, the hosts of the inventory that take part, the rollout, and what may surprise."""
         path = Path(str(options["spec"]))
         spec = read_spec(path)
-        candidates = self._candidates(spec, task_vars)
+        members = [each for each in self._members(spec, task_vars) if is_wanted(spec, each.candidate.labels)]
+        candidates = [member.candidate for member in members]
+        own = check_own_windows({member.candidate.host: member.windows for member in members}, spec)
+        zones = {member.candidate.host: member.timezone for member in members}
         root = ledger_directory(options)
         opened = open_rollout(
             root,
@@ -95,9 +104,9 @@ class ActionModule(RolloutAction):
             accept_removed=options["accept_removed"],
             takeover=Takeover(tuple(options["supersedes"]), str(options["why"])),
         )
-        return root, candidates, opened
+        return root, candidates, opened, own_timing_warnings(opened.rollout, own, zones, CLOCK.now())
 
-    def _candidates(self, spec: Spec, task_vars: dict[str, Any]) -> list[Candidate]:
+    def _members(self, spec: Spec, task_vars: dict[str, Any]) -> list[_Member]:
         lookup = lookup_loader.get("ansible.builtin.inventory_hostnames", loader=self._loader, templar=self._templar)
         try:
             names = [str(name) for name in lookup.run([spec.hosts], variables=task_vars)]
@@ -114,8 +123,22 @@ class ActionModule(RolloutAction):
                 "Rename it in the inventory, without spaces, commas, colons and the characters * ? [ ] { } ! & ~.",
                 "invalid_host",
             )
-        found = [_candidate(name, task_vars["hostvars"][name], spec.labels) for name in names]
-        return [candidate for candidate in found if is_wanted(spec, candidate.labels)]
+        return [_member(name, task_vars["hostvars"][name], spec.labels) for name in names]
+
+
+@dataclass(frozen=True)
+class _Member:
+    """A host that may take part, the windows of its own as the inventory has them, and its zone where that matters."""
+
+    candidate: Candidate
+    windows: Any
+    timezone: str | None
+
+
+def _member(name: str, variables: Mapping[str, Any], labels: Sequence[str]) -> _Member:
+    windows = _read(variables, name, OWN_WINDOWS)
+    zone = _read(variables, name, "bootc_timezone") if windows else None
+    return _Member(_candidate(name, variables, labels), windows, str(zone) if zone else None)
 
 
 def _candidate(name: str, variables: Mapping[str, Any], labels: Sequence[str]) -> Candidate:
@@ -129,6 +152,26 @@ def _candidate(name: str, variables: Mapping[str, Any], labels: Sequence[str]) -
             "invalid_host",
         ) from error
     return Candidate(name, None if variant is None else str(variant), values)
+
+
+def _read(variables: Mapping[str, Any], host: str, name: str) -> Any:
+    try:
+        return _plain(variables.get(name))
+    except AnsibleError as error:
+        raise RolloutError(
+            f"The variable {name} of the host {host} cannot be read: {error}.",
+            "Mend it in the inventory.",
+            "invalid_host",
+        ) from error
+
+
+def _plain(value: Any) -> Any:
+    """Templates in a variable are only filled in when somebody looks at it."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return value
 
 
 def _is_unclear(name: str, groups: Collection[str]) -> bool:

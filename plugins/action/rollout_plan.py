@@ -22,7 +22,7 @@ class ActionModule(rollout_open.ActionModule):
     OPTIONS = PLANNING
 
     def answer(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        root, candidates, opened = self._opened(options, task_vars, CLOCK.now(), dry_run=True)
+        root, candidates, opened, warnings = self._opened(options, task_vars, CLOCK.now(), dry_run=True)
         rollout = opened.rollout
         is_new = any(event.kind == "planned" for event in opened.recorded)
         present = {candidate.host for candidate in candidates}
@@ -34,6 +34,7 @@ class ActionModule(rollout_open.ActionModule):
         }
         return {
             "changed": False,
+            "warnings": warnings,
             "id": rollout.plan.spec.id,
             "ledger": str(root),
             "plan": as_document(rollout.plan.as_dict()),

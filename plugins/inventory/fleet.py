@@ -14,9 +14,9 @@ author:
 description:
   - Reads a file that lists devices, with ranges for many and templates for what they have in common.
   - What is wrong in the file is said with its line, before any device is touched.
-  - Sets the variables that rollouts go by. C(variant), C(site), C(ring), C(model) and C(timezone) of a device become
-    C(bootc_variant), C(bootc_site), C(bootc_ring), C(bootc_model) and C(bootc_timezone); what is under C(reach) becomes
-    what Ansible connects with.
+  - Sets the variables that rollouts go by. C(variant), C(site), C(ring), C(model), C(timezone) and C(windows) of a
+    device become C(bootc_variant), C(bootc_site), C(bootc_ring), C(bootc_model), C(bootc_timezone) and
+    C(bootc_windows); what is under C(reach) becomes what Ansible connects with.
   - Makes a group of every label, such as C(variant_kde), C(ring_canary), C(site_berlin) and C(model_steam_deck).
   - Makes groups of what the playbook C(skorionos.bootc.status) saw last, which it keeps in O(memory).
     C(backend_composefs), C(booted_1_1_0), C(digest_) with the first 12 digits of the digest, C(bootc_staged),
@@ -26,7 +26,8 @@ description:
   - Such a device has the variables C(bootc_seen), with the keys of what M(skorionos.bootc.fleet_status) returns of it,
     C(bootc_seen_at) and, when it did not answer, C(bootc_unreachable_since).
   - Facts in Ansible's own cache, such as C(bootc) by M(skorionos.bootc.bootc_status), can be used in O(compose),
-    O(groups) and O(keyed_groups) as well.
+    O(groups) and O(keyed_groups) as well, when one that lasts is configured (C(ANSIBLE_CACHE_PLUGIN=jsonfile)). Where
+    it cannot be read there is a warning, and the devices are there all the same.
 extends_documentation_fragment:
   - ansible.builtin.constructed
 options:
@@ -95,6 +96,20 @@ options:
       timezone:
         description: Its time zone, for windows. What the device says itself when not given.
         type: str
+      windows:
+        description:
+          - When a rollout may disturb it. It does so only while the windows of its spec, if any, are open as well.
+          - Those of defaults, templates and the device add up by key. An empty list takes away what was said before.
+        type: dict
+        suboptions:
+          apply:
+            description: When it may be rebooted. A window has C(start), C(length) and, if need be, C(days) and C(tz).
+            type: list
+            elements: dict
+          download:
+            description: When it may begin to download, besides.
+            type: list
+            elements: dict
       reach:
         description: How to connect to it.
         type: dict
@@ -136,7 +151,13 @@ defaults:
   reach: {user: admin, become: true}
 templates:
   deck: {variant: kde, model: steam-deck}
-  kiosk: {variant: gnome, site: berlin, timezone: Europe/Berlin}
+  kiosk:
+    variant: gnome
+    site: berlin
+    timezone: Europe/Berlin
+    windows:
+      apply:
+        - {days: [mon, tue, wed, thu, fri], start: "22:00", length: 6h}
 devices:
   - {name: deck-01, template: deck, ring: canary}
   - {name: "deck-[02:40]", template: deck}
@@ -146,12 +167,12 @@ keyed_groups:
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ansible import constants
-from ansible.errors import AnsibleParserError
+from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
@@ -218,15 +239,29 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         if not (compose or groups or keyed):
             return
         strict = self.get_option("strict")
-        facts = cache_loader.get(constants.CACHE_PLUGIN)
+        facts = self._cached_facts([device.name for device in devices])
         for device in devices:
-            variables = self.inventory.get_host(device.name).get_vars()
-            if facts.contains(device.name):
-                variables = combine_vars(variables, facts.get(device.name))
+            variables = combine_vars(self.inventory.get_host(device.name).get_vars(), facts.get(device.name, {}))
             self._set_composite_vars(compose, variables, device.name, strict=strict)
             variables = combine_vars(variables, self.inventory.get_host(device.name).get_vars())
             self._add_host_to_composed_groups(groups, variables, device.name, strict=strict, fetch_hostvars=False)
             self._add_host_to_keyed_groups(keyed, variables, device.name, strict=strict, fetch_hostvars=False)
+
+    def _cached_facts(self, hosts: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """What Ansible's cache has of them. As for Ansible itself, a cache that cannot be had is no reason to end."""
+        found: dict[str, Mapping[str, Any]] = {}
+        try:
+            cache = cache_loader.get(constants.CACHE_PLUGIN)
+        except AnsibleError as error:
+            self.display.warning(f"Nobody is in groups by cached facts: {error}")
+            return found
+        for host in hosts:
+            try:
+                if cache.contains(host):
+                    found[host] = cache.get(host)
+            except (AnsibleError, KeyError) as error:  # KeyError: it expired, or the file cannot be read
+                self.display.warning(f"{host} is not in groups by cached facts: {error}")
+        return found
 
 
 def _load(loader: DataLoader, path: Path) -> Any:

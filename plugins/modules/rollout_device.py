@@ -85,6 +85,12 @@ options:
   timezone:
     description: Time zone of the device according to the inventory. Without it the device is asked.
     type: str
+  windows:
+    description:
+      - Windows that the inventory gives to this device, with the keys of C(windows) in a spec. It is disturbed only
+        while both these and those of O(spec) are open.
+      - Where they are not what they should be the task fails with RV(reason=invalid_windows), and nothing was done.
+    type: dict
   fence:
     description: What the device is shown to tell this run from others, as RV(skorionos.bootc.rollout_open#module:fence)
       gave it. Where a newer controller of this rollout has claimed the device, the task fails with RV(reason=fenced),
@@ -113,6 +119,8 @@ EXAMPLES = r"""
     spec: "{{ bootc_rollout_clearance.spec }}"
     device: "{{ bootc_rollout_clearance.devices[inventory_hostname].device }}"
     target: "{{ bootc_rollout_clearance.devices[inventory_hostname].target }}"
+    timezone: "{{ bootc_timezone | default(omit, true) }}"
+    windows: "{{ bootc_windows | default({}) }}"
   when: inventory_hostname in bootc_rollout_clearance.go
 """
 

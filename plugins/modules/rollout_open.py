@@ -17,6 +17,8 @@ description:
   - Validates a rollout spec, and plans it when its id is new. That freezes one digest per variant, checks that each can
     be pulled, and assigns every device to one wave.
   - Takes in hosts that came into the inventory since, as C(selection.late_joiners) of the spec says.
+  - Looks at the windows that the inventory gives to hosts (C(bootc_windows)), and fails before anything is recorded
+    where those of any host are not what they should be.
   - Takes the lease of the rollout if there is anything to do, and says who is due in which batch.
   - Asks the devices that are due and that nothing was done to yet whether they are awake. Those that are not are
     recorded and left to the next run.
@@ -104,7 +106,8 @@ summary:
   returned: success
   type: dict
 reason:
-  description: The kind of failure, such as V(invalid_spec), V(devices_busy), V(lease_held) or V(ledger_unwritable).
+  description: The kind of failure, such as V(invalid_spec), V(invalid_windows), V(devices_busy), V(lease_held) or
+    V(ledger_unwritable).
   returned: failure
   type: str
   sample: invalid_spec

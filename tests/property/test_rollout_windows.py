@@ -14,6 +14,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.windows i
     find_zone,
     hours,
     spans,
+    stagger,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -84,7 +85,7 @@ def test_every_minute_is_open_or_closed_as_the_clock_on_the_wall_says(window: Wi
     length = window.length // MINUTE
     last = middle + 9 * 24 * 60
     starts = _openings(window, find_zone(window.zone or own), middle - length - 24 * 60, last)
-    open_times = spans([window], own, now)
+    open_times = spans([[window]], own, now)
     for minute in range(middle, middle + 2 * 24 * 60, 7):
         expected = any(start <= minute < start + length for start in starts)
         assert hours(open_times, minute * MINUTE).is_open == expected, datetime.fromtimestamp(
@@ -100,9 +101,10 @@ def test_every_minute_is_open_or_closed_as_the_clock_on_the_wall_says(window: Wi
 @given(first=some, second=some, own=st.sampled_from(ZONES), now=moments)
 def test_what_it_says_of_the_future_comes_true(first: list[Window], second: list[Window], own: str, now: float) -> None:
     def look(moment: float) -> bool:
-        return hours(both(spans(first, own, moment), spans(second, own, moment)), moment).is_open
+        return hours(spans([first, second], own, moment), moment).is_open
 
-    found = hours(both(spans(first, own, now), spans(second, own, now)), now)
+    assert spans([first, second], own, now) == both(spans([first], own, now), spans([second], own, now))
+    found = hours(spans([first, second], own, now), now)
     assert found.is_open == look(now)
     if found.is_open:
         assert found.until is not None
@@ -113,3 +115,20 @@ def test_what_it_says_of_the_future_comes_true(first: list[Window], second: list
     elif found.opens is not None:
         assert not look(found.opens - 1)
         assert look(found.opens)
+
+
+@settings(max_examples=100, deadline=None)
+@given(first=some, second=some, own=st.sampled_from(ZONES), now=moments, number=st.integers(0, 10**9))
+def test_a_staggered_device_has_its_moment_in_everything_that_two_lists_have_in_common(
+    first: list[Window], second: list[Window], own: str, now: float, number: int
+) -> None:
+    """The windows of a device and those of the spec may share little: whoever comes late must still come."""
+
+    def delay(length: int) -> int:
+        return stagger("r", str(number), length, 32 * MINUTE)
+
+    plain = spans([first, second], own, now)
+    for late in spans([first, second], own, now, delay):
+        assert any(span.start <= late.start < late.end <= span.end for span in plain)
+    for span in plain:
+        assert any(span.start <= late.start < span.end for late in spans([first, second], own, now, delay))

@@ -10,6 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._rollout.errors import RolloutError
+from .._rollout.timing import OWN_WINDOWS
+from .._rollout.windows import parse_window
 from .schema import DESCRIBED
 
 VARIABLES = {"variant": "bootc_variant", "site": "bootc_site", "ring": "bootc_ring", "model": "bootc_model"}
@@ -48,6 +51,7 @@ class Member:
 
 def members(document: Mapping[str, Any]) -> list[Member]:
     """The devices of a document that fits the schema, in its order; raises InvalidFleet."""
+    _check_windows(document)
     described = _Described(document.get("defaults", {}), document.get("templates", {}))
     found: dict[str, Member] = {}
     for index, entry in enumerate(document.get("devices", [])):
@@ -61,6 +65,20 @@ def members(document: Mapping[str, Any]) -> list[Member]:
                 )
             found[member.name] = member
     return list(found.values())
+
+
+def _check_windows(document: Mapping[str, Any]) -> None:
+    """What a schema cannot tell: lengths that make no sense, zones that nobody knows."""
+    said: list[tuple[tuple[str | int, ...], Mapping[str, Any]]] = [(("defaults",), document.get("defaults", {}))]
+    said += [(("templates", name), template) for name, template in document.get("templates", {}).items()]
+    said += [(("devices", index), device) for index, device in enumerate(document.get("devices", []))]
+    for place, description in said:
+        for kind, windows in description.get("windows", {}).items():
+            for number, window in enumerate(windows):
+                try:
+                    parse_window(window, f"windows.{kind}[{number}]")
+                except RolloutError as error:
+                    raise InvalidFleet((*place, "windows", kind, number), error.cause, error.remedy) from error
 
 
 class _Described:
@@ -97,7 +115,7 @@ class _Described:
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     merged = {key: value for key, value in {**below, **above}.items() if key in DESCRIBED}
-    for key in ("reach", "vars"):
+    for key in ("reach", "vars", "windows"):
         if key in below and key in above:
             merged[key] = {**below[key], **above[key]}
     return merged
@@ -133,6 +151,8 @@ def _variables(described: Mapping[str, Any]) -> dict[str, Any]:
     variables = {VARIABLES[key]: described[key] for key in VARIABLES if key in described}
     if "timezone" in described:
         variables["bootc_timezone"] = described["timezone"]
+    if "windows" in described:
+        variables[OWN_WINDOWS] = described["windows"]
     reach = described.get("reach", {})
     variables.update({_REACH[key]: value for key, value in reach.items() if key in _REACH})
     if "jump" in reach:

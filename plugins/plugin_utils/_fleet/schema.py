@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._rollout.schema import WINDOWS
+
 _TEXT = {"type": "string", "minLength": 1}
 _LABEL = {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z"}
 _VARIABLES = {
@@ -29,6 +31,7 @@ DESCRIBED: dict[str, Any] = {
     "ring": _LABEL,
     "model": _TEXT,
     "timezone": _TEXT,
+    "windows": WINDOWS,
     "reach": {"type": "object", "additionalProperties": False, "properties": _WAYS},
     "vars": _VARIABLES,
 }

@@ -18,7 +18,7 @@ from .port import DeviceError, Inhibited, Observation, Reboot, Turn, Unreachable
 from .proof import MOST_REBOOTS_ASKED, OCCUPIED, Before, Proof
 from .states import DISRUPTED, Device, DeviceClass, DeviceState
 from .timing import WINDOW, NotNow, as_parked, as_put_off, inhibited, is_overdue, outside_windows
-from .windows import need_zone
+from .windows import NO_WINDOWS, Windows, need_zone
 
 _TRANSIENT = frozenset({"network", "auth", "not_found", "busy", "fenced", "timeout", "no_space", "unexpected"})
 _ARMED = (DeviceState.STAGING, DeviceState.STAGED)
@@ -48,12 +48,14 @@ class Update(Proof):
     """The flow for one device, from where the ledger left it.
 
     ``turn`` is asked right before something new begins, staging or a reboot into the target: others may have failed
-    meanwhile. When it says no, what is in flight is still finished. ``timezone`` is that of the inventory, if any.
+    meanwhile. When it says no, what is in flight is still finished. ``timezone`` is that of the inventory, if any, and
+    ``windows`` are those that it gives to this device, besides those of the spec.
     """
 
     turn: Turn
     timezone: str | None = None
     sleep: Callable[[float], None] = time.sleep
+    windows: Windows = NO_WINDOWS
 
     def go(self, device: Device, again: Callable[[], Device]) -> None:
         """``run`` from one barrier to the next for as long as they are passed; ``again`` reads the device anew."""
@@ -172,15 +174,22 @@ class Update(Proof):
 
     def _closed_by_the_clock(self, device: Device) -> NotNow | None:
         """Outside its windows an untouched device is not even asked, if that can be told without asking it."""
-        windows = self.spec.windows
+        both = (self.spec.windows, self.windows)
+        every = [each for windows in both for each in windows.of(staging=True, applying=True)]
         untouched = device.device_class is DeviceClass.UNTOUCHED and device.phase is DeviceState.PENDING
-        if not untouched or device.armed or not (windows.download or windows.apply):
+        if not untouched or device.armed or not every:
             return None
-        if (self.timezone is None and need_zone((*windows.download, *windows.apply))) or not self.turn.is_open():
+        if (self.timezone is None and need_zone(every)) or not self.turn.is_open():
             return None
         # Only the device itself can tell whether it can download ahead of its reboot.
         applying = not self.spec.stage.ahead
-        return outside_windows(self.spec, device.host, self.timezone, self.now(), staging=True, applying=applying)
+        return self._outside_windows(device, self.timezone, staging=True, applying=applying)
+
+    def _outside_windows(
+        self, device: Device, zone: str | None, *, staging: bool, applying: bool = True
+    ) -> NotNow | None:
+        now = self.now()
+        return outside_windows(self.spec, self.windows, device.host, zone, now, staging=staging, applying=applying)
 
     def _begin(self, device: Device, seen: Observation) -> None:
         """Take it to the first barrier it has not passed, or to the target."""
@@ -212,7 +221,7 @@ class Update(Proof):
 
     def _refusal(self, device: Device, seen: Observation, *, staging: bool) -> NotNow | None:
         zone = self.timezone or seen.timezone or device.timezone
-        refusal = outside_windows(self.spec, device.host, zone, self.now(), staging=staging)
+        refusal = self._outside_windows(device, zone, staging=staging)
         if refusal is None and seen.inhibited_by:
             return inhibited(self.spec, seen.inhibited_by)
         return refusal
@@ -224,7 +233,7 @@ class Update(Proof):
             self._put_off_or_wait(device, replace(refusal, message=told), seen)
             return
         zone = self.timezone or seen.timezone or device.timezone
-        closed = outside_windows(self.spec, device.host, zone, self.now(), staging=True, applying=False)
+        closed = self._outside_windows(device, zone, staging=True, applying=False)
         if self._boots_target_next(seen):
             self._hold_back(device, refusal, seen)
         elif closed is not None:

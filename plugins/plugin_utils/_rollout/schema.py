@@ -72,7 +72,7 @@ _WAVE_RULES["analysis"] = {
     ),
 }
 
-_WINDOWS = {
+_TIMES = {
     "type": "array",
     "items": _section(
         {
@@ -84,6 +84,8 @@ _WINDOWS = {
         required=["start", "length"],
     ),
 }
+
+WINDOWS = _section({"download": _TIMES, "apply": _TIMES})
 
 _VERSION = {"type": "string", "minLength": 1}
 _BARRIER = _section(
@@ -184,7 +186,7 @@ SPEC = _section(
                 "notify_user": _DURATION,
             }
         ),
-        "windows": _section({"download": _WINDOWS, "apply": _WINDOWS}),
+        "windows": WINDOWS,
         "inhibit": _section(
             {
                 "soft": _INHIBITORS,

@@ -15,7 +15,7 @@ from . import schema
 from .errors import RolloutError
 from .quantities import parse_duration, parse_rate
 from .versions import is_older
-from .windows import Window, longest_wait, parse_windows
+from .windows import Windows, longest_wait, parse_windows
 
 LAST_WAVE = "rest"
 """Name of the implicit last wave: everyone whom no earlier wave took."""
@@ -159,14 +159,6 @@ class Apply:
 
 
 @dataclass(frozen=True)
-class Windows:
-    """When downloads and reboots may begin; without any, at any time."""
-
-    download: tuple[Window, ...] = ()
-    apply: tuple[Window, ...] = ()
-
-
-@dataclass(frozen=True)
 class Inhibit:
     """What a device is spared for: names of ``INHIBITORS``. The soft ones expire ``defer_deadline`` seconds later."""
 
@@ -303,7 +295,6 @@ def load_spec(document: Mapping[str, Any], source: str) -> Spec:
     verify = document.get("verify", {})
     registry = document.get("registry", {})
     abort = {**_ABORT, **document.get("abort", {})}
-    windows = document.get("windows", {})
     catch_up = document.get("catch_up", {})
     spec = Spec(
         id=document["id"],
@@ -335,10 +326,7 @@ def load_spec(document: Mapping[str, Any], source: str) -> Spec:
         supersedes=tuple(dict.fromkeys([*document.get("supersedes", []), *([reverts] if reverts else [])])),
         document=document,
         fingerprint=_fingerprint(document),
-        windows=Windows(
-            parse_windows(windows.get("download", []), f"{source}: windows.download"),
-            parse_windows(windows.get("apply", []), f"{source}: windows.apply"),
-        ),
+        windows=parse_windows(document.get("windows", {}), f"{source}: windows."),
         inhibit=_inhibit(document.get("inhibit", {}), source),
         salt=order.get("salt", document["id"]),
         wanted=dict(selection.get("labels", {})),
@@ -349,7 +337,7 @@ def load_spec(document: Mapping[str, Any], source: str) -> Spec:
             parse_duration(catch_up.get("for", "90d"), "catch_up.for"), catch_up.get("max_failures", "5%")
         ),
     )
-    _check_room(spec, source)
+    check_room(spec, spec.windows, f"{source}: windows.")
     return spec
 
 
@@ -432,12 +420,12 @@ def _inhibit(section: Mapping[str, Any], source: str) -> Inhibit:
     )
 
 
-def _check_room(spec: Spec, source: str) -> None:
-    """A window in which not even one device can finish would be a trap."""
-    for number, window in enumerate(spec.windows.apply):
+def check_room(spec: Spec, windows: Windows, where: str) -> None:
+    """A window in which not even one device can finish would be a trap; ``where`` stands before the path in errors."""
+    for number, window in enumerate(windows.apply):
         if window.length < spec.apply_estimate:
             raise RolloutError(
-                f"{source}: windows.apply[{number}] is open for {window.length // 60} minutes, and one device may take "
+                f"{where}apply[{number}] is open for {window.length // 60} minutes, and one device may take "
                 f"{-(-spec.apply_estimate // 60)} (apply.reboot_timeout, verify.timeout and verify.settle).",
                 "Lengthen the window, or shorten those three to what your devices need.",
                 "invalid_spec",

@@ -13,10 +13,13 @@ from typing import Any
 from .port import Observation
 from .spec import Spec
 from .states import Device, DeviceClass, DeviceState, Rollout
-from .windows import UnknownZone, both, hours, need_zone, spans, stagger
+from .windows import ALWAYS, NO_WINDOWS, Span, UnknownZone, Windows, both, hours, need_zone, spans, stagger
 
 WINDOW = "window"
 INHIBITED = "inhibited"
+
+OWN_WINDOWS = "bootc_windows"
+"""The inventory variable that holds windows of one device, with the keys of `windows` in a spec."""
 
 _SET_ZONE = "set the inventory variable bootc_timezone"
 
@@ -90,30 +93,45 @@ def as_put_off(device: Device, refusal: NotNow, now: float, zone: str | None) ->
 
 
 def outside_windows(
-    spec: Spec, host: str, zone: str | None, now: float, *, staging: bool, applying: bool = True
+    spec: Spec, own: Windows, host: str, zone: str | None, now: float, *, staging: bool, applying: bool = True
 ) -> NotNow | None:
     """Why a device in this zone may not be rebooted now or, with ``staging``, may not begin to; None when it may.
 
-    Without ``applying`` it is to download only.
+    Both the spec's windows and those of its ``own`` have to be open. Without ``applying`` it is to download only.
     """
-    windows = (*(spec.windows.apply if applying else ()), *(spec.windows.download if staging else ()))
-    if need_zone(windows) and not zone:
+    asked = [each for windows in (spec.windows, own) for each in windows.of(staging=staging, applying=applying)]
+    if need_zone(asked) and not zone:
         return NotNow(WINDOW, f"its windows are in its own time, and it does not say in which zone it is; {_SET_ZONE}")
-    delay = {w.length: stagger(spec.id, host, w.length, spec.apply_estimate) for w in spec.windows.apply}
+
+    def delay(length: int) -> int:
+        return stagger(spec.id, host, length, spec.apply_estimate)
+
+    times: tuple[Span, ...] = ALWAYS
     try:
-        times = spans(spec.windows.apply if applying else (), zone, now, delay if spec.apply.stagger else None)
+        if applying:
+            apply = (spec.windows.apply, own.apply)
+            times = spans(apply, zone, now, delay if spec.apply.stagger else None)
         if staging:
-            times = both(times, spans(spec.windows.download, zone, now))
+            times = both(times, spans((spec.windows.download, own.download), zone, now))
     except UnknownZone as error:
         return NotNow(WINDOW, f"its time zone {str(error)!r} is not known here; {_SET_ZONE}, or update tzdata")
     found = hours(times, now)
     if found.is_open:
         return None
     if found.opens is None:
-        which = "download and its apply windows are not open together" if applying else "download windows do not open"
-        return NotNow(WINDOW, f"its {which} in the days to come")
+        return NotNow(WINDOW, _never(own, applying=applying))
     moment = datetime.fromtimestamp(found.opens, timezone.utc)
     return NotNow(WINDOW, f"outside its windows; its turn is at {moment:%Y-%m-%d %H:%M:%S} UTC", found.opens)
+
+
+def _never(own: Windows, *, applying: bool) -> str:
+    if own != NO_WINDOWS:
+        which = f"windows, those of the spec and those in {OWN_WINDOWS}, are not open together"
+    elif applying:
+        which = "download and its apply windows are not open together"
+    else:
+        which = "download windows do not open"
+    return f"its {which} in the days to come"
 
 
 def inhibited(spec: Spec, found: Sequence[tuple[str, str]]) -> NotNow:

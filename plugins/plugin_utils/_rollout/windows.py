@@ -11,8 +11,8 @@ first counts.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from typing import Any
 
@@ -36,6 +36,21 @@ class Window:
     start: int
     length: int
     zone: str | None
+
+
+@dataclass(frozen=True)
+class Windows:
+    """When downloads and reboots may begin; without any, at any time."""
+
+    download: tuple[Window, ...] = ()
+    apply: tuple[Window, ...] = ()
+
+    def of(self, *, staging: bool, applying: bool) -> tuple[Window, ...]:
+        """Those that have to be open for that."""
+        return (*(self.download if staging else ()), *(self.apply if applying else ()))
+
+
+NO_WINDOWS = Windows()
 
 
 @dataclass(frozen=True)
@@ -72,12 +87,18 @@ def find_zone(name: str) -> tzinfo:
         raise UnknownZone(name) from error
 
 
-def parse_windows(entries: Iterable[Mapping[str, Any]], where: str) -> tuple[Window, ...]:
-    """The windows of a spec that was validated; ``where`` names the key in errors."""
-    return tuple(_parse(entry, f"{where}[{number}]") for number, entry in enumerate(entries))
+def parse_windows(section: Mapping[str, Any], where: str) -> Windows:
+    """The windows of a section that fits the schema; ``where`` stands before the path in errors."""
+    kinds = {
+        kind: tuple(parse_window(entry, f"{where}{kind}[{number}]") for number, entry in enumerate(section[kind]))
+        for kind in ("download", "apply")
+        if kind in section
+    }
+    return Windows(**kinds)
 
 
-def _parse(entry: Mapping[str, Any], where: str) -> Window:
+def parse_window(entry: Mapping[str, Any], where: str) -> Window:
+    """A window that fits the schema; ``where`` names it in errors. Raises RolloutError."""
     length = parse_duration(entry["length"], f"{where}.length")
     if not 0 < length <= LONGEST_WINDOW:
         raise RolloutError(
@@ -121,27 +142,43 @@ def opening(day: date, minutes: int, zone: tzinfo) -> float:
 
 
 def spans(
-    windows: Sequence[Window], zone: str | None, now: float, delay: Mapping[int, int] | None = None
+    lists: Iterable[Sequence[Window]], zone: str | None, now: float, delay: Callable[[int], int] | None = None
 ) -> tuple[Span, ...]:
-    """When these windows are open, from before ``now`` until some days later; disjoint and in order.
+    """When a window of each list is open, from before ``now`` until some days later; disjoint and in order.
 
-    ``zone`` is the device's; raises UnknownZone when it is needed and not known. ``delay`` says by how many seconds to
-    come later into a window of a length. No windows mean any time.
+    ``zone`` is the device's; raises UnknownZone when it is needed and not known. A list without windows means any time.
+    ``delay`` says by how many seconds to come later into what windows of the lists have in common, by how many seconds
+    that is; it has no say in any time.
     """
+    common: Sequence[Span] = ALWAYS
+    for windows in lists:
+        if windows:
+            common = _overlaps(common, _openings(windows, zone, now))
+    if delay is not None and common != ALWAYS:
+        common = [replace(span, start=span.start + delay(round(span.end - span.start))) for span in common]
+    return _merged(common)
+
+
+def _openings(windows: Sequence[Window], zone: str | None, now: float) -> Sequence[Span]:
+    """Each time that each of them opens."""
     if not windows:
         return ALWAYS
     found = []
     for window in windows:
         place = find_zone(window.zone or zone or "")
         today = datetime.fromtimestamp(now, place).date()
-        late = 0 if delay is None else delay[window.length]
         day = today - timedelta(seconds=window.length) - timedelta(days=2)
         while day <= today + _AHEAD:
             if day.weekday() in window.days:
                 start = opening(day, window.start, place)
-                found.append(Span(start + late, start + window.length))
+                found.append(Span(start, start + window.length))
             day += timedelta(days=1)
-    return _merged(found)
+    return found
+
+
+def _overlaps(one: Iterable[Span], other: Sequence[Span]) -> list[Span]:
+    common = (Span(max(a.start, b.start), min(a.end, b.end)) for a in one for b in other)
+    return [span for span in common if span.start < span.end]
 
 
 def _merged(found: Iterable[Span]) -> tuple[Span, ...]:
@@ -156,8 +193,7 @@ def _merged(found: Iterable[Span]) -> tuple[Span, ...]:
 
 def both(one: Iterable[Span], other: Sequence[Span]) -> tuple[Span, ...]:
     """When both are open."""
-    common = (Span(max(a.start, b.start), min(a.end, b.end)) for a in one for b in other)
-    return _merged(span for span in common if span.start < span.end)
+    return _merged(_overlaps(one, other))
 
 
 def hours(open_times: Iterable[Span], now: float) -> Hours:

@@ -30,6 +30,8 @@ def call(folder: Path, program: str, *arguments: str) -> str:
         "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / ".venv" / "collections"),
         "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
+        "ANSIBLE_CACHE_PLUGIN": "ansible.builtin.jsonfile",
+        "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(folder / "facts"),
     }
     (folder / "ansible.cfg").touch()
     argv = [str(BIN / program), "-i", str(folder / "fleet"), *arguments]
@@ -51,7 +53,10 @@ def test_what_the_status_playbook_saw_becomes_groups(tmp_path: Path) -> None:
                 "vars": {"bootc_simulated_dir": f"{tmp_path}/devices/{{{{ inventory_hostname }}}}"},
             },
             "include": ["../sites/*.yml"],
-            "keyed_groups": [{"key": "bootc_seen.bootc_version", "prefix": "client"}],
+            "keyed_groups": [
+                {"key": "bootc_seen.bootc_version", "prefix": "client"},
+                {"key": "bootc.backend", "prefix": "cached"},
+            ],
         }
         (tmp_path / "sites").mkdir()
         site = {
@@ -93,3 +98,10 @@ def test_what_the_status_playbook_saw_becomes_groups(tmp_path: Path) -> None:
         assert after["backend_composefs"]["hosts"] == ["deck-1", "deck-2"]
         assert after["bootc_unreachable"]["hosts"] == ["deck-2"]
         assert after["client_1_16_9"]["hosts"] == ["deck-1", "deck-2"]
+        assert after["cached_composefs"]["hosts"] == ["deck-1", "deck-2"]
+        # What is damaged costs the groups that need it, and no device.
+        for cached in (tmp_path / "facts").iterdir():
+            cached.write_text("{", encoding="utf-8")
+        damaged = json.loads(call(tmp_path, "ansible-inventory", "--list"))
+        assert "cached_composefs" not in damaged
+        assert damaged["client_1_16_9"]["hosts"] == ["deck-1", "deck-2"]

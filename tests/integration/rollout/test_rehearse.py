@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ INVENTORY = REPOSITORY / "inventory"
 def rehearse(folder: Path, collections: Path, fleet: Path, **variables: Any) -> Run:
     """Run the playbook in ``folder``, which it keeps its rehearsal in."""
     (folder / "ansible.cfg").touch()
-    given = {"bootc_rehearsal_spec": str(INVENTORY / "example" / "rollout.yml"), **variables}
+    given = {"bootc_rehearsal_spec": str(INVENTORY / "example-release" / "rollout.yml"), **variables}
     sources = ["-i", str(fleet), "-i", str(INVENTORY / "rehearsal.yml")]
     done = subprocess.run(
         [
@@ -54,16 +55,19 @@ def rehearse(folder: Path, collections: Path, fleet: Path, **variables: Any) -> 
     return Run(done.returncode, done.stdout, 0)
 
 
-def test_the_example_is_rehearsed_without_an_edit_and_nobody_outside_is_told(
+def test_the_example_is_rehearsed_without_an_edit_at_any_hour_and_nobody_outside_is_told(
     tmp_path: Path, collections_path: Path
 ) -> None:
     example = tmp_path / "example"
     shutil.copytree(INVENTORY / "example", example)
     told = tmp_path / "told"
     outside = {"bootc_rollout_notify": ["touch", str(told)], "bootc_rollout_webhook": "http://127.0.0.1:1/told"}
-    (example / "group_vars" / "all" / "outside.yml").write_text(yaml.safe_dump(outside), encoding="utf-8")
+    later = datetime.now(timezone.utc) + timedelta(hours=12)
+    closed = {"bootc_windows": {"apply": [{"start": f"{later:%H:%M}", "length": "1h", "tz": "UTC"}]}}
+    more = example / "group_vars" / "all" / "more.yml"
+    more.write_text(yaml.safe_dump({**outside, **closed}), encoding="utf-8")
 
-    run = rehearse(tmp_path, collections_path, example / "hosts.yml")
+    run = rehearse(tmp_path, collections_path, example)
 
     assert run.rc == 0, run.output
     assert "was a rehearsal" in run.sentence()

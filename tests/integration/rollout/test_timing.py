@@ -150,6 +150,39 @@ def test_what_the_inventory_says_of_the_zone_is_enough_to_leave_a_device_alone(f
     assert fleet.states("to-v1.1.0") == {"asleep": "deferred"}  # whether it is awake was nobody's business
 
 
+def test_a_device_with_windows_in_the_inventory_is_left_alone_outside_them(fleet: SimulatedFleet) -> None:
+    """First they are written wrong: then nobody is updated, neither that device nor the others."""
+    fleet.add("any", "kde")
+    fleet.add("later", "kde")
+    spec = fleet.spec("v1.1.0", **EVERYBODY_AT_ONCE)
+    its_own = window(timedelta(hours=2))
+    fleet.variables["later"] = {"bootc_windows": [its_own]}
+
+    wrong = fleet.roll_out(spec)
+
+    assert wrong.rc == 2, wrong.output
+    assert "bootc_windows of later is not a valid set of windows" in wrong.sentence()
+    assert "nobody is updated before" in wrong.sentence()
+    assert fleet.events("to-v1.1.0") == []
+
+    fleet.variables["later"] = {"bootc_windows": {"apply": ["{{ its_own }}"]}, "its_own": its_own}
+    run = fleet.roll_out(spec)
+
+    assert run.rc == 0, run.output
+    assert fleet.states("to-v1.1.0") == {"any": "succeeded", "later": "deferred"}
+    assert fleet.boots("later") == 1
+    assert device(fleet, "to-v1.1.0", "later")["until"][11:16] == its_own["start"]
+    explained = fleet.run("rollout_explain", bootc_rollout_spec=str(spec), bootc_rollout_hosts=["later"])
+    assert f"a run of the rollout may update it then ({device(fleet, 'to-v1.1.0', 'later')['until'][:10]}" in (
+        explained.sentence()
+    )
+
+    regardless = fleet.roll_out(spec, bootc_rollout_device_windows=False)
+
+    assert regardless.rc == 0, regardless.output
+    assert set(fleet.states("to-v1.1.0").values()) == {"succeeded"}
+
+
 def test_a_network_that_may_cost_money_is_not_used(fleet: SimulatedFleet) -> None:
     """Without NetworkManager nobody knows, and what is not known inhibits."""
     fleet.add("kde-1", "kde")

@@ -14,6 +14,8 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.files impor
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.members import Member, members
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 
+NIGHT = {"start": "22:00", "length": "6h"}
+
 
 def load(path: Path) -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -40,18 +42,32 @@ def test_a_range_with_addresses_becomes_as_many_devices() -> None:
 def test_the_nearest_word_counts_and_variables_add_up() -> None:
     (one,) = members(
         {
-            "defaults": {"ring": "rest", "reach": {"user": "admin", "port": 22}, "vars": {"a": 1, "b": 1}},
+            "defaults": {
+                "windows": {"apply": [NIGHT], "download": [NIGHT]},
+                "ring": "rest",
+                "reach": {"user": "admin", "port": 22},
+                "vars": {"a": 1, "b": 1},
+            },
             "templates": {
                 "any": {"variant": "kde", "vars": {"b": 2, "c": 2}},
                 "deck": {"template": "any", "model": "Deck", "ring": "early"},
             },
-            "devices": [{"name": "x", "template": "deck", "ring": "canary", "reach": {"port": 2222, "jump": "a@gate"}}],
+            "devices": [
+                {
+                    "name": "x",
+                    "template": "deck",
+                    "ring": "canary",
+                    "reach": {"port": 2222, "jump": "a@gate"},
+                    "windows": {"download": []},
+                }
+            ],
         }
     )
     assert one.variables == {
         "bootc_variant": "kde",
         "bootc_model": "Deck",
         "bootc_ring": "canary",
+        "bootc_windows": {"apply": [NIGHT], "download": []},
         "ansible_user": "admin",
         "ansible_port": 2222,
         "ansible_ssh_common_args": "-o ProxyJump=a@gate",
@@ -92,6 +108,18 @@ def test_what_files_include_is_one_fleet(tmp_path: Path) -> None:
         ("devices:\n- name: 'a-[1:3]'\n  address: 'b-[1:2]'", "line 3: 'b-[1:2]' makes 2 addresses for 3 names"),
         ("devices:\n- name: 'a-[1:1000][1:1000]'", "stands for more than 100000 devices"),
         ("include: [nowhere.yml]", "fleet.yml, line 1: no file is named 'nowhere.yml' there"),
+        (
+            "devices:\n- name: a\n  windows:\n    apply:\n    - {start: 3:00, length: 2h}",
+            "line 5, devices[0].windows.apply[0].start: 180 is not of type 'string'. Write a time of day in quotes",
+        ),
+        (
+            "templates:\n  t:\n    windows:\n      apply:\n      - start: '03:00'\n        length: 8d\n        tz: UTC",
+            "fleet.yml, line 5: windows.apply[0].length: '8d' is not a length that a window can have. Write one",
+        ),
+        (
+            "defaults: {windows: {apply: [{start: '03:00', length: 1h, tz: X}]}}",
+            "line 1: windows.apply[0].tz: 'X'",
+        ),
         ("devices: a", "devices: 'a' is not of type 'array'"),
     ],
 )

@@ -23,6 +23,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states im
     DeviceState,
     Rollout,
 )
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.windows import NO_WINDOWS, Windows
 
 from tests.fleet_model import OLD, FakeDevice, FakeTime, digest, plan_for, small_spec
 from tests.unit.rollout.builders import BEGIN, replay
@@ -73,6 +74,7 @@ class Story:
     cut_after: str | None = None
     timezone: str | None = None
     waits: bool = False
+    own: Windows = NO_WINDOWS
 
     @property
     def rollout(self) -> Rollout:
@@ -111,6 +113,7 @@ class Story:
             turn,
             self.timezone,
             self.time.sleep,
+            self.own,
         )
 
     def _wait_until(self, moment: float) -> bool:

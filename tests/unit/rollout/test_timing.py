@@ -9,10 +9,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.explain import explain
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.gate import Wait, evaluate
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.operate import Command, operate
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.own_windows import (
+    check_own_windows,
+    own_timing_warnings,
+)
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.pace import occupancy
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port import (
     DeviceError,
@@ -24,6 +29,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay im
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import DeviceClass, DeviceState
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.timing import starving
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.windows import NO_WINDOWS, parse_windows
 
 from tests.fleet_model import OLD, FakeDevice, FakeTime, digest, plan_for, small_spec
 from tests.unit.rollout.builders import BEGIN, opened, replay
@@ -48,8 +54,9 @@ def spec(**changes: Any) -> Spec:
 def story(told: Sequence[tuple[str, Mapping[str, Any]]] = (), timezone: str | None = None, **changes: Any) -> Story:
     """A device of a rollout with these keys in its spec; the simulated device takes ``device``."""
     device = changes.pop("device", None) or FakeDevice()
+    own = parse_windows(changes.pop("own", {}), "")
     events = [Event(kind, BEGIN, HOST, data=dict(data)) for kind, data in told]
-    return Story(device, spec(**changes), told=events, time=FakeTime(BEGIN), timezone=timezone)
+    return Story(device, spec(**changes), told=events, time=FakeTime(BEGIN), timezone=timezone, own=own)
 
 
 # -- windows -----------------------------------------------------------------------------------------------------------
@@ -132,6 +139,100 @@ def test_to_download_it_takes_both_windows() -> None:
 def test_windows_that_never_meet_are_told() -> None:
     tale = story(windows={"download": [LATER], "apply": [NOW]})
     assert "not open together" in str(tale.run().message)
+
+
+# -- windows of one device ---------------------------------------------------------------------------------------------
+
+
+def test_a_device_with_windows_of_its_own_waits_for_them_although_the_spec_has_none() -> None:
+    tale = story(own={"apply": [LATER]})
+    state = tale.run()
+    assert (state.reason, state.until, tale.device.boots) == ("window", BEGIN + 2 * HOUR, 0)
+    tale.time.seconds = BEGIN + 2 * HOUR
+    assert tale.run().state is DeviceState.SUCCEEDED
+
+
+@pytest.mark.parametrize(("of_spec", "of_device"), [(NOW, LATER), (LATER, NOW)])
+def test_it_takes_the_windows_of_the_spec_and_of_the_device(of_spec: Any, of_device: Any) -> None:
+    tale = story(windows={"apply": [{**of_spec, "length": "5h"}]}, own={"apply": [of_device]}, timezone="UTC")
+    state = tale.run()
+    assert state.reason == "window"
+    assert tale.device.calls == []  # no need to ask it
+    if of_spec is NOW:
+        assert state.until == BEGIN + 2 * HOUR
+    else:
+        assert state.until is None
+        assert "those of the spec and those in bootc_windows, are not open together" in str(state.message)
+
+
+def test_a_device_says_when_it_may_download_as_well() -> None:
+    tale = story(windows={"apply": [NOW]}, own={"download": [{"start": "08:30", "length": "3h"}]})
+    assert tale.run().until == BEGIN + HOUR / 2
+
+
+def test_its_own_windows_are_in_its_own_time() -> None:
+    assert story(own={"apply": [LATER]}, timezone="Europe/Athens").run().state is DeviceState.SUCCEEDED
+    unknown = story(own={"apply": [NOW]}, device=FakeDevice(timezone=None)).run()
+    assert (unknown.reason, unknown.until) == ("window", None)
+
+
+def test_the_next_run_heeds_what_the_inventory_says_then() -> None:
+    tale = story(own={"apply": [LATER]})
+    assert tale.run().until == BEGIN + 2 * HOUR
+    tale.own = parse_windows({"apply": [{"start": "09:00", "length": "1h"}]}, "")
+    assert tale.run().until == BEGIN + HOUR
+    tale.own = NO_WINDOWS
+    assert tale.run().state is DeviceState.SUCCEEDED
+
+
+def test_a_device_is_parked_for_its_own_window() -> None:
+    device = FakeDevice(parks=True)
+    tale = story(own={"apply": [LATER]}, stage={"policy": "parked"}, device=device)
+    state = tale.run()
+    assert (state.state, state.parked, state.until, device.boots) == (DeviceState.STAGED, True, BEGIN + 2 * HOUR, 0)
+
+
+def test_a_window_of_its_own_that_closes_while_it_downloads_keeps_it_from_rebooting() -> None:
+    device = Slow()
+    tale = story(own={"apply": [NOW]}, device=device)
+    device.time = tale.time
+    assert tale.run().state is DeviceState.DEFERRED
+    assert (device.next_boot, device.boots) == ("booted", 0)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([LATER], "the top level"),
+        ("", "the top level"),
+        ({"apply": [{"start": "25:00", "length": "1h"}]}, "apply[0].start"),
+        ({"apply": [{**LATER, "days": ["monday"]}]}, "apply[0].days[0]"),
+        ({"applies": [LATER]}, "unknown key 'applies'. Did you mean 'apply'?"),
+        ({"apply": [{**LATER, "tz": "Europe/Berlim"}]}, "apply[0].tz: 'Europe/Berlim'"),
+        ({"apply": [{**LATER, "length": "9d"}]}, "apply[0].length: '9d'"),
+        ({"apply": [{**LATER, "length": "1m"}]}, "apply[0] is open for 1 minutes, and one device may take 2"),
+    ],
+)
+def test_windows_of_any_host_that_are_wrong_are_said_with_their_hosts(given: object, said: str) -> None:
+    alike = {"well": {"apply": [LATER]}, "none": None, "empty": {}, **dict.fromkeys(["one", "two"], given)}
+    with pytest.raises(RolloutError) as refused:
+        check_own_windows(alike, spec())
+    assert refused.value.reason == "invalid_windows"
+    assert "bootc_windows of one, two" in refused.value.cause
+    assert said in refused.value.cause
+    check_own_windows({host: windows for host, windows in alike.items() if windows != given}, spec())
+
+
+def test_what_of_the_windows_of_devices_will_surprise_is_said_beforehand() -> None:
+    rollout = story(windows={"apply": [NOW]}).rollout
+    weekly = parse_windows({"apply": [{**NOW, "days": ["sun"]}]}, "")
+    (slow,) = own_timing_warnings(rollout, {HOST: weekly, "stranger": weekly}, {HOST: "UTC"}, BEGIN)
+    assert f"than the coverage_timeout of its wave: {HOST}." in slow
+    apart = parse_windows({"apply": [LATER]}, "")
+    (never,) = own_timing_warnings(rollout, {HOST: apart}, {HOST: "UTC"}, BEGIN)
+    assert f"are never open together, so that it is put off by every run: {HOST}." in never
+    assert own_timing_warnings(rollout, {HOST: apart}, {HOST: None}, BEGIN) == []  # it may be anywhere
+    assert own_timing_warnings(rollout, {HOST: parse_windows({"apply": [NOW]}, "")}, {HOST: "UTC"}, BEGIN) == []
 
 
 class Slow(FakeDevice):

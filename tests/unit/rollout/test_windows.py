@@ -34,7 +34,7 @@ def at(text: str) -> float:
 
 
 def windows(*entries: dict[str, Any]) -> Any:
-    return parse_windows(entries, "windows.apply")
+    return parse_windows({"apply": entries}, "windows.").apply
 
 
 NIGHT = {"start": "03:00", "length": "2h", "tz": "Europe/Berlin"}
@@ -68,7 +68,7 @@ def test_a_wall_clock_time_becomes_a_moment(zone: str, day: date, start: str, mo
 
 def test_its_length_is_time_that_passes() -> None:
     (window,) = windows({"start": "01:30", "length": "2h", "tz": "Europe/Berlin"})
-    open_times = spans([window], None, at("2026-03-29T00:00"))
+    open_times = spans([[window]], None, at("2026-03-29T00:00"))
     assert Span(at("2026-03-29T00:30"), at("2026-03-29T02:30")) in open_times  # 04:30 by the clock on the wall
     assert Span(at("2026-03-30T00:30") - HOUR, at("2026-03-30T02:30") - HOUR) in open_times
 
@@ -76,13 +76,13 @@ def test_its_length_is_time_that_passes() -> None:
 def test_a_window_opened_on_its_day_runs_over_midnight() -> None:
     friday = windows({"days": ["fri"], "start": "23:00", "length": "3h", "tz": "UTC"})
     saturday = at("2026-11-28T01:59:59")
-    assert hours(spans(friday, None, saturday), saturday).until == at("2026-11-28T02:00")
-    closed = hours(spans(friday, None, saturday + 1), saturday + 1)
+    assert hours(spans([friday], None, saturday), saturday).until == at("2026-11-28T02:00")
+    closed = hours(spans([friday], None, saturday + 1), saturday + 1)
     assert (closed.is_open, closed.opens) == (False, at("2026-12-04T23:00"))
 
 
 def test_no_windows_mean_any_time() -> None:
-    assert spans([], None, 0.0) == ALWAYS
+    assert spans([[]], None, 0.0) == ALWAYS
     assert hours(ALWAYS, 0.0).is_open
     assert both(ALWAYS, [Span(1.0, 2.0)]) == (Span(1.0, 2.0),)
 
@@ -90,15 +90,15 @@ def test_no_windows_mean_any_time() -> None:
 def test_windows_that_touch_are_one() -> None:
     two = windows({"start": "01:00", "length": "1h", "tz": "UTC"}, {"start": "02:00", "length": "1h", "tz": "UTC"})
     now = at("2026-11-28T01:30")
-    assert hours(spans(two, None, now), now).until == at("2026-11-28T03:00")
+    assert hours(spans([two], None, now), now).until == at("2026-11-28T03:00")
 
 
 def test_a_window_follows_the_device_unless_it_has_a_zone() -> None:
     own = windows({"start": "03:00", "length": "1h"})
     now = at("2026-01-15T02:30")
-    assert hours(spans(own, "Europe/Berlin", now), now).is_open
-    assert not hours(spans(own, "America/New_York", now), now).is_open
-    assert hours(spans(windows(NIGHT), "America/New_York", now), now).is_open
+    assert hours(spans([own], "Europe/Berlin", now), now).is_open
+    assert not hours(spans([own], "America/New_York", now), now).is_open
+    assert hours(spans([windows(NIGHT)], "America/New_York", now), now).is_open
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_window_follows_the_device_unless_it_has_a_zone() -> None:
 )
 def test_a_zone_that_is_not_known_is_never_any_time(zone: str | None) -> None:
     with pytest.raises(UnknownZone):
-        spans(windows({"start": "03:00", "length": "1h"}), zone, 0.0)
+        spans([windows({"start": "03:00", "length": "1h"})], zone, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -139,8 +139,24 @@ def test_devices_come_one_after_the_other_and_always_at_the_same_time() -> None:
 
 def test_a_staggered_device_comes_later_and_is_gone_as_early() -> None:
     (night,) = windows({**NIGHT, "tz": "UTC"})
-    open_times = spans([night], None, at("2026-11-28T03:00"), {night.length: 600})
+    open_times = spans([[night]], None, at("2026-11-28T03:00"), lambda length: length // 12)
     assert Span(at("2026-11-28T03:10"), at("2026-11-28T05:00")) in open_times
+
+
+def test_windows_of_two_lists_have_to_be_open_both_and_a_delay_counts_from_what_they_have_in_common() -> None:
+    evening = {"start": "18:00", "length": "6h", "tz": "UTC"}
+    late = {"start": "22:00", "length": "4h", "tz": "UTC"}
+    now = at("2026-11-28T12:00")
+    lists = [windows(evening, {"start": "13:00", "length": "1h", "tz": "UTC"}), windows(late)]
+    assert hours(spans(lists, None, now), now).opens == at("2026-11-28T22:00")
+    later = spans(lists, None, now, lambda length: length - 60)  # the last minute of two hours
+    assert Span(at("2026-11-28T23:59"), at("2026-11-29T00:00")) in later
+    assert spans([(), ()], None, now, lambda length: 60) == ALWAYS
+
+
+def test_windows_of_two_lists_that_never_meet_never_open() -> None:
+    never = spans([windows(NIGHT), windows({**NIGHT, "start": "12:00"})], None, 0.0)
+    assert hours(never, 0.0) == hours((), 0.0)
 
 
 def test_the_longest_wait_from_window_to_window() -> None:

@@ -29,7 +29,7 @@ def make(repository, tmp_path, variables, version="1.0.0"):
     settings = Settings(
         namespace=variables["bootc_namespace"],
         version=version,
-        directory=repository / "inventory" / "example" / "images",
+        directory=repository / "inventory" / "example-release" / "images",
         repository=variables["bootc_repository"],
         tags=["{variant}-v{version}"],
     )
@@ -89,16 +89,24 @@ def test_another_release_changes_the_desktops_only(repository, tmp_path, variabl
 
 
 def test_a_changed_file_changes_its_variant_only(repository, tmp_path, variables, jobs):
-    shutil.copytree(repository / "inventory" / "example", tmp_path / "copy" / "inventory" / "example")
+    release = repository / "inventory" / "example-release"
+    shutil.copytree(release, tmp_path / "copy" / "inventory" / "example-release")
     place = tmp_path / "copy"
-    (place / "inventory/example/images/kde/rootfs/new").touch()
+    (place / "inventory/example-release/images/kde/rootfs/new").touch()
     changed = make(place, tmp_path / "changed", variables)
     assert [name for name in jobs if jobs[name].hashed != changed[name].hashed] == ["kde"]
 
 
+def test_its_folder_is_an_inventory_and_nothing_else(repository, monkeypatch):
+    monkeypatch.setattr("ansible.constants.INVENTORY_ANY_UNPARSED_IS_FAILED", True)
+    inventory = InventoryManager(DataLoader(), [str(repository / "inventory" / "example")])
+    assert {host.name for host in inventory.get_hosts()} == {"deck-01", "deck-02", "pad-01", "desk-01"}
+    assert set(inventory.groups) == {"all", "ungrouped", "fleet", "kde", "gnome", "hyprland"}
+
+
 def test_every_device_runs_a_variant_that_is_published(repository, jobs):
     loader = DataLoader()
-    inventory = InventoryManager(loader, [str(repository / "inventory" / "example" / "hosts.yml")])
+    inventory = InventoryManager(loader, [str(repository / "inventory" / "example")])
     variable_manager = VariableManager(loader, inventory)
     variants = {variable_manager.get_vars(host=host)["bootc_variant"] for host in inventory.get_hosts("fleet")}
     assert variants == {name for name, job in jobs.items() if job.wanted}

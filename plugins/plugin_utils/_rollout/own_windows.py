@@ -1,0 +1,103 @@
+# Copyright (c) 2026, the skorionos.bootc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Windows that the inventory gives to single devices, besides those of the spec. Pure.
+
+The plan does not freeze them: whoever keeps a device may close it at any time, and the next run heeds that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from . import schema
+from .errors import RolloutError, some
+from .spec import Spec, check_room
+from .states import Rollout
+from .timing import OWN_WINDOWS
+from .windows import NO_WINDOWS, UnknownZone, Windows, longest_wait, parse_windows, spans
+
+REASON = "invalid_windows"
+_SHAPE = "It has the keys of `windows` in a spec, `apply` and `download`."
+
+
+def own_windows(given: object, hosts: Sequence[str], spec: Spec) -> Windows:
+    """The windows in the inventory variable of these hosts, as plain data; None stands for none.
+
+    Raises RolloutError (``invalid_windows``) that names the hosts.
+    """
+    if given is None:
+        return NO_WINDOWS
+    source = f"{OWN_WINDOWS} of {some(hosts)}"
+    try:
+        schema.check(given, schema.WINDOWS, source, kind="set of windows")
+        windows = parse_windows(given if isinstance(given, Mapping) else {}, f"{source}: ")
+        check_room(spec, windows, f"{source}: ")
+    except RolloutError as error:
+        remedy = f"{error.remedy} {_SHAPE} Mend it in the inventory: nobody is updated before."
+        raise RolloutError(error.cause, remedy, REASON) from error
+    return windows
+
+
+def check_own_windows(given: Mapping[str, object], spec: Spec) -> dict[str, Windows]:
+    """The windows of each host that has any. Raises RolloutError for what is wrong in those of any host.
+
+    Most of a fleet have the same ones, so these are looked at once.
+    """
+    hosts: dict[str, list[str]] = {}
+    for host, windows in given.items():
+        hosts.setdefault(repr(windows), []).append(host)
+    found: dict[str, Windows] = {}
+    errors = []
+    for alike in hosts.values():
+        try:
+            windows = own_windows(given[alike[0]], alike, spec)
+        except RolloutError as error:
+            errors.append(error)
+        else:
+            found.update(dict.fromkeys(alike, windows) if windows != NO_WINDOWS else {})
+    if errors:
+        causes, remedies = (dict.fromkeys(getattr(error, part) for error in errors) for part in ("cause", "remedy"))
+        raise RolloutError(" ".join(causes), " ".join(remedies), errors[0].reason)
+    return found
+
+
+def own_timing_warnings(
+    rollout: Rollout, own: Mapping[str, Windows], zones: Mapping[str, str | None], now: float
+) -> list[str]:
+    """What of these windows will surprise whoever runs the rollout. ``zones`` are those that the inventory knows."""
+    spec = rollout.plan.spec
+    waiting = [device for device in rollout.devices.values() if device.host in own and device.is_undecided]
+    hasty = [
+        device.host
+        for device in waiting
+        if not device.catching_up
+        and rollout.plan.waves[device.wave].rules.coverage_timeout < longest_wait(own[device.host].apply)
+    ]
+    meet: dict[tuple[Windows, str | None], bool] = {}
+    for device in waiting:
+        key = (own[device.host], zones.get(device.host))
+        if key not in meet:
+            meet[key] = _ever_meet(spec.windows, *key, now)
+    never = [device.host for device in waiting if not meet[own[device.host], zones.get(device.host)]]
+    warnings = []
+    if hasty:
+        warnings.append(
+            f"From one of its own apply windows ({OWN_WINDOWS}) to the next more time passes than the coverage_timeout "
+            f"of its wave: {some(hasty)}."
+        )
+    if never:
+        warnings.append(
+            f"In the days to come its own windows ({OWN_WINDOWS}) and those of the spec are never open together, so "
+            f"that it is put off by every run: {some(never)}."
+        )
+    return warnings
+
+
+def _ever_meet(of_spec: Windows, own: Windows, zone: str | None, now: float) -> bool:
+    """Whether that can be, as far as anybody knows before a device has told its zone."""
+    lists = (of_spec.apply, own.apply, of_spec.download, own.download)
+    try:
+        return bool([span for span in spans(lists, zone, now) if span.end > now])
+    except UnknownZone:
+        return True
