@@ -54,6 +54,7 @@ options:
     description:
       - Directory of the ledgers of rollouts. A device that runs something else than what its last rollout left it with
         has drifted. When not given, what O(memory) knows of that counts.
+      - When it holds no rollout, or one that cannot be read, there is a warning, and again what O(memory) knows counts.
     type: path
   format:
     description:
