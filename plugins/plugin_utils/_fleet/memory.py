@@ -124,7 +124,10 @@ def save_memory(path: Path, memory: Memory, now: float) -> None:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write a file as a whole or not at all; one that is there keeps its permissions. Raises OSError."""
+    """Write a file as a whole or not at all; one that is there keeps its permissions.
+
+    Raises OSError, and UnicodeEncodeError for half of a surrogate pair.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
@@ -135,9 +138,8 @@ def replace_file(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(path)
-    except OSError:
+    finally:
         Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 @contextlib.contextmanager

@@ -14,7 +14,12 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.answers imp
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.clients import flaws_of
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.groups import seen_groups
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.listing import COLUMNS, fleet_csv, fleet_json
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory import load_memory, remember, save_memory
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory import (
+    load_memory,
+    remember,
+    replace_file,
+    save_memory,
+)
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.rows import recalled
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import fleet_text
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
@@ -160,6 +165,31 @@ def test_a_spreadsheet_takes_nothing_of_a_device_for_a_formula() -> None:
     assert (first["deployments"], first["space_total_bytes"], first["space_free_bytes"]) == ("1", "64000", "20000")
     assert (second["booted_version"], second["message"]) == ("", "timed out")
     assert json.loads(fleet_json(rows))["fleet"] == rows
+
+
+@pytest.mark.parametrize(
+    ("version", "listed"),
+    [
+        ("1.0 \ud800", "1.0 \N{REPLACEMENT CHARACTER}"),
+        ("\x1b]0;owned\x071.0", "1.0"),
+        ("1.0\x9b31m\r\nbad", "1.0 bad"),
+        ("\x1b[31m=1+1", "'=1+1"),
+        ("\t=1+1", "'=1+1"),
+    ],
+)
+def test_a_version_does_nothing_to_whoever_reads_the_list(tmp_path: Path, version: str, listed: str) -> None:
+    told = [answer(booted={"version": version, "digest": "sha256:1", "image": "x"})]
+    text = fleet_csv(recalled(told, remember({}, told, None, {"a"}, NOW)))
+    assert next(csv.DictReader(io.StringIO(text)))["booted_version"] == listed
+    replace_file(tmp_path / "fleet.csv", text)
+
+
+def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.csv"
+    replace_file(path, "as it was")
+    with pytest.raises(UnicodeEncodeError):
+        replace_file(path, "\ud800")
+    assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("fleet.csv", "as it was")]
 
 
 def test_known_troubles_follow_version_and_backend() -> None:
