@@ -84,6 +84,20 @@ def test_one_that_runs_something_else_than_its_last_rollout_left_it_with_has_dri
     assert later["b"].drifted, "what it is meant to run is remembered"
 
 
+def test_one_that_could_not_tell_is_not_called_drifted_by_what_was_seen_before() -> None:
+    meant = {"a": ["sha256:1"]}
+    seen = remember({}, [answer("a", "sha256:2")], meant, {"a"}, NOW)
+    nothing = dict.fromkeys(("backend", "bootc_version", "booted", "next_boot"))
+    mute = answer(**nothing, is_bootc=False, message="bootc is broken")
+    seen = remember(seen, [mute], meant, {"a"}, NOW + DAY)
+    (row,) = recalled([mute], seen)
+    assert (row["drifted"], row["booted"]) == (False, None)
+    assert row["seen_at"] == "2027-01-15T08:00:00.000Z", "when it told what is remembered of it"
+    assert (seen["a"].asked_at, seen["a"].unreachable_since) == (NOW + DAY, None)
+    (gone,) = recalled([silent()], remember(seen, [silent()], meant, {"a"}, NOW + 2 * DAY))
+    assert gone["drifted"], "one that is silent is shown as it was seen last"
+
+
 def test_groups_tell_what_runs_and_what_waits() -> None:
     staged = {"version": "1.1", "digest": "sha256:3", "image": "x"}
     told = answer(digest="sha256:" + "ab" * 32, staged=staged, reboot_required=True)
