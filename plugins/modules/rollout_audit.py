@@ -45,7 +45,7 @@ options:
   since:
     description:
       - Tell of nothing before this day (V(2026-08-01)), moment (V(2026-08-01T04:10Z)) or age (V(12h), V(30d)). Times
-        without a zone are UTC.
+        without a zone are UTC. An age is another moment every minute, and so the files of O(dest) are others.
     type: str
   until:
     description: Tell of nothing after it, and of rollouts as they stood then. A day counts whole.

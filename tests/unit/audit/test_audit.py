@@ -284,6 +284,10 @@ def test_a_journal_that_cannot_be_read_is_named(root: Path, content: str | None)
         ("2027-01-15 09:00+01:00", "2027-01-15 08:00:30", (BEGIN, BEGIN + 30)),
         ("12h", "30m", (BEGIN - 12 * HOUR, BEGIN - HOUR / 2)),
         ("", None, (None, None)),
+        (None, " 20270115 ", (None, BEGIN + 16 * HOUR - 0.001)),
+        (None, "2027-W02-5", (None, BEGIN + 16 * HOUR - 0.001)),
+        (None, "20270115T0800", (None, BEGIN)),
+        (" 12h", None, (BEGIN - 12 * HOUR, None)),
     ],
 )
 def test_times_as_people_write_them(
@@ -292,6 +296,10 @@ def test_times_as_people_write_them(
     scope = make_scope(since, until, ["deck-01"], BEGIN)
     assert (scope.since, scope.until) == expected
     assert scope.hosts == {"deck-01"}
+
+
+def test_an_age_is_the_same_moment_all_through_a_minute() -> None:
+    assert make_scope("12h", None, (), BEGIN + 59.9) == make_scope("12h", None, (), BEGIN)
 
 
 @pytest.mark.parametrize(("since", "until"), [("yesterday", None), (None, "2027-13-01"), ("2027-01-02", "2027-01-01")])
