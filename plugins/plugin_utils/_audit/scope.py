@@ -14,6 +14,7 @@ from .._rollout.errors import RolloutError
 from .._rollout.quantities import parse_duration
 
 _AGE = re.compile(r"[0-9]+[smhd]")
+_START, _END = "start of the audit", "end of the audit"
 _MINUTE = 60
 """What ages are rounded down to, so that a scope does not tell another moment whenever it is asked for."""
 
@@ -33,9 +34,9 @@ class Scope:
 
 def make_scope(since: str | None, until: str | None, hosts: Collection[str], now: float) -> Scope:
     """The scope of what a person wrote: a day, a moment, or how long ago it was. Raises RolloutError."""
-    scope = Scope(_moment(since, "since", now), _moment(until, "until", now), frozenset(hosts))
+    scope = Scope(_moment(since, _START, now), _moment(until, _END, now), frozenset(hosts))
     if scope.since is not None and scope.until is not None and scope.since > scope.until:
-        raise RolloutError(f"since ({since}) is after until ({until}).", "Exchange them.", "invalid_time")
+        raise RolloutError(f"The {_START} ({since}) is after the {_END} ({until}).", "Exchange them.", "invalid_time")
     return scope
 
 
@@ -54,7 +55,7 @@ def _moment(given: str | None, where: str, now: float) -> float | None:
             "invalid_time",
         ) from error
     at = at if at.tzinfo is not None else at.replace(tzinfo=timezone.utc)
-    if where == "until" and _is_day(text):
+    if where == _END and _is_day(text):
         at += timedelta(days=1, milliseconds=-1)
     return at.timestamp()
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.playbook.task import Task
+from ansible_collections.skorionos.bootc.plugins.action.rollout_audit import ActionModule
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._audit.account import audit, read_channels
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._audit.lines import audit_lines, witnesses
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._audit.scope import Scope, make_scope
@@ -307,3 +309,8 @@ def test_times_that_are_none_are_refused(since: str | None, until: str | None) -
     with pytest.raises(RolloutError) as refused:
         make_scope(since, until, (), BEGIN)
     assert refused.value.reason == "invalid_time"
+
+
+def test_no_option_of_the_audit_is_what_ansible_has_for_every_task() -> None:
+    """Tools that read tasks take an ``until`` among the options of a module for the condition of a retry."""
+    assert not set(Task.fattributes) & set(ActionModule.OPTIONS)
