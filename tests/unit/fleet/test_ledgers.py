@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ansible_collections.skorionos.bootc.plugins.action.fleet_status import ActionModule
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.ledgers import read_ledgers
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
@@ -68,3 +69,22 @@ def test_a_place_without_rollouts_takes_nothing_away(tmp_path: Path, make: bool)
     record = read_ledgers(str(place), with_history=False)
     assert record.wanted is None
     assert "There is no rollout in" in record.doubts[0]
+
+
+class Said:
+    """What Ansible's display has of warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warning(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+def test_people_are_warned_of_a_place_without_rollouts_and_of_none_that_was_not_named(tmp_path: Path) -> None:
+    action, said = object.__new__(ActionModule), Said()
+    action._display = said
+    assert action._on_record({"ledger": None, "page": None}).wanted is None
+    assert said.warnings == []
+    assert action._on_record({"ledger": str(tmp_path), "page": None}).wanted is None
+    assert said.warnings[0].startswith(f"There is no rollout in {tmp_path}.")
