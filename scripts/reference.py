@@ -20,7 +20,7 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGE = REPOSITORY / "docs" / "reference.md"
 COLLECTION = "skorionos.bootc"
-KINDS = ("inventory", "connection", "filter")
+KINDS = ("inventory", "connection", "callback", "filter")
 HEAD = """<!--
 Copyright (c) 2026, the skorionos.bootc contributors
 GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)

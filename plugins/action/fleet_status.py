@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
 from collections.abc import Collection, Mapping
@@ -17,11 +16,8 @@ from urllib.parse import quote
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.answers import tidy
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.history import (
-    Download,
-    History,
-    planned_downloads,
-)
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.history import History
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.ledgers import OnRecord, read_ledgers
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.listing import fleet_csv, fleet_json
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory import (
     Memory,
@@ -32,12 +28,8 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory impo
     save_memory,
 )
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.rows import recalled
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.wanted import wanted
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import fleet_html, fleet_text, plain
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import derive
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import Rollout
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import open_stores
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -63,16 +55,23 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         asleep = options["asleep"]
         answers = [_answer(host, hostvars[host], options["variable"], asleep.get(host)) for host in options["hosts"]]
         try:
-            rollouts, history = _read(options["ledger"], with_history=options["page"] is not None)
-            meant = None if rollouts is None else wanted(rollouts)
-            seen = self._look_back(options, answers, meant, frozenset(hostvars))
+            record = self._on_record(options)
+            seen = self._look_back(options, answers, record.wanted, frozenset(hostvars))
             rows = recalled(answers, seen)
             changed = self._tell(options, rows)
             if options["page"] is not None:
-                self._write_page(Path(options["page"]), rows, history, options["ledger"])
+                self._write_page(Path(options["page"]), rows, record.history, options["ledger"])
         except RolloutError as error:
             return {**result, "failed": True, "msg": str(error), "reason": error.reason}
         return {**result, "changed": changed, "fleet": rows}
+
+    def _on_record(self, options: Mapping[str, Any]) -> OnRecord:
+        if options["ledger"] is None:
+            return OnRecord()
+        record = read_ledgers(options["ledger"], with_history=options["page"] is not None)
+        for doubt in record.doubts:
+            self._display.warning(plain(doubt))
+        return record
 
     def _look_back(
         self,
@@ -134,30 +133,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 def _unwritable(path: Path, error: Exception, variable: str) -> RolloutError:
     remedy = f"Name another file with -e {variable}=FILE."
     return RolloutError(f"Cannot write the status of the fleet to {path}: {error}.", remedy, "unwritable")
-
-
-def _read(ledger: str | None, *, with_history: bool) -> tuple[list[Rollout] | None, History | None]:
-    """All rollouts on record, and what they tell of each device if somebody wants to know."""
-    if ledger is None:
-        return None, None
-    rollouts, history = [], History()
-    for store in open_stores(ledger).rollouts():
-        events = store.read()
-        rollout = derive(events)
-        if rollout is None:
-            continue
-        rollouts.append(rollout)
-        if with_history:
-            history.add(rollout, events, _planned(Path(ledger) / f"{rollout.plan.spec.id}.plan.json"))
-    return rollouts, history
-
-
-def _planned(path: Path) -> dict[str, Download]:
-    """What the rollout_plan playbook reckoned, where it was asked and wrote to the place it writes to by default."""
-    try:
-        return planned_downloads(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return {}
 
 
 def _links(page: Path, ledger: str | None) -> dict[str, str]:

@@ -30,8 +30,8 @@ class ActionModule(RolloutAction):
     _supports_check_mode = True
     OPTIONS: ClassVar[dict[str, Any]] = {
         **WHICH,
-        "since": {"type": "str"},
-        "until": {"type": "str"},
+        "start": {"type": "str"},
+        "end": {"type": "str"},
         "devices": {"type": "list", "elements": "str", "default": []},
         "journal": {"type": "path"},
         "witness": {"type": "path"},
@@ -39,7 +39,7 @@ class ActionModule(RolloutAction):
     }
 
     def answer(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        scope = make_scope(options["since"], options["until"], options["devices"], CLOCK.now())
+        scope = make_scope(options["start"], options["end"], options["devices"], CLOCK.now())
         journal = None if options["journal"] is None else read_channels(Path(str(options["journal"])))
         told = audit(_examined(options), journal, scope)
         changed, files = self._written(told, options["dest"])

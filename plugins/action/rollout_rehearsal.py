@@ -28,7 +28,10 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rehearsal.stage i
     set_stage,
 )
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError, some
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Target
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import UNTELLABLE, derive
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec, parse_spec
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import open_stores
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action import RolloutAction
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._simulated import CONNECTION
 
@@ -56,7 +59,7 @@ class ActionModule(RolloutAction):
         spec = read_spec(path)
         _insist_on_variants(spec, path, options["unhealthy"])
         devices = {device.host: device for host in hosts for device in _known(host, hostvars[host])}
-        stage = set_stage(spec, devices.values(), options["unhealthy"])
+        stage = set_stage(spec, devices.values(), options["unhealthy"], _targets(spec, path))
         files = {dest / _MARK: "", dest / "catalogue.json": json.dumps(stage.catalogue, indent=1) + "\n"}
         written = dest / "rollout.yml"
         if options["registry"]:
@@ -70,7 +73,20 @@ class ActionModule(RolloutAction):
             "devices": {
                 host: {"image": image, "arguments": devices[host].arguments} for host, image in stage.images.items()
             },
+            "by_version": list(stage.by_version),
         }
+
+
+def _targets(spec: Spec, path: Path) -> dict[str, Target]:
+    """Those of the real rollout with the same digests, if it has a ledger beside the spec."""
+    try:
+        rollout = derive(open_stores(path.parent / "rollouts").rollout(spec.id).read())
+    except UNTELLABLE:  # a rehearsal does without it, and who rolls out or asks for the status is told
+        return {}
+    if rollout is None:
+        return {}
+    digests = {variant.name: variant.digest for variant in spec.variants}
+    return {name: target for name, target in rollout.plan.targets.items() if digests.get(name) == target.digest}
 
 
 def _insist_on_simulated(hosts: Sequence[str], hostvars: Mapping[str, Mapping[str, Any]], dest: Path) -> None:
@@ -142,7 +158,7 @@ def _digests(stage: Stage, registry: str) -> dict[tuple[str, str], str]:
 def _write(dest: Path, files: Mapping[Path, str]) -> bool:
     """Whether anything is new in these files. Never touches a directory that holds something else."""
     try:
-        if dest.exists() and any(dest.iterdir()) and not (dest / _MARK).exists():
+        if dest.exists() and any(dest.iterdir()) and not (dest / _MARK).is_file():
             raise RolloutError(
                 f"{dest} is there and holds no rehearsal.",
                 "What is in it would be removed. Set `directory` in inventory/rehearsal.yml to one that is not there.",

@@ -54,6 +54,7 @@ options:
     description:
       - Directory of the ledgers of rollouts. A device that runs something else than what its last rollout left it with
         has drifted. When not given, what O(memory) knows of that counts.
+      - When it holds no rollout, or one that cannot be read, there is a warning, and again what O(memory) knows counts.
     type: path
   format:
     description:
@@ -154,14 +155,16 @@ fleet:
       description: Why its status is unknown, as far as somebody said.
       type: str
     seen_at:
-      description: When it last answered, V(none) when it never did.
+      description: When it last told its status, V(none) when it never did.
       type: str
       sample: "2026-08-01T04:10:00.000Z"
     unreachable_since:
       description: Since when it has not answered, V(none) when it does.
       type: str
     drifted:
-      description: Whether it runs something else than what its last rollout left it with.
+      description:
+        - Whether it runs something else than what its last rollout left it with. Of one that did not answer, whether it
+          did when it was last seen; of one that answered and could not tell it is not known, and V(false).
       type: bool
     known_bugs:
       description: What is known to be wrong with its version of bootc.

@@ -42,12 +42,12 @@ options:
     description:
       - File with the spec of the one rollout that is meant. Its ledger is in O(ledger), or in C(rollouts) beside it.
     type: path
-  since:
+  start:
     description:
       - Tell of nothing before this day (V(2026-08-01)), moment (V(2026-08-01T04:10Z)) or age (V(12h), V(30d)). Times
-        without a zone are UTC.
+        without a zone are UTC. An age is another moment every minute, and so the files of O(dest) are others.
     type: str
-  until:
+  end:
     description: Tell of nothing after it, and of rollouts as they stood then. A day counts whole.
     type: str
   devices:
@@ -75,7 +75,7 @@ EXAMPLES = r"""
 - name: What was rolled out in the last quarter?
   skorionos.bootc.rollout_audit:
     ledger: rollouts
-    since: 90d
+    start: 90d
     journal: channels.jsonl
     dest: audit
 

@@ -18,8 +18,8 @@ description:
     and, once that serves them, a spec in which these images stand for the real ones.
   - Refuses to, before anything else, when a host of the inventory other than C(localhost) is not a simulated device.
     P(skorionos.bootc.rehearsal#inventory) makes them.
-  - A device whose inventory has C(bootc_seen) (see P(skorionos.bootc.fleet#inventory)) runs an image with that
-    version, the others one that is older than every barrier.
+  - A device whose inventory has C(bootc_seen) (see P(skorionos.bootc.fleet#inventory)) runs an image that stands for
+    that digest, with that version, the others one that is older than every barrier.
   - Asks no real registry and no real device anything.
   - The spec keeps waves, rules, pace and budget. Windows are left out, waits are cut to seconds, and commands of
     C(verify) and C(analysis) are left out always, as simulated devices would run them on the controller.
@@ -99,6 +99,15 @@ devices:
     deck-01:
       image: rehearsal/kde:before
       arguments: []
+by_version:
+  description:
+    - Hosts that run the release already, going by its version alone. They were seen with a digest that the spec does
+        not name, which on an image of several architectures says nothing.
+    - Empty for variants whose real rollout has a ledger in C(rollouts) beside the spec, which knows these digests.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 reason:
   description: The kind of failure.
   returned: failure

@@ -16,10 +16,9 @@ from .._channels.model import ChannelError
 from .._channels.model import Entry as ChannelEntry
 from .._report.timeline import tell
 from .._report.words import CATCHING_UP, short
-from .._rollout.errors import RolloutError
 from .._rollout.events import Event, format_time
 from .._rollout.examine import Examined, Fault
-from .._rollout.replay import derive
+from .._rollout.replay import UNTELLABLE, derive
 from .._rollout.states import Rollout
 from .._rollout.summary import COLUMNS, summarize
 from .scope import Scope
@@ -45,8 +44,6 @@ ORDERS = frozenset(
 """Kinds of events that are somebody's decision."""
 COUNTED = ("devices", "touched", *COLUMNS)
 """What is counted of every wave and every rollout."""
-_UNTELLABLE = (KeyError, ValueError, TypeError, IndexError, AttributeError, RolloutError)
-"""What comes of events whose chain is whole and whose contents are not those of a rollout."""
 _STORYLESS = frozenset({"planned", "notified"})
 _ENDED_EARLY = ("canceled", "aborted", "superseded")
 
@@ -103,7 +100,7 @@ def _account(examined: Examined, scope: Scope) -> dict[str, Any]:
     rollout, known, story = None, frozenset[str](), list[dict[str, Any]]()
     try:
         rollout, known, story = _told(examined, scope)
-    except _UNTELLABLE as error:
+    except UNTELLABLE as error:
         what = f"The events of {examined.place} are not those of a rollout ({type(error).__name__}: {error})."
         fault = fault or Fault(what, "Read them with the version of the collection that wrote them.")
     ledger = {

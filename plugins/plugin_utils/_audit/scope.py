@@ -8,13 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 
 from .._rollout.errors import RolloutError
 from .._rollout.quantities import parse_duration
 
 _AGE = re.compile(r"[0-9]+[smhd]")
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_START, _END = "start of the audit", "end of the audit"
+_MINUTE = 60
+"""What ages are rounded down to, so that a scope does not tell another moment whenever it is asked for."""
 
 
 @dataclass(frozen=True)
@@ -32,19 +34,20 @@ class Scope:
 
 def make_scope(since: str | None, until: str | None, hosts: Collection[str], now: float) -> Scope:
     """The scope of what a person wrote: a day, a moment, or how long ago it was. Raises RolloutError."""
-    scope = Scope(_moment(since, "since", now), _moment(until, "until", now), frozenset(hosts))
+    scope = Scope(_moment(since, _START, now), _moment(until, _END, now), frozenset(hosts))
     if scope.since is not None and scope.until is not None and scope.since > scope.until:
-        raise RolloutError(f"since ({since}) is after until ({until}).", "Exchange them.", "invalid_time")
+        raise RolloutError(f"The {_START} ({since}) is after the {_END} ({until}).", "Exchange them.", "invalid_time")
     return scope
 
 
-def _moment(text: str | None, where: str, now: float) -> float | None:
+def _moment(given: str | None, where: str, now: float) -> float | None:
+    text = (given or "").strip()
     if not text:
         return None
     if _AGE.fullmatch(text):
-        return now - parse_duration(text, where)
+        return (now - parse_duration(text, where)) // _MINUTE * _MINUTE
     try:
-        at = datetime.fromisoformat(text.strip())
+        at = datetime.fromisoformat(text)
     except ValueError as error:
         raise RolloutError(
             f"{where}: {text!r} is not a time.",
@@ -52,6 +55,14 @@ def _moment(text: str | None, where: str, now: float) -> float | None:
             "invalid_time",
         ) from error
     at = at if at.tzinfo is not None else at.replace(tzinfo=timezone.utc)
-    if where == "until" and _DAY.fullmatch(text):
+    if where == _END and _is_day(text):
         at += timedelta(days=1, milliseconds=-1)
     return at.timestamp()
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .._report.words import plain
 from .answers import deployments, room
 
 COLUMNS = (
@@ -36,13 +37,14 @@ COLUMNS = (
     "known_bugs",
     "message",
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@")
 
 
 def fleet_csv(rows: Iterable[Mapping[str, Any]]) -> str:
     """One line per device below a line of ``COLUMNS``, as RFC 4180 has it.
 
-    Devices choose some of the texts: what a spreadsheet would take for a formula gets an apostrophe in front.
+    Devices choose some of the texts. They can do nothing to a terminal and are UTF-8 whatever they were, and what a
+    spreadsheet would take for a formula gets an apostrophe in front.
     """
     text = io.StringIO()
     writer = csv.writer(text)
@@ -77,5 +79,5 @@ def _harmless(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = str(value)
+    text = plain(value)
     return f"'{text}" if text.startswith(_FORMULA) else text

@@ -27,6 +27,8 @@ _REACH = {
 }
 _MOST = 100_000
 """Devices that one range may stand for. More is a slip of the finger."""
+_DIGITS = 18
+"""Of a number in a range: serial numbers have many. Of one with more Python cannot count the range."""
 _RANGE = re.compile(r"\[([0-9]+):([0-9]+)(?::([0-9]+))?\]")
 _HOST = re.compile(r"^[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\Z")
 
@@ -173,6 +175,10 @@ def _written_out(pattern: str, place: tuple[str | int, ...]) -> list[str]:
 
 
 def _numbers(pattern: str, first: str, last: str, step: str | None, place: tuple[str | int, ...]) -> range:
+    if max(map(len, (first, last, step or ""))) > _DIGITS:
+        raise InvalidFleet(
+            place, f"The range in {pattern!r} has a number of more than {_DIGITS} digits.", "Make it smaller."
+        )
     if first.startswith("0") and len(first) > 1 and len(first) != len(last):
         raise InvalidFleet(
             place, f"The range in {pattern!r} has {first} and {last}.", "Write both with the same number of digits."

@@ -30,7 +30,10 @@ _NEW = 0o644
 
 @dataclass(frozen=True)
 class Seen:
-    """The last look at a device. Times in seconds since the epoch; ``seen_at`` is None for one that never answered."""
+    """The last look at a device. Times in seconds since the epoch.
+
+    ``seen_at`` is when it told the ``status``; None for one that never did.
+    """
 
     seen_at: float | None = None
     asked_at: float = 0.0
@@ -72,8 +75,8 @@ def remember(
 ) -> dict[str, Seen]:
     """What is known after a look at the devices of ``rows``; who is not in ``known`` any more is forgotten.
 
-    A row is what fleet_status makes of a device's answer. Who did not answer keeps what was seen before; without
-    ``wanted`` everybody keeps what they were meant to run.
+    A row is what fleet_status makes of a device's answer. Who did not answer, or could not tell, keeps what was seen
+    before; without ``wanted`` everybody keeps what they were meant to run.
     """
     after = {host: seen for host, seen in before.items() if host in known}
     for row in rows:
@@ -85,7 +88,7 @@ def remember(
             since = now if last.unreachable_since is None else last.unreachable_since
             after[host] = replace(last, unreachable_since=since)
         elif row["message"]:  # it is there, and could not tell
-            after[host] = replace(last, seen_at=now, unreachable_since=None)
+            after[host] = replace(last, unreachable_since=None)
         else:
             status = {key: row[key] for key in KEPT}
             after[host] = replace(last, seen_at=now, unreachable_since=None, status=status)
@@ -124,7 +127,10 @@ def save_memory(path: Path, memory: Memory, now: float) -> None:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write a file as a whole or not at all; one that is there keeps its permissions. Raises OSError."""
+    """Write a file as a whole or not at all; one that is there keeps its permissions.
+
+    Raises OSError, and UnicodeEncodeError for half of a surrogate pair.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
@@ -135,9 +141,8 @@ def replace_file(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(path)
-    except OSError:
+    finally:
         Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 @contextlib.contextmanager

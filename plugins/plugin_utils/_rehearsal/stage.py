@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._rollout.plan import Hop, Target
 from .._rollout.spec import Spec, Variant
 
 WINDOWS, TIMES = KEEP = ("windows", "times")
@@ -51,12 +52,14 @@ class Device:
 class Stage:
     """What a rehearsal takes place on: a catalogue for the simulated registry, and each host's image in it.
 
-    ``tags`` gives the digests that they stand for, by variant and tag.
+    ``tags`` gives the digests that they stand for, by variant and tag. ``by_version`` are the hosts that run the
+    release going by its version alone.
     """
 
     catalogue: Mapping[str, Any]
     images: Mapping[str, str]
     tags: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
+    by_version: tuple[str, ...] = ()
 
 
 def device_of(host: str, variant: str, seen: object) -> Device:
@@ -68,11 +71,18 @@ def device_of(host: str, variant: str, seen: object) -> Device:
     return Device(host, variant, *(str(text) if isinstance(text, str) else None for text in texts))
 
 
-def set_stage(spec: Spec, devices: Iterable[Device], unhealthy: Collection[str] = ()) -> Stage:
+def set_stage(
+    spec: Spec,
+    devices: Iterable[Device],
+    unhealthy: Collection[str] = (),
+    targets: Mapping[str, Target] | None = None,
+) -> Stage:
     """Images for every digest that the spec names or a device was seen on; releases in ``unhealthy`` do not get well.
 
-    A device of which nothing is known runs an image older than any barrier.
+    ``targets`` are those of the real rollout by variant, where it was planned already: they tell which digests devices
+    have on the release. A device of which nothing is known runs an image older than any barrier.
     """
+    targets = targets or {}
     variants = {variant.name: variant for variant in spec.variants}
     tags: dict[tuple[str, str], str | None] = {}
     images = []
@@ -81,17 +91,25 @@ def set_stage(spec: Spec, devices: Iterable[Device], unhealthy: Collection[str] 
         for tag, digest, version in _named(variant):
             tags[variant.name, tag] = digest
             images.append(_image(variant, tag, version, sick=sick and tag == RELEASE))
+    known = {name: _tags_of(variant, targets.get(name)) for name, variant in variants.items()}
     tag_of: dict[str, str] = {}
+    by_version = []
     for device in sorted(devices, key=lambda device: device.host):
         if device.variant not in variants:
             continue
-        tag = _tag_of(device, variants[device.variant], tags)
-        if (device.variant, tag) not in tags:
-            tags[device.variant, tag] = device.digest
-            images.append(_image(variants[device.variant], tag, device.version or _OLDEST))
-        tag_of[device.host] = f"{repository(device.variant)}:{tag}"
+        variant = variants[device.variant]
+        if _is_by_version(device, variant, known[variant.name], targets):
+            tag = RELEASE
+            by_version.append(device.host)
+        else:
+            tag = _tag_of(device, known[variant.name])
+        if (variant.name, tag) not in tags:
+            tags[variant.name, tag] = device.digest
+            images.append(_image(variant, tag, device.version or _OLDEST))
+        tag_of[device.host] = f"{repository(variant.name)}:{tag}"
     layers = {layer: size for _unused, sizes in images for layer, size in sizes.items()}
-    return Stage({"layers": layers, "images": [entry for entry, _unused in images]}, tag_of, tags)
+    catalogue = {"layers": layers, "images": [entry for entry, _unused in images]}
+    return Stage(catalogue, tag_of, tags, tuple(by_version))
 
 
 def repository(variant: str) -> str:
@@ -133,15 +151,32 @@ def rehearsed(
     return document
 
 
-def _tag_of(device: Device, variant: Variant, tags: Mapping[tuple[str, str], str | None]) -> str:
+def _tags_of(variant: Variant, target: Target | None) -> dict[str, str]:
+    """Which image stands for a digest that a device may tell; of a planned rollout also those of each architecture."""
+    named = {digest: tag for tag, digest, _unused in _named(variant) if digest is not None}
+    if target is None:
+        return named
+    accepted: list[Target | Hop] = [target, *target.barriers]
+    alike = {digest: tag for one in accepted if (tag := named.get(one.digest)) for digest in one.accept}
+    return {**alike, **named}
+
+
+def _is_by_version(device: Device, variant: Variant, known: Mapping[str, str], targets: Mapping[str, Target]) -> bool:
+    """Whether only its version says that it runs the release.
+
+    On an image of several architectures a device tells another digest than the spec, and which is not known before the
+    rollout was planned.
+    """
+    if device.digest is None or device.digest in known or variant.name in targets:
+        return False
+    return device.version is not None and device.version == variant.version
+
+
+def _tag_of(device: Device, known: dict[str, str]) -> str:
     """Of the image that stands for what the device runs; a new one for a digest that nothing stands for yet."""
     if device.digest is None:
         return BEFORE
-    # On an image of several architectures a device tells another digest than the spec.
-    if device.version is not None and device.version == variant.version:
-        return RELEASE
-    known = {digest: tag for (name, tag), digest in tags.items() if name == variant.name and digest}
-    return known.get(device.digest, f"seen-{len(known)}")
+    return known.setdefault(device.digest, f"seen-{len(known)}")
 
 
 def _named(variant: Variant) -> Iterable[tuple[str, str | None, str]]:

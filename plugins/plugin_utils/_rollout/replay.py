@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from .errors import RolloutError
 from .events import Event
 from .plan import load_plan
 from .spec import Pace
@@ -28,6 +29,9 @@ from .states import (
     count,
     needed_of,
 )
+
+UNTELLABLE = (KeyError, ValueError, TypeError, IndexError, AttributeError, RolloutError)
+"""What comes of events whose chain is whole and whose contents are not those of a rollout."""
 
 
 def derive(events: Iterable[Event]) -> Rollout | None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.playbook.task import Task
+from ansible_collections.skorionos.bootc.plugins.action.rollout_audit import ActionModule
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._audit.account import audit, read_channels
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._audit.lines import audit_lines, witnesses
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._audit.scope import Scope, make_scope
@@ -284,6 +286,10 @@ def test_a_journal_that_cannot_be_read_is_named(root: Path, content: str | None)
         ("2027-01-15 09:00+01:00", "2027-01-15 08:00:30", (BEGIN, BEGIN + 30)),
         ("12h", "30m", (BEGIN - 12 * HOUR, BEGIN - HOUR / 2)),
         ("", None, (None, None)),
+        (None, " 20270115 ", (None, BEGIN + 16 * HOUR - 0.001)),
+        (None, "2027-W02-5", (None, BEGIN + 16 * HOUR - 0.001)),
+        (None, "20270115T0800", (None, BEGIN)),
+        (" 12h", None, (BEGIN - 12 * HOUR, None)),
     ],
 )
 def test_times_as_people_write_them(
@@ -294,8 +300,17 @@ def test_times_as_people_write_them(
     assert scope.hosts == {"deck-01"}
 
 
+def test_an_age_is_the_same_moment_all_through_a_minute() -> None:
+    assert make_scope("12h", None, (), BEGIN + 59.9) == make_scope("12h", None, (), BEGIN)
+
+
 @pytest.mark.parametrize(("since", "until"), [("yesterday", None), (None, "2027-13-01"), ("2027-01-02", "2027-01-01")])
 def test_times_that_are_none_are_refused(since: str | None, until: str | None) -> None:
     with pytest.raises(RolloutError) as refused:
         make_scope(since, until, (), BEGIN)
     assert refused.value.reason == "invalid_time"
+
+
+def test_no_option_of_the_audit_is_what_ansible_has_for_every_task() -> None:
+    """Tools that read tasks take an ``until`` among the options of a module for the condition of a retry."""
+    assert not set(Task.fattributes) & set(ActionModule.OPTIONS)

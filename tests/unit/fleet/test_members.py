@@ -107,6 +107,13 @@ def test_what_files_include_is_one_fleet(tmp_path: Path) -> None:
         ("devices:\n- name: 'a-[01:100]'", "Write both with the same number of digits"),
         ("devices:\n- name: 'a-[1:3]'\n  address: 'b-[1:2]'", "line 3: 'b-[1:2]' makes 2 addresses for 3 names"),
         ("devices:\n- name: 'a-[1:1000][1:1000]'", "stands for more than 100000 devices"),
+        (
+            "devices:\n- name: 'a-[1:99999999999999999999]'",
+            "line 2: The range in 'a-[1:99999999999999999999]' has",
+        ),
+        (f"devices:\n- name: 'a-[1:{'9' * 5000}]'", "has a number of more than 18 digits. Make it smaller."),
+        (f"devices:\n- name: 'a-[1:9:{'9' * 5000}]'", "has a number of more than 18 digits. Make it smaller."),
+        ("devices:\n- name: 'a-[1:999999999999999999]'", "stands for more than 100000 devices"),
         ("include: [nowhere.yml]", "fleet.yml, line 1: no file is named 'nowhere.yml' there"),
         (
             "devices:\n- name: a\n  windows:\n    apply:\n    - {start: 3:00, length: 2h}",

@@ -14,7 +14,12 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.answers imp
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.clients import flaws_of
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.groups import seen_groups
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.listing import COLUMNS, fleet_csv, fleet_json
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory import load_memory, remember, save_memory
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory import (
+    load_memory,
+    remember,
+    replace_file,
+    save_memory,
+)
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.rows import recalled
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import fleet_text
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
@@ -77,6 +82,20 @@ def test_one_that_runs_something_else_than_its_last_rollout_left_it_with_has_dri
     assert "bootc_drifted" in set(seen_groups(seen["b"], NOW))
     later = remember(seen, [answer("b", "sha256:2")], None, {"a", "b"}, NOW)
     assert later["b"].drifted, "what it is meant to run is remembered"
+
+
+def test_one_that_could_not_tell_is_not_called_drifted_by_what_was_seen_before() -> None:
+    meant = {"a": ["sha256:1"]}
+    seen = remember({}, [answer("a", "sha256:2")], meant, {"a"}, NOW)
+    nothing = dict.fromkeys(("backend", "bootc_version", "booted", "next_boot"))
+    mute = answer(**nothing, is_bootc=False, message="bootc is broken")
+    seen = remember(seen, [mute], meant, {"a"}, NOW + DAY)
+    (row,) = recalled([mute], seen)
+    assert (row["drifted"], row["booted"]) == (False, None)
+    assert row["seen_at"] == "2027-01-15T08:00:00.000Z", "when it told what is remembered of it"
+    assert (seen["a"].asked_at, seen["a"].unreachable_since) == (NOW + DAY, None)
+    (gone,) = recalled([silent()], remember(seen, [silent()], meant, {"a"}, NOW + 2 * DAY))
+    assert gone["drifted"], "one that is silent is shown as it was seen last"
 
 
 def test_groups_tell_what_runs_and_what_waits() -> None:
@@ -160,6 +179,31 @@ def test_a_spreadsheet_takes_nothing_of_a_device_for_a_formula() -> None:
     assert (first["deployments"], first["space_total_bytes"], first["space_free_bytes"]) == ("1", "64000", "20000")
     assert (second["booted_version"], second["message"]) == ("", "timed out")
     assert json.loads(fleet_json(rows))["fleet"] == rows
+
+
+@pytest.mark.parametrize(
+    ("version", "listed"),
+    [
+        ("1.0 \ud800", "1.0 \N{REPLACEMENT CHARACTER}"),
+        ("\x1b]0;owned\x071.0", "1.0"),
+        ("1.0\x9b31m\r\nbad", "1.0 bad"),
+        ("\x1b[31m=1+1", "'=1+1"),
+        ("\t=1+1", "'=1+1"),
+    ],
+)
+def test_a_version_does_nothing_to_whoever_reads_the_list(tmp_path: Path, version: str, listed: str) -> None:
+    told = [answer(booted={"version": version, "digest": "sha256:1", "image": "x"})]
+    text = fleet_csv(recalled(told, remember({}, told, None, {"a"}, NOW)))
+    assert next(csv.DictReader(io.StringIO(text)))["booted_version"] == listed
+    replace_file(tmp_path / "fleet.csv", text)
+
+
+def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.csv"
+    replace_file(path, "as it was")
+    with pytest.raises(UnicodeEncodeError):
+        replace_file(path, "\ud800")
+    assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("fleet.csv", "as it was")]
 
 
 def test_known_troubles_follow_version_and_backend() -> None:

@@ -67,3 +67,11 @@ def test_one_that_went_back_to_a_barrier_is_meant_to_run_that() -> None:
         ("rolled_back", {}),
     )
     assert meant(went) == (hop,)
+
+
+def test_one_that_its_own_rollout_found_drifted_is_meant_to_run_what_it_was_left_with() -> None:
+    done = [("staging", BEFORE), ("applying", {}), ("booted", {}), ("succeeded", {})]
+    drifted = rollout(*done, ("incompatible", {"reason": "drifted", "message": "it runs something else"}))
+    assert meant(drifted) == drifted.plan.targets["kde"].accept
+    other = rollout(*done, ("incompatible", {"reason": "not_bootc", "message": "it was installed anew"}))
+    assert meant(other) is None

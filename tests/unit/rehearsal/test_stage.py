@@ -13,11 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.skorionos.bootc.plugins.action.rollout_rehearsal import _targets, _write
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rehearsal.profiles import parse_profile, share_of
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rehearsal.stage import device_of, rehearsed, set_stage
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rehearsal.stage import (
+    Device,
+    device_of,
+    rehearsed,
+    set_stage,
+)
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import hop_of, target_of
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec, parse_spec
 
 from simulator import catalogue
+from tests.fleet_model import plan_for, small_spec
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 REGISTRY = "127.0.0.1:5000"
@@ -89,6 +100,57 @@ def test_devices_run_what_they_were_seen_on_and_else_what_is_older_than_every_ba
     assert stage.images["old"] == stage.images["old-too"]
     assert len({catalogue.build(image).top for image in images.values()}) == len(images)
     assert devices[1].arguments == ["--backend", "composefs", "--bootc-version", "1.13.0"]
+
+
+REBUILT, ARM = (f"sha256:{letter * 64}" for letter in "de")
+
+
+def seen(host: str, digest: str, version: str) -> Device:
+    return device_of(host, "kde", {"booted": {"digest": digest, "version": version}})
+
+
+def test_a_digest_says_more_of_what_a_device_runs_than_its_version() -> None:
+    mislabelled = seen("mislabelled", BARRIER, "3.0.0")
+    stage = set_stage(spec(), [mislabelled, seen("doubtful", REBUILT, "3.0.0"), seen("ready", TARGET, "3.0.0")])
+    assert stage.images["mislabelled"] == "rehearsal/kde:barrier-1"
+    assert stage.images["doubtful"] == stage.images["ready"] == "rehearsal/kde:release"
+    assert stage.by_version == ("doubtful",)
+
+
+def test_where_the_rollout_was_planned_versions_are_not_asked() -> None:
+    given = spec()
+    (variant,) = given.variants
+    target = target_of(variant, [ARM], None, "3.0.0", [hop_of(variant.barriers[0], [SEEN], None)])
+    devices = [seen("arm", ARM, "3.0.0"), seen("rebuilt", REBUILT, "3.0.0"), seen("between", SEEN, "2.0.0")]
+    stage = set_stage(given, devices, targets={"kde": target})
+    assert stage.images["arm"] == "rehearsal/kde:release"
+    assert stage.images["between"] == "rehearsal/kde:barrier-1"
+    assert stage.images["rebuilt"].startswith("rehearsal/kde:seen-")
+    assert stage.by_version == ()
+
+
+def test_the_ledger_beside_the_spec_tells_which_digests_are_the_release(tmp_path: Path) -> None:
+    given = small_spec(id="winter")
+    path = tmp_path / "winter.yml"
+    assert _targets(given, path) == {}
+    plan = plan_for(given, [("deck", "kde")])
+    ledger = Ledger(tmp_path / "rollouts", "winter")
+    ledger.create()
+    ledger.append([Event("planned", 0.0, data={"plan": plan.as_dict()})], 1)
+    assert _targets(given, path) == plan.targets
+    other = spec(variants=[{"name": "kde", "image": "registry.example.com/os/skorionos", "digest": SEEN}])
+    assert _targets(other, path) == {}, "of another digest it says nothing"
+    (tmp_path / "rollouts" / "winter" / "events.jsonl").write_text("nonsense\n", encoding="utf-8")
+    assert _targets(given, path) == {}
+
+
+@pytest.mark.parametrize("mark", ["", ".rehearsal"])
+def test_what_is_no_rehearsal_is_not_touched(tmp_path: Path, mark: str) -> None:
+    """Also where somebody has a directory of the name of the mark, as the rehearsal's own is by default."""
+    (tmp_path / "work" / mark).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "work" / "devices").mkdir()
+    with pytest.raises(RolloutError, match="holds no rehearsal"):
+        _write(tmp_path / "work", {tmp_path / "work" / "rollout.yml": ""})
 
 
 def test_what_a_device_told_of_itself_is_no_option() -> None:
