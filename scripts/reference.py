@@ -20,7 +20,7 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGE = REPOSITORY / "docs" / "reference.md"
 COLLECTION = "skorionos.bootc"
-KINDS = ("inventory", "connection", "callback", "filter")
+KINDS = ("inventory", "connection", "callback", "filter", "lookup", "test")
 HEAD = """<!--
 Copyright (c) 2026, the skorionos.bootc contributors
 GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
@@ -109,7 +109,7 @@ def render() -> str:
     ]
     parts += ["\n## Roles\n", "| role | |", "|---|---|", *_roles()]
     parts += ["\n## Modules\n", "| module | |", "|---|---|", *_rows("modules"), "\n## Plugins"]
-    for kind in KINDS:
+    for kind in filter(plugins, KINDS):
         parts += [f"\n| {kind} | |", "|---|---|", *_rows(kind)]
     return "\n".join(parts) + "\n"
 

@@ -72,7 +72,7 @@ NOT_OURS = {
     ". ~/bootc/bin/activate": "the same",
     "pip install ansible-core requests jsonschema": "the same check installs these three",
     "buildah push localhost/skorionos/kde:1.2.0 oci:/var/tmp/kde:v1.2.0": "it is buildah's",
-    "cd inventory/example": "a folder of the checkout",
+    "export ANSIBLE_STDOUT_CALLBACK=skorionos.bootc.progress": "tests/integration/rollout/test_progress.py has it set",
     'export PATH="$PWD/.venv/bin:$PATH"': "for a checkout; the test has its own",
 }
 
