@@ -135,7 +135,7 @@ class _Replay:
             wave = self._waves[after.wave]
             succeeded = after.device_class is DeviceClass.SUCCEEDED
             self._waves[after.wave] = replace(wave, ramp=wave.ramp.after(succeeded, self._rollout.plan.spec.pace))
-        if after.device_class not in (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT):
+        if was not in _UNDECIDED or after.device_class not in _UNDECIDED:
             self._cover(after.wave, event.at)
 
     def _left_behind(self, before: Device, after: Device) -> Device:
@@ -158,18 +158,25 @@ class _Replay:
         return device
 
     def _cover(self, index: int, at: float) -> None:
-        """Note when an open wave first had enough verdicts: its soak counts from there."""
+        """Note since when an open wave has enough verdicts: its soak counts from there.
+
+        A verdict that was taken back, or is given anew, may leave it with too few; then the soak begins anew as well.
+        """
         wave = self._waves[index]
-        if wave.phase is not WavePhase.OPEN or wave.covered_at is not None:
+        if wave.phase is not WavePhase.OPEN:
             return
         counts = self._counts[index]
         verdicts = counts[DeviceClass.SUCCEEDED] + counts[DeviceClass.CHARGED]
         total = verdicts + counts[DeviceClass.UNTOUCHED] + counts[DeviceClass.FLIGHT]
-        if verdicts >= needed_of(self._rollout.plan.waves[index].rules, total):
+        if verdicts < needed_of(self._rollout.plan.waves[index].rules, total):
+            if wave.covered_at is not None:
+                self._waves[index] = replace(wave, covered_at=None)
+        elif wave.covered_at is None:
             self._waves[index] = replace(wave, covered_at=at)
 
 
 _VERDICTS = (DeviceClass.SUCCEEDED, DeviceClass.CHARGED)
+_UNDECIDED = (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT)
 
 
 def _tally(devices: Iterable[Device]) -> dict[DeviceClass, int]:
