@@ -15,6 +15,7 @@ from .plan import load_plan
 from .spec import Pace
 from .states import (
     CLASS_OF,
+    SILENT,
     Device,
     DeviceClass,
     DeviceState,
@@ -282,15 +283,23 @@ def _going_on(rollout: Rollout) -> RolloutPhase:
 
 
 def _acknowledged(rollout: Rollout, at: float) -> Rollout:
-    """Nobody counts what failed so far any more; an open wave's patience begins anew, and it is analysed again."""
-    devices = {
-        host: replace(device, acknowledged=True) if device.device_class is DeviceClass.CHARGED else device
-        for host, device in rollout.devices.items()
-    }
+    """Nobody counts what failed so far any more; an open wave's patience begins anew, and it is analysed again.
+
+    Who could not be looked at again at the end of its soak is to be looked at once more.
+    """
+    devices = {host: _excused(device) for host, device in rollout.devices.items()}
     waves = tuple(
         replace(wave, patient_from=at, findings={}) if wave.phase is WavePhase.OPEN else wave for wave in rollout.waves
     )
     return replace(rollout, devices=devices, waves=waves)
+
+
+def _excused(device: Device) -> Device:
+    if device.device_class is DeviceClass.CHARGED:
+        return replace(device, acknowledged=True)
+    if device.unconfirmed is not None:
+        return replace(device, looked_at=None, unconfirmed=None, unconfirmed_since=None)
+    return device
 
 
 def _accepted(rollout: Rollout, event: Event) -> Rollout:
@@ -497,14 +506,24 @@ def _retried(device: Device, event: Event) -> dict[str, Any]:
 
 
 def _confirmed(_device: Device, event: Event) -> dict[str, Any]:
-    return {"confirmed_at": event.at}
+    return {"looked_at": event.at, "unconfirmed": None, "unconfirmed_since": None}
+
+
+def _unconfirmed(device: Device, event: Event) -> dict[str, Any]:
+    first = device.unconfirmed_since
+    goes_on = first is not None and first >= device.since  # and was not before its present success
+    return {
+        "looked_at": event.at,
+        "unconfirmed": str(event.data.get("reason", SILENT)),
+        "unconfirmed_since": first if goes_on else event.at,
+    }
 
 
 _DEVICE_ORDERS: dict[str, Callable[[Device, Event], dict[str, Any]]] = {
     "excluded": _excluded,
     "retried": _retried,
     "confirmed": _confirmed,
-    "unconfirmed": _confirmed,
+    "unconfirmed": _unconfirmed,
 }
 
 
