@@ -37,8 +37,8 @@ options:
       - What to do.
       - V(pause) has nothing new begin. What is in flight comes to its end, and what is staged is dropped.
       - V(resume) goes on, after a pause or in spite of what the rollout was held for. What failed so far counts no
-        more;
-        an open wave has its whole C(coverage_timeout) again.
+        more; an open wave has its whole C(coverage_timeout) again, and who could not be looked at after its soak is
+        looked at again.
       - V(approve) lets the wave begin, or pass, that waits for it. It needs O(plan_hash), and is good for seven days.
       - V(accept) takes the open wave as it is, whatever its rules say.
       - V(retry) has O(hosts) tried again that failed, were rolled back, lost or left out, and takes their charge away.

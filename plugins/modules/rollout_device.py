@@ -42,9 +42,9 @@ options:
     required: true
   confirm:
     description:
-      - Only look again at a device that succeeded, because the soak of its wave is over. One that is unhealthy now is
-        taken
-        back; one that does not answer keeps its success.
+      - Only look again at a device that succeeded, because the soak of its wave is over. One that is unhealthy now, or
+        answers and cannot be checked, is taken back. One that does not answer, or is occupied with something else,
+        keeps its success, and is to be asked again.
     type: bool
     default: false
   draining:

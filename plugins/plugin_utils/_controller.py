@@ -33,6 +33,7 @@ from ._rollout.revert import with_variants
 from ._rollout.spec import Spec, parse_spec
 from ._rollout.states import (
     DISRUPTED,
+    LEFT,
     OVER,
     Device,
     DeviceClass,
@@ -232,7 +233,7 @@ _LEFT = "its host left the inventory, or `selection` does not match it any more"
 def _excused(asked: Sequence[str], candidates: Sequence[Candidate]) -> list[Event]:
     """Nobody can look again at updated devices whose hosts left: their wave would never pass for want of that."""
     present = {candidate.host for candidate in candidates}
-    data = {"reason": "removed", "message": _LEFT}
+    data = {"reason": LEFT, "message": _LEFT}
     return [Event("unconfirmed", CLOCK.now(), host, data=data) for host in asked if host not in present]
 
 

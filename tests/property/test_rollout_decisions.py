@@ -94,6 +94,8 @@ class Walk:
         self.now = BEGIN
         self.rollout = replay([Event("planned", BEGIN, data={"plan": self.plan.as_dict()})])
         self.late: set[int] = set()
+        self.covered_since: dict[int, float] = {}
+        self.holds: list[Event] = []
         self.decided = 0
 
     def step(self) -> None:
@@ -104,6 +106,8 @@ class Walk:
         for event in decisions.record:
             if event.kind == "wave_passed":
                 self._check_pass(event)
+            elif event.kind == "held":
+                self.holds.append(event)
             self._happens(event)
         if decisions.record:
             return
@@ -120,7 +124,18 @@ class Walk:
         self._check_state()
 
     def _happens(self, *events: Event) -> None:
-        self.rollout = apply_events(self.rollout, events)
+        for event in events:
+            self.rollout = apply_events(self.rollout, [event])
+            self._watch_coverage(event.at)
+
+    def _watch_coverage(self, at: float) -> None:
+        """Since when the open wave has had enough verdicts, found out without the engine's own memory of it."""
+        for index, wave in enumerate(self.rollout.waves):
+            counts = count(self.rollout.in_wave(index))
+            if counts.succeeded + counts.charged < coverage_needed(self.rollout, index):
+                self.covered_since.pop(index, None)
+            elif wave.phase is WavePhase.OPEN:
+                self.covered_since.setdefault(index, at)
 
     def _order(self) -> None:
         final = self.random.random() < 0.1
@@ -163,7 +178,9 @@ class Walk:
 
     def _go_on(self, decisions: Decisions) -> None:
         for host in decisions.confirm:
-            self._happens(Event(self.random.choice(["confirmed", "unconfirmed"]), self.now, host))
+            reason = self.random.choice(["silent", "silent", "busy", "removed"])
+            kind = self.random.choice(["confirmed", "unconfirmed", "unconfirmed"])
+            self._happens(Event(kind, self.now, host, data={} if kind == "confirmed" else {"reason": reason}))
         moving = [device for device in self.rollout.devices.values() if device.state in AFTER]
         done = [d for d in self.rollout.devices.values() if d.state is DeviceState.SUCCEEDED]
         if done and self.random.random() < 0.01:
@@ -191,8 +208,20 @@ class Walk:
             in_time = self.now < (wave.patient_from or 0.0) + rules.coverage_timeout
             assert verdicts >= coverage_needed(self.rollout, index) or not in_time
             assert rules.approve != "after" or wave.approved_at is not None
-            assert self.now >= (wave.covered_at or 0.0) + rules.soak
+            timed_out = (wave.patient_from or 0.0) + rules.coverage_timeout
+            soaked_at = self.covered_since.get(index, timed_out) + rules.soak
+            assert self.now >= soaked_at
+            self._check_closing_look(index, soaked_at)
         assert all(earlier.phase is WavePhase.PASSED for earlier in self.rollout.waves[:index])
+
+    def _check_closing_look(self, index: int, soaked_at: float) -> None:
+        """Everybody was looked at, and of each variant that soaked somebody answered."""
+        if not self.plan.waves[index].rules.soak:
+            return
+        soaked = [d for d in self.rollout.in_wave(index) if d.state is DeviceState.SUCCEEDED and d.since < soaked_at]
+        assert all(d.looked_at is not None and d.looked_at >= soaked_at for d in soaked)
+        for variant in {d.variant for d in soaked}:
+            assert any(d.unconfirmed is None for d in soaked if d.variant == variant)
 
     def _check_touch(self, decisions: Decisions) -> None:
         for host in decisions.touch:
@@ -254,10 +283,12 @@ def test_no_walk_breaks_a_rule(ten: int) -> None:
 
 def test_the_walks_are_long_enough_and_end_in_every_way() -> None:
     assert WALKS * DECISIONS_PER_WALK >= 100_000
-    ends = set()
+    ends, holds = set(), set()
     for number in range(60):
         walk = Walk(number)
         for _unused in range(DECISIONS_PER_WALK):
             walk.step()
         ends.add(walk.rollout.phase.value)
+        holds.update(event.data["rule"] for event in walk.holds)
     assert {"held", "completed", "canceled", "aborted"} <= ends
+    assert "confirmation" in holds

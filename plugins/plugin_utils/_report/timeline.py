@@ -35,7 +35,7 @@ _DEVICE_EVENTS = {
     "joined": "joined after the plan was made",
     "retried": "to be tried again",
     "confirmed": "still healthy at the end of the soak",
-    "unconfirmed": "did not answer at the end of the soak",
+    "unconfirmed": "could not be looked at again at the end of the soak",
 }
 _GROUPS = {
     **GROUP_OF,

@@ -95,6 +95,7 @@ HOLD_RULES = {
     "untrusted_content": "a device runs, or refused, content that it should not have been given",
     "no_canary_success": "a variant has not succeeded on any device of the earlier waves",
     "coverage_timeout": "too few devices could be updated in time",
+    "confirmation": "no updated device of a variant could be looked at again at the end of the soak",
     "analysis": "an analysis of the wave did not succeed",
     "late_failures": "devices of a wave that had already passed failed later",
     "catch_up_budget": "more of the devices that catch up failed than may",

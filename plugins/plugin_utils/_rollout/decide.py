@@ -44,6 +44,13 @@ _REMEDIES = {
     + ", or take the wave as it is with "
     + _CONTROL.format(verb="accept")
     + ". Or roll out under a new id with `supersedes: [{id}]`.",
+    "confirmation": "They may only sleep, or the release broke them after they had succeeded: wake or switch on one of "
+    "each variant to find out. "
+    + _CONTROL.format(verb="resume")
+    + " has them looked at again; if you know that they only sleep, "
+    + _CONTROL.format(verb="accept")
+    + " takes the wave as it is. If the release broke them, mend it and roll it out under a new id with "
+    "`supersedes: [{id}]`.",
     "catch_up_budget": "Those of the waves are not affected. Read why these, which were late, failed. Mend them, have "
     f"them tried again ({_CONTROL.format(verb='retry')}) and go on, or leave them and go on "
     f"({_CONTROL.format(verb='resume')}). If the release is at fault, roll out a mended one under a new id.",

@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Union
 
+from .errors import some
 from .quantities import percent_of
 from .spec import Analysis
 from .states import (
+    LEFT,
+    SILENT,
     SUCCESSFUL,
     Counts,
     Device,
@@ -22,6 +26,7 @@ from .states import (
     count,
     coverage_needed,
     failure_budget,
+    needed_of,
 )
 
 
@@ -58,6 +63,11 @@ Verdict = Union[Pass, Wait, Stop]
 _NEVER_EXCUSED = ("signature", "digest_mismatch")
 APPROVED_FOR = 7 * 86400
 """For how many seconds an approval is good."""
+_SLEEPS, _OCCUPIED = 300.0, 30.0
+"""After how many seconds a device that was silent, or occupied, at the end of a soak is asked again the first time.
+
+A connection to what sleeps is dear.
+"""
 
 
 def evaluate(rollout: Rollout, index: int, now: float) -> Verdict:
@@ -205,22 +215,74 @@ def _waits(rollout: Rollout, index: int, devices: tuple[Device, ...], counts: Co
     if counts.disrupted:
         # Only who looks for a silent device can tell that it is lost, so time alone changes nothing.
         return Wait("draining", f"{counts.disrupted} in the middle of their update")
-    return _soaks(rules.soak, devices, now if covered_at is None else covered_at, now)
-
-
-def _soaks(soak: int, devices: tuple[Device, ...], covered_at: float, now: float) -> Wait | None:
-    """Time for trouble to show, from ``covered_at`` on; then who succeeded before its end is looked at once more."""
-    soaked_at = covered_at + soak
+    soaked_at = (now if covered_at is None else covered_at) + rules.soak
     if now < soaked_at:
         return Wait("soak", "time for trouble to show", soaked_at)
-    unsure = tuple(d.host for d in devices if d.state is DeviceState.SUCCEEDED and _asked(d) < soaked_at)
-    if unsure and soak:
+    soaked = tuple(d for d in devices if d.state is DeviceState.SUCCEEDED and d.since < soaked_at)
+    return _confirmation(rollout, index, soaked, soaked_at, now) if rules.soak else None
+
+
+def _confirmation(
+    rollout: Rollout, index: int, soaked: tuple[Device, ...], soaked_at: float, now: float
+) -> Verdict | None:
+    """Who succeeded before the end of the soak is looked at once more.
+
+    Asleep is not broken, but what a release killed is as silent as what sleeps. So there is time to answer, and one
+    device of each variant has to.
+    """
+    unsure = tuple(d.host for d in soaked if d.looked_at is None or d.looked_at < soaked_at)
+    if unsure:
         return Wait("confirmation", f"{len(unsure)} updated devices to be looked at again", ask=unsure)
-    return None
+    silent = tuple(d for d in soaked if d.unconfirmed is not None)
+    confirmed = {d.variant for d in soaked if d.unconfirmed is None}
+    unproven = tuple(d for d in silent if d.variant not in confirmed)
+    needed = needed_of(rollout.plan.waves[index].rules, len(soaked))
+    enough = not unproven and len(soaked) - len(silent) >= needed
+    grace = rollout.plan.spec.apply.contact_grace
+    pending = [_Pending.of(d, soaked_at, grace) for d in silent if _is_awaited(d, enough)]
+    pending = [each for each in pending if each.last < each.until]
+    if pending:
+        hosts = [each.host for each in pending]
+        why = f"{len(hosts)} of {len(soaked)} updated devices could not be looked at again: {some(hosts)}"
+        until = max(each.until for each in pending)
+        due = tuple(each.host for each in pending if now >= each.due)
+        return Wait("confirmation", why, until if now < until else None, due)
+    return _unconfirmed(unproven) if unproven else None
 
 
-def _asked(device: Device) -> float:
-    return device.since if device.confirmed_at is None else device.confirmed_at
+def _is_awaited(device: Device, enough: bool) -> bool:
+    """Whether a device that could not be looked at is worth waiting for; ``enough`` others of its wave were.
+
+    Who left the inventory cannot be asked. Who answers, but could not be checked, owes an answer in any case.
+    """
+    return device.unconfirmed != LEFT and not (enough and device.unconfirmed == SILENT)
+
+
+@dataclass(frozen=True)
+class _Pending:
+    """A device that is asked again: ``last`` it was, ``due`` it is, ``until`` it may take (seconds since the epoch)."""
+
+    host: str
+    last: float
+    due: float
+    until: float
+
+    @classmethod
+    def of(cls, device: Device, soaked_at: float, grace: int) -> _Pending:
+        first, last = max(device.unconfirmed_since or 0.0, soaked_at), device.looked_at or 0.0
+        until = first + grace
+        soon = _SLEEPS if device.unconfirmed == SILENT else _OCCUPIED
+        # Less and less often, and once more when its time is over.
+        return cls(device.host, last, min(until, first + max(soon, 2 * (last - first))), until)
+
+
+def _unconfirmed(unproven: tuple[Device, ...]) -> Stop:
+    sizes = Counter(device.variant for device in unproven)
+    reasons = Counter(device.unconfirmed for device in unproven)
+    whom = ", ".join(f"{variant} (0 of {size})" for variant, size in sorted(sizes.items()))
+    why = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items(), key=str))
+    numbers = f"no updated device of {whom} could be looked at again after the soak: {why}"
+    return Stop("confirmation", numbers, tuple(device.host for device in unproven))
 
 
 def _charged(devices: tuple[Device, ...]) -> tuple[str, ...]:

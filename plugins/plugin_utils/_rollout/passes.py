@@ -114,8 +114,8 @@ def clear_batch(
             recorded = True
             continue
         until = None if decisions.wait is None else decisions.wait.until
-        if until is None or until > deadline or stopped or not (early or not batch):
-            confirm = decisions.confirm if early or not batch else ()
+        confirm = decisions.confirm if early or not batch else ()
+        if confirm or until is None or until > deadline or stopped or not (early or not batch):
             stop = not go and not confirm and (early or stopped or rollout.phase is RolloutPhase.SUPERSEDED)
             draining = stopped or is_too_late(rollout, clock.now())
             if confirm and not confirmed:

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .plan import Target
-from .port import DeviceError, Journal, Observation, Port, Unreachable
+from .port import DeviceError, Health, Journal, Observation, Port, Unreachable
 from .spec import Spec
-from .states import Device
+from .states import SILENT, Device
 
 OCCUPIED = frozenset({"busy", "fenced", "timeout"})
 """Something else is at work on the device for now, or another rollout holds it."""
@@ -187,15 +187,39 @@ class Proof:
         before = Before.of(device)
         try:
             health = self.port.health(before.failed_units, settle=False)
-        except (Unreachable, DeviceError) as error:
-            # Asleep is not broken, and it was proven when it was awake.
-            self.journal("unconfirmed", {"reason": "silent", "message": str(error)})
-            return
-        seen = health.after
-        if self._is_target(seen.booted) and health.healthy:
-            self.journal("confirmed", {})
+        except Unreachable as error:
+            self._unconfirmed(SILENT, str(error))
+        except DeviceError as error:
+            if error.reason == "fenced" or (error.reason in OCCUPIED and self._is_patient_with(device)):
+                self._unconfirmed(error.reason, error.message)
+            else:
+                self._cannot_be_checked(before, Complaint(error.reason, f"at the end of the soak: {error.message}"))
+        else:
+            self._judge_again(before, health.after, _closing_complaint(health))
+
+    def _unconfirmed(self, reason: str, message: str) -> None:
+        self.journal("unconfirmed", {"reason": reason, "message": message})
+
+    def _is_patient_with(self, device: Device) -> bool:
+        """Whether a device that something else is at work on is asked once more. The gate gives it as much time."""
+        since = device.unconfirmed_since if device.is_unconfirmed and device.unconfirmed in OCCUPIED else None
+        return since is None or self.now() < since + self.spec.apply.contact_grace
+
+    def _cannot_be_checked(self, before: Before, why: Complaint) -> None:
+        try:
+            seen = self.port.observe()
+        except Unreachable as error:  # it answered strangely because it was going down
+            self._unconfirmed(SILENT, str(error))
+        except DeviceError:  # the next run goes on from whatever it says then
+            self.journal("rolling_back", why.as_data())
+        else:
+            self._judge_again(before, seen, why)
+
+    def _judge_again(self, before: Before, seen: Observation, why: Complaint | None) -> None:
+        if why is not None and (self._is_target(seen.booted) or seen.booted is None):
+            self._go_back(before, seen, why)
         elif self._is_target(seen.booted):
-            self._go_back(before, seen, Complaint("unhealthy", f"at the end of the soak: {health.complaint}"))
+            self.journal("confirmed", {})
         elif before.is_booted(seen):
             message = "it went back to the previous image after it had succeeded"
             self._gave_up("rolled_back", "came_back_on_previous", message, seen)
@@ -369,3 +393,9 @@ class Proof:
 
     def _next_digest(self, seen: Observation) -> str | None:
         return {"booted": seen.booted, "staged": seen.staged, "rollback": seen.rollback}.get(seen.next_boot or "")
+
+
+def _closing_complaint(health: Health) -> Complaint | None:
+    if health.after.booted is None:
+        return Complaint("not_bootc", "at the end of the soak: bootc does not say what it runs")
+    return None if health.healthy else Complaint("unhealthy", f"at the end of the soak: {health.complaint}")

@@ -15,6 +15,7 @@ from .plan import load_plan
 from .spec import Pace
 from .states import (
     CLASS_OF,
+    SILENT,
     Device,
     DeviceClass,
     DeviceState,
@@ -135,7 +136,7 @@ class _Replay:
             wave = self._waves[after.wave]
             succeeded = after.device_class is DeviceClass.SUCCEEDED
             self._waves[after.wave] = replace(wave, ramp=wave.ramp.after(succeeded, self._rollout.plan.spec.pace))
-        if after.device_class not in (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT):
+        if was not in _UNDECIDED or after.device_class not in _UNDECIDED:
             self._cover(after.wave, event.at)
 
     def _left_behind(self, before: Device, after: Device) -> Device:
@@ -158,18 +159,25 @@ class _Replay:
         return device
 
     def _cover(self, index: int, at: float) -> None:
-        """Note when an open wave first had enough verdicts: its soak counts from there."""
+        """Note since when an open wave has enough verdicts: its soak counts from there.
+
+        A verdict that was taken back, or is given anew, may leave it with too few; then the soak begins anew as well.
+        """
         wave = self._waves[index]
-        if wave.phase is not WavePhase.OPEN or wave.covered_at is not None:
+        if wave.phase is not WavePhase.OPEN:
             return
         counts = self._counts[index]
         verdicts = counts[DeviceClass.SUCCEEDED] + counts[DeviceClass.CHARGED]
         total = verdicts + counts[DeviceClass.UNTOUCHED] + counts[DeviceClass.FLIGHT]
-        if verdicts >= needed_of(self._rollout.plan.waves[index].rules, total):
+        if verdicts < needed_of(self._rollout.plan.waves[index].rules, total):
+            if wave.covered_at is not None:
+                self._waves[index] = replace(wave, covered_at=None)
+        elif wave.covered_at is None:
             self._waves[index] = replace(wave, covered_at=at)
 
 
 _VERDICTS = (DeviceClass.SUCCEEDED, DeviceClass.CHARGED)
+_UNDECIDED = (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT)
 
 
 def _tally(devices: Iterable[Device]) -> dict[DeviceClass, int]:
@@ -275,15 +283,23 @@ def _going_on(rollout: Rollout) -> RolloutPhase:
 
 
 def _acknowledged(rollout: Rollout, at: float) -> Rollout:
-    """Nobody counts what failed so far any more; an open wave's patience begins anew, and it is analysed again."""
-    devices = {
-        host: replace(device, acknowledged=True) if device.device_class is DeviceClass.CHARGED else device
-        for host, device in rollout.devices.items()
-    }
+    """Nobody counts what failed so far any more; an open wave's patience begins anew, and it is analysed again.
+
+    Who could not be looked at again at the end of its soak is to be looked at once more.
+    """
+    devices = {host: _excused(device) for host, device in rollout.devices.items()}
     waves = tuple(
         replace(wave, patient_from=at, findings={}) if wave.phase is WavePhase.OPEN else wave for wave in rollout.waves
     )
     return replace(rollout, devices=devices, waves=waves)
+
+
+def _excused(device: Device) -> Device:
+    if device.device_class is DeviceClass.CHARGED:
+        return replace(device, acknowledged=True)
+    if device.unconfirmed is not None:
+        return replace(device, looked_at=None, unconfirmed=None, unconfirmed_since=None)
+    return device
 
 
 def _accepted(rollout: Rollout, event: Event) -> Rollout:
@@ -490,14 +506,24 @@ def _retried(device: Device, event: Event) -> dict[str, Any]:
 
 
 def _confirmed(_device: Device, event: Event) -> dict[str, Any]:
-    return {"confirmed_at": event.at}
+    return {"looked_at": event.at, "unconfirmed": None, "unconfirmed_since": None}
+
+
+def _unconfirmed(device: Device, event: Event) -> dict[str, Any]:
+    first = device.unconfirmed_since
+    goes_on = first is not None and first >= device.since  # and was not before its present success
+    return {
+        "looked_at": event.at,
+        "unconfirmed": str(event.data.get("reason", SILENT)),
+        "unconfirmed_since": first if goes_on else event.at,
+    }
 
 
 _DEVICE_ORDERS: dict[str, Callable[[Device, Event], dict[str, Any]]] = {
     "excluded": _excluded,
     "retried": _retried,
     "confirmed": _confirmed,
-    "unconfirmed": _confirmed,
+    "unconfirmed": _unconfirmed,
 }
 
 

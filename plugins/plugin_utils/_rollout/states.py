@@ -113,8 +113,11 @@ class Device:
     the rollout that it belongs to now, so that nobody waits for it here.
 
     ``acknowledged`` says of a charged device that somebody looked at it and let the rollout go on: it counts no more.
-    ``excluded`` says of one in flight that it is to be left out as soon as that is possible. ``confirmed_at`` is when
-    one that succeeded was looked at again, or could not be, at the end of its wave's soak.
+    ``excluded`` says of one in flight that it is to be left out as soon as that is possible.
+
+    ``looked_at`` is when one that succeeded was last looked at again, or could not be, at the end of its wave's soak.
+    ``unconfirmed`` is the reason why that told nothing, None when it did; ``unconfirmed_since`` is the first of such
+    looks in a row.
 
     ``deferred_since`` is when it was first put off for a window or an inhibitor, ``spared_since`` for a soft inhibitor;
     both are over when it reboots. ``until`` is when it may be its turn, ``inhibitors`` what it is spared for now.
@@ -153,7 +156,9 @@ class Device:
     message: str | None = None
     acknowledged: bool = False
     excluded: bool = False
-    confirmed_at: float | None = None
+    looked_at: float | None = None
+    unconfirmed: str | None = None
+    unconfirmed_since: float | None = None
     deferred_since: float | None = None
     spared_since: float | None = None
     until: float | None = None
@@ -181,6 +186,12 @@ class Device:
     def proves_its_variant(self) -> bool:
         """Whether its variant is known to work by it."""
         return self.state is DeviceState.SUCCEEDED or (self.state is DeviceState.CURRENT and self.proven)
+
+    @property
+    def is_unconfirmed(self) -> bool:
+        """Whether it succeeded, and could not be looked at again when that was tried last."""
+        fresh = self.looked_at is not None and self.looked_at >= self.since
+        return self.state is DeviceState.SUCCEEDED and self.unconfirmed is not None and fresh
 
     @property
     def is_undecided(self) -> bool:
@@ -214,6 +225,10 @@ class Ramp:
             return replace(self, streak=self.streak + 1)
         return Ramp(min(pace.parallel, self.limit * pace.factor))
 
+
+SILENT, LEFT = "silent", "removed"
+"""Why a device could not be looked at again at the end of a soak: it did not answer, or its host left the inventory.
+Else it is the reason of its own that kept it from being checked."""
 
 SUCCESSFUL, FAILED, INCONCLUSIVE = "successful", "failed", "inconclusive"
 

@@ -65,6 +65,23 @@ def test_updated_devices_are_looked_at_again_when_their_soak_is_over(fleet: Simu
     assert [fleet.boots(host) for host in fleet.hosts] == [2, 2, 2, 2]
 
 
+def test_a_canary_that_falls_silent_while_it_soaks_holds_the_rollout(fleet: SimulatedFleet) -> None:
+    fleet.add("kde-1")
+    fleet.add("kde-2")
+    spec = fleet.spec("v1.1.0", wave_defaults={"soak": "4s"})
+    assert fleet.roll_out(spec, bootc_rollout_patience="1s").rc == 0
+    (canary,) = (host for host, state in fleet.states(ID).items() if state == "succeeded")
+    fleet.simulate(canary, "fault", "asleep")
+    run = fleet.roll_out(spec)
+    assert run.rc == 2, run.output
+    hold = fleet.summary(ID)["hold"]
+    assert (hold["rule"], hold["devices"]) == ("confirmation", [canary])
+    assert "bootc_rollout_verb=accept" in hold["remedy"]
+    looks = [event["data"]["reason"] for event in fleet.events(ID) if event["kind"] == "unconfirmed"]
+    assert looks == ["silent", "silent"]
+    assert sorted(map(fleet.boots, fleet.hosts)) == [1, 2]
+
+
 def test_a_pause_is_obeyed_explained_and_over_when_somebody_says_so(fleet: SimulatedFleet) -> None:
     fleet.add("kde-1")
     fleet.add("kde-2")

@@ -701,6 +701,22 @@ def test_an_updated_device_that_left_before_its_soak_was_over_keeps_nobody_waiti
     assert states(tmp_path, spec)[HOSTS[0]] is DeviceState.SUCCEEDED
 
 
+def test_updated_devices_that_all_left_before_their_soak_was_over_hold_the_rollout(
+    tmp_path: Path, time: FakeTime
+) -> None:
+    """Whoever takes dead canaries out of the inventory must not open the next wave by that."""
+    spec = small_spec(waves=[{"name": "canary", "count": 2, "soak": "10m"}])
+    start(tmp_path, spec)
+    canaries = derive(Ledger(tmp_path, "r1").read()).plan.hosts[0]  # type: ignore[union-attr]
+    tell(tmp_path, spec, *[Event("succeeded", time.now(), host) for host in canaries])
+    end(tmp_path, spec)
+    time.sleep(3600)
+    rollout = start(tmp_path, spec, [host for host in HOSTS if host not in canaries]).rollout
+    assert rollout.hold is not None
+    assert (rollout.hold.rule, set(rollout.hold.hosts)) == ("confirmation", set(canaries))
+    assert "2 removed" in rollout.hold.numbers
+
+
 def test_a_device_that_booted_the_target_while_its_host_was_missing_is_still_proven(tmp_path: Path) -> None:
     start(tmp_path, R1)
     tell(tmp_path, R1, *told("staging", "d000", boot_id="b"), *told("staged", "d000"))

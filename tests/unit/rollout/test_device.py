@@ -955,6 +955,102 @@ def test_a_device_that_succeeded_is_looked_at_again(
     assert tale.device.booted == booted
 
 
+def test_silence_at_the_end_of_a_soak_is_journaled_with_what_the_connection_said() -> None:
+    tale = story(told=PROVEN, **UPDATED)
+    tale.device.faults["health"] = [Unreachable("no route to host")]
+    state = tale.confirm()
+    assert (tale.kinds[-1], state.unconfirmed, state.state) == ("unconfirmed", "silent", DeviceState.SUCCEEDED)
+    assert tale.told[-1].data["message"] == "no route to host"
+
+
+@pytest.mark.parametrize("reason", ["busy", "fenced", "timeout"])
+def test_what_is_occupied_at_the_end_of_a_soak_is_asked_again(reason: str) -> None:
+    tale = story(told=PROVEN, **UPDATED)
+    tale.device.faults["health"] = [DeviceError(reason, "not now")]
+    state = tale.confirm()
+    assert (tale.kinds[-1], state.unconfirmed, state.state) == ("unconfirmed", reason, DeviceState.SUCCEEDED)
+    assert "not now" in tale.told[-1].data["message"]
+    assert tale.confirm().unconfirmed is None
+    assert tale.kinds[-1] == "confirmed"
+
+
+@pytest.mark.parametrize("reason", ["unexpected", "not_bootc", "invalid"])
+def test_what_answers_at_the_end_of_a_soak_and_cannot_be_checked_goes_back(reason: str) -> None:
+    tale = story(told=PROVEN, **UPDATED)
+    tale.device.faults["health"] = [DeviceError(reason, "MODULE FAILURE")]
+    state = tale.confirm()
+    assert (state.state, state.reason, tale.device.booted) == (DeviceState.ROLLED_BACK, reason, OLD)
+    assert state.message == "at the end of the soak: MODULE FAILURE"
+
+
+def test_what_does_not_say_any_more_that_it_is_of_bootc_is_charged() -> None:
+    tale = story("not_bootc", PROVEN, **UPDATED)
+    tale.device.faults["queue_rollback"] = [DeviceError("not_bootc", "it is not booted by bootc")]
+    state = tale.confirm()
+    assert (state.device_class, state.state) == (DeviceClass.CHARGED, DeviceState.INCONSISTENT)
+    assert "bootc does not say what it runs" in str(state.message)
+
+
+def test_what_can_say_neither_how_it_is_nor_what_it_runs_goes_back_when_it_can() -> None:
+    tale = story(told=PROVEN, **UPDATED)
+    tale.device.faults = {call: [DeviceError("unexpected", "no python")] for call in ("health", "observe")}
+    state = tale.confirm()
+    assert (state.state, state.reason) == (DeviceState.ROLLING_BACK, "unexpected")
+    state = tale.run()
+    assert (state.state, state.reason, tale.device.booted) == (DeviceState.ROLLED_BACK, "unexpected", OLD)
+    assert state.message == "at the end of the soak: no python"
+
+
+def test_what_never_says_again_what_it_runs_is_lost_and_charged() -> None:
+    tale = story(told=PROVEN, **UPDATED)
+    broken = DeviceError("unexpected", "no python")
+    tale.device.faults = {"health": [broken], "observe": [broken] * 3}
+    tale.device.mute = True
+    tale.confirm()
+    assert tale.run().state is DeviceState.SILENT
+    tale.time.sleep(3600)
+    assert tale.run().state is DeviceState.LOST
+
+
+def test_what_answers_strangely_because_it_goes_down_is_only_silent() -> None:
+    tale = story(told=PROVEN, **UPDATED)
+    tale.device.faults = {"health": [DeviceError("unexpected", "killed")], "observe": [Unreachable("closed")]}
+    assert tale.confirm().unconfirmed == "silent"
+
+
+def test_a_device_that_cannot_be_checked_and_runs_something_else_is_left_alone() -> None:
+    tale = story(told=PROVEN, booted=OTHER, rollback=OLD, boots=2)
+    tale.device.faults["health"] = [DeviceError("unexpected", "MODULE FAILURE")]
+    assert tale.confirm().state is DeviceState.INCOMPATIBLE
+    assert tale.device.booted == OTHER
+
+
+@pytest.mark.parametrize(
+    ("reason", "state"),
+    [
+        ("timeout", DeviceState.ROLLED_BACK),
+        ("busy", DeviceState.ROLLED_BACK),
+        ("fenced", DeviceState.SUCCEEDED),  # whoever holds it decides about it
+    ],
+)
+def test_what_stays_occupied_for_all_its_grace_goes_back(reason: str, state: DeviceState) -> None:
+    tale = story(told=PROVEN, **UPDATED)
+    tale.device.faults["health"] = [DeviceError(reason, "bootc hangs")] * 3
+    assert tale.confirm().state is DeviceState.SUCCEEDED
+    tale.time.sleep(500)
+    assert tale.confirm().state is DeviceState.SUCCEEDED
+    tale.time.sleep(100)
+    assert tale.confirm().state is state
+
+
+def test_what_was_silent_for_all_its_grace_and_is_busy_then_does_not_go_back() -> None:
+    tale = story(told=PROVEN, **UPDATED)
+    tale.device.faults["health"] = [Unreachable(), DeviceError("busy", "not now")]
+    tale.confirm()
+    tale.time.sleep(600)
+    assert (tale.confirm().state, tale.state.unconfirmed) == (DeviceState.SUCCEEDED, "busy")
+
+
 def test_a_device_that_waited_for_its_turn_is_asked_again_what_it_runs() -> None:
     tale = story()
     updated_meanwhile = iter([False, True])

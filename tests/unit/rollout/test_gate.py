@@ -219,11 +219,192 @@ def test_after_a_soak_whoever_succeeded_before_its_end_is_looked_at_again() -> N
     verdict = evaluate(replay(plan, opened(), *early, *late), 0, BEGIN + 3700)
     assert isinstance(verdict, Wait)
     assert (verdict.rule, verdict.until, verdict.ask) == ("confirmation", None, (first, second))
-    once = told("confirmed", first, at=BEGIN + 3600)
-    asleep = told("unconfirmed", second, at=BEGIN + 3600)
-    assert judged(replay(plan, opened(), *early, *late, *once, *asleep), BEGIN + 3700) == "pass"
+    both = told("confirmed", first, second, at=BEGIN + 3600)
+    assert judged(replay(plan, opened(), *early, *late, *both), BEGIN + 3700) == "pass"
     too_early = told("confirmed", first, second, at=BEGIN + 3599)
     assert judged(replay(plan, opened(), *early, *late, *too_early), BEGIN + 3700) == "wait confirmation"
+
+
+LATER = BEGIN + DAY
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        ("rolled_back", "retried", "booted"),
+        ("rolled_back", "retried", "staging", "booted"),
+        ("lost", "booted"),
+        ("removed", "released", "booted"),
+    ],
+)
+def test_a_soak_begins_anew_with_a_verdict_that_is_given_anew(way: tuple[str, ...]) -> None:
+    plan = one_wave(1, {**RELAXED, "min_coverage": 100, "soak": "2h"})
+    (canary,) = plan.members
+    first, *rest = way
+    events = [opened(), *told(first, canary, at=BEGIN + 4)]
+    events += [event for kind in (*rest, "succeeded") for event in told(kind, canary, at=LATER)]
+    verdict = evaluate(replay(plan, *events), 0, LATER)
+    assert verdict == Wait("soak", "time for trouble to show", LATER + 7200)
+    assert judged(replay(plan, *events), LATER + 7200) == "wait confirmation"
+
+
+def test_who_was_looked_at_before_it_failed_is_looked_at_again_after_its_next_success() -> None:
+    plan = one_wave(1, {**RELAXED, "min_coverage": 100, "soak": "2h"})
+    (canary,) = plan.members
+    events = [opened()]
+    for number, kind in enumerate(("succeeded", "unconfirmed", "rolled_back", "retried", "succeeded")):
+        events += told(kind, canary, at=BEGIN + DAY * number)
+    soaked_at = BEGIN + 4 * DAY + 7200
+    assert judged(replay(plan, *events), soaked_at - 1) == "wait soak"
+    verdict = evaluate(replay(plan, *events), 0, soaked_at)
+    assert isinstance(verdict, Wait)
+    assert verdict.ask == (canary,)
+    (device,) = replay(plan, *events, *told("unconfirmed", canary, at=soaked_at)).devices.values()
+    assert device.unconfirmed_since == soaked_at
+
+
+# -- the closing look --------------------------------------------------------------------------------------------------
+
+SOAKED = BEGIN + 3600
+GRACE = 600
+"""``contact_grace`` of the plans made here."""
+
+
+def soaked(size: int, *looks: Event, **rules: Any) -> Rollout:
+    """A wave of devices that succeeded when it opened, and what came of looking at them again."""
+    plan = one_wave(size, {**RELAXED, "min_coverage": 100, "soak": "1h", **rules})
+    return replay(plan, opened(), *told("succeeded", *plan.members), *looks)
+
+
+def members(size: int) -> tuple[str, ...]:
+    return one_wave(size).members
+
+
+def asleep(*hosts: str, at: float = SOAKED) -> list[Event]:
+    return told("unconfirmed", *hosts, at=at, reason="silent")
+
+
+def test_who_is_silent_at_the_end_of_the_soak_has_time_to_answer() -> None:
+    silent, *awake = members(3)
+    rollout = soaked(3, *told("confirmed", *awake, at=SOAKED), *asleep(silent))
+    verdict = evaluate(rollout, 0, SOAKED + 1)
+    told_of = f"1 of 3 updated devices could not be looked at again: {silent}"
+    assert verdict == Wait("confirmation", told_of, SOAKED + GRACE)
+    answers = told("confirmed", silent, at=SOAKED + 2)
+    assert judged(soaked(3, *told("confirmed", *awake, at=SOAKED), *asleep(silent), *answers), SOAKED + 3) == "pass"
+    breaks = told("rolled_back", silent, at=SOAKED + 2)
+    assert judged(soaked(3, *asleep(silent), *breaks, max_failures=0), SOAKED + 3) == "stop failure_budget"
+
+
+def test_one_that_sleeps_among_others_is_not_broken() -> None:
+    silent, *awake = members(3)
+    known = [*told("confirmed", *awake, at=SOAKED), *asleep(silent)]
+    over = evaluate(soaked(3, *known), 0, SOAKED + GRACE)
+    assert isinstance(over, Wait)
+    assert (over.until, over.ask) == (None, (silent,)), "it is asked once more when its time is over"
+    assert judged(soaked(3, *known, *asleep(silent, at=SOAKED + GRACE)), SOAKED + GRACE) == "pass"
+
+
+def test_a_wave_of_which_nobody_answers_is_held() -> None:
+    hosts = members(3)
+    known = [*asleep(*hosts), *asleep(*hosts, at=SOAKED + GRACE)]
+    verdict = evaluate(soaked(3, *known), 0, SOAKED + GRACE)
+    numbers = "no updated device of kde (0 of 3) could be looked at again after the soak: 3 silent"
+    assert verdict == Stop("confirmation", numbers, hosts)
+    assert judged(soaked(3, *known, *told("confirmed", hosts[1], at=SOAKED + GRACE + 9)), SOAKED + GRACE + 9) == "pass"
+
+
+def test_one_that_succeeded_after_the_soak_does_not_speak_for_those_that_went_through_it() -> None:
+    plan = one_wave(3, {**RELAXED, "min_coverage": 60, "soak": "1h"})
+    *early, late = plan.members
+    events = [opened(), *told("succeeded", *early), *told("succeeded", late, at=SOAKED + 9)]
+    events += [*asleep(*early), *asleep(*early, at=SOAKED + GRACE)]
+    assert judged(replay(plan, *events), SOAKED + GRACE) == "stop confirmation"
+
+
+def test_one_device_of_each_variant_has_to_answer() -> None:
+    plan = several_waves([1], 1, ["gnome", "kde"], wave_defaults={**RELAXED, "soak": "1h"})
+    gnome, kde = sorted(plan.hosts[0])
+    events = [opened(), *told("succeeded", gnome, kde), *told("confirmed", kde, at=SOAKED)]
+    events += [*asleep(gnome), *asleep(gnome, at=SOAKED + GRACE)]
+    verdict = evaluate(replay(plan, *events), 0, SOAKED + GRACE)
+    assert isinstance(verdict, Stop)
+    assert (verdict.rule, verdict.hosts) == ("confirmation", (gnome,))
+
+
+def test_nobody_is_waited_for_when_as_many_answered_as_coverage_asks_for() -> None:
+    *awake, fourth, fifth = members(5)
+    answered = [*told("confirmed", *awake, at=SOAKED), *asleep(fourth, fifth)]
+    assert judged(soaked(5, *answered, min_coverage=60), SOAKED) == "pass"
+    assert judged(soaked(5, *answered, min_coverage=61), SOAKED) == "wait confirmation"
+
+
+def test_whoever_answers_and_could_not_be_checked_is_waited_for_in_any_case() -> None:
+    *awake, busy = members(5)
+    answered = told("confirmed", *awake, at=SOAKED)
+    for reason, verdict in (("silent", "pass"), ("busy", "wait confirmation"), ("timeout", "wait confirmation")):
+        looks = [*answered, *told("unconfirmed", busy, at=SOAKED, reason=reason)]
+        assert judged(soaked(5, *looks, min_coverage=60), SOAKED) == verdict
+
+
+def test_who_left_is_not_waited_for_and_does_not_speak_for_the_wave() -> None:
+    gone, other = members(2)
+    left = told("unconfirmed", gone, at=SOAKED, reason="removed")
+    assert judged(soaked(2, *left, *told("confirmed", other, at=SOAKED)), SOAKED) == "pass"
+    assert judged(soaked(2, *left, *asleep(other)), SOAKED) == "wait confirmation"
+    both = told("unconfirmed", gone, other, at=SOAKED, reason="removed")
+    assert judged(soaked(2, *both), SOAKED) == "stop confirmation"
+
+
+@pytest.mark.parametrize(
+    ("reason", "again"),
+    [("silent", [300 * 2**doubled for doubled in range(9)]), ("busy", [30 * 2**doubled for doubled in range(12)])],
+)
+def test_what_could_not_be_looked_at_is_asked_less_and_less_often(reason: str, again: list[int]) -> None:
+    (host,) = members(1)
+    plan = one_wave(1, {**RELAXED, "soak": "1h"}, apply={"reboot_timeout": "60s", "contact_grace": "1d"})
+    events = [opened(), *told("succeeded", host)]
+    asked, now = [], SOAKED
+    while now <= SOAKED + DAY:
+        verdict = evaluate(replay(plan, *events), 0, now)
+        if isinstance(verdict, Wait) and verdict.ask:
+            asked.append(now - SOAKED)
+            events += told("unconfirmed", host, at=now, reason=reason)
+        now += 30
+    assert asked == [0, *again, DAY]
+    assert judged(replay(plan, *events), now) == "stop confirmation"
+
+
+def test_a_run_that_comes_long_after_the_soak_gives_no_less_time() -> None:
+    (host,) = members(1)
+    late = asleep(host, at=SOAKED + 9 * DAY)
+    verdict = evaluate(soaked(1, *late), 0, SOAKED + 9 * DAY)
+    assert isinstance(verdict, Wait)
+    assert (verdict.until, verdict.ask) == (SOAKED + 9 * DAY + GRACE, ())
+
+
+def test_nobody_is_looked_at_again_without_a_soak() -> None:
+    (host,) = members(1)
+    assert judged(soaked(1, *asleep(host), soak="0s"), SOAKED) == "pass"
+
+
+def test_after_a_resume_those_that_did_not_answer_are_asked_again_and_have_their_time_again() -> None:
+    (host,) = members(1)
+    held = Event("held", SOAKED + 2 * DAY, wave=0, data={"rule": "r", "numbers": "n", "hosts": [], "remedy": "r"})
+    resumed = SOAKED + 3 * DAY
+    known = [*asleep(host), *asleep(host, at=SOAKED + 2 * DAY), held, Event("resumed", resumed)]
+    again = evaluate(soaked(1, *known), 0, resumed)
+    assert isinstance(again, Wait)
+    assert again.ask == (host,)
+    silent = evaluate(soaked(1, *known, *asleep(host, at=resumed + 1)), 0, resumed + 2)
+    assert isinstance(silent, Wait)
+    assert silent.until == resumed + 1 + GRACE
+    assert judged(soaked(1, *known, *told("confirmed", host, at=resumed + 1)), resumed + 1) == "pass"
+
+
+def test_an_unconfirmed_device_of_an_older_ledger_is_a_silent_one() -> None:
+    (host,) = members(1)
+    assert judged(soaked(1, *told("unconfirmed", host, at=SOAKED)), SOAKED) == "wait confirmation"
 
 
 def test_who_failed_after_it_succeeded_is_charged() -> None:

@@ -255,6 +255,32 @@ def test_coverage_is_reached_when_a_device_drops_out() -> None:
     assert covered_at(opened(), *told("succeeded", FIRST, at=BEGIN + 1), *gone) == BEGIN + 2
 
 
+@pytest.mark.parametrize(("verdict", "undone"), [("rolled_back", "retried"), ("lost", "booted")])
+def test_coverage_is_gone_with_the_verdict_that_made_it(verdict: str, undone: str) -> None:
+    events = [opened(), *told("succeeded", SECOND, at=BEGIN + 1), *told(verdict, FIRST, at=BEGIN + 2)]
+    assert covered_at(*events) == BEGIN + 2
+    events += told(undone, FIRST, at=BEGIN + 90)
+    assert covered_at(*events) is None
+    assert covered_at(*events, *told("succeeded", FIRST, at=BEGIN + 99)) == BEGIN + 99
+
+
+def test_a_verdict_that_coverage_can_do_without_leaves_it_as_it_is() -> None:
+    events = [opened(), *told("succeeded", SECOND, THIRD, at=BEGIN + 1), *told("failed", FIRST, at=BEGIN + 2)]
+    assert covered_at(*events, *told("retried", FIRST, at=BEGIN + 90)) == BEGIN + 1
+
+
+def test_coverage_is_gone_when_a_device_comes_back() -> None:
+    events = [opened(), *told("succeeded", FIRST, at=BEGIN + 1), *told("removed", SECOND, THIRD, at=BEGIN + 2)]
+    assert covered_at(*events, *told("released", SECOND, at=BEGIN + 3)) is None
+
+
+def test_coverage_is_gone_when_the_failures_that_made_it_are_forgiven() -> None:
+    events = [opened(), *told("succeeded", FIRST, at=BEGIN + 1), *told("failed", SECOND, at=BEGIN + 2)]
+    held = Event("held", BEGIN + 3, wave=0, data={"rule": "r", "numbers": "n", "hosts": [], "remedy": "r"})
+    assert covered_at(*events, held) == BEGIN + 2
+    assert covered_at(*events, held, Event("resumed", BEGIN + 4)) is None
+
+
 def test_coverage_may_be_there_when_the_wave_opens() -> None:
     assert covered_at(*told("already_current", *PLAN.members), opened(at=BEGIN + 9)) == BEGIN + 9
 
