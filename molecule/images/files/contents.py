@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the skorionos.bootc contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Print as JSON what a repository of a registry has: its tags, what they lead to, and whether any part of that is lacking.
+"""Print as JSON what a repository of a registry has: its tags, what they lead to, and which parts of that are lacking.
 
 Called with the address of a repository, http://host:port/v2/name, and digests to look for besides. Uses nothing of the
 collection, so that it can be asked whether the collection did what it says.
