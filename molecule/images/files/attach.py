@@ -19,10 +19,12 @@ import urllib.request
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 SBOM = "application/spdx+json"
+DOCKER = "application/vnd.docker.distribution.manifest"
+ACCEPT = f"{INDEX}, {MANIFEST}, {DOCKER}.list.v2+json, {DOCKER}.v2+json"
 
 
 def ask(method: str, url: str, raw: bytes | None = None, media_type: str = "application/octet-stream"):
-    headers = {"Accept": f"{INDEX}, {MANIFEST}", "Content-Type": media_type}
+    headers = {"Accept": ACCEPT, "Content-Type": media_type}
     return urllib.request.urlopen(urllib.request.Request(url, raw, headers, method=method), timeout=20)
 
 
