@@ -108,6 +108,18 @@ CONTAINERS = (
 )
 
 
+def _no_signing() -> str:
+    folder = os.environ.get("BOOTC_SIGNING_PROGRAMS")
+    # Where they could not be fetched, the scenario says so by failing.
+    if folder or shutil.which("cosign"):
+        return ""
+    return "BOOTC_SIGNING_PROGRAMS names no folder with cosign, and a skopeo that was built with sigstore"
+
+
+# Beside containers, by scenario.
+FURTHER_NEEDS = {"images": (command("openssl", "openssl"), Need(_no_signing))}
+
+
 def _pytest(*arguments: str) -> list[str]:
     return [PYTHON, "-m", "pytest", "-q", *arguments]
 
@@ -167,7 +179,13 @@ def checks() -> list[Check]:
     for scenario in sorted((REPOSITORY / "molecule").glob("*/molecule.yml")):
         name = scenario.parent.name
         all_checks.append(
-            Check(f"molecule {name}", "molecule", [PYTHON, "tests/checks/scenario.py", name], CONTAINERS, 1500)
+            Check(
+                f"molecule {name}",
+                "molecule",
+                [PYTHON, "tests/checks/scenario.py", name],
+                (*CONTAINERS, *FURTHER_NEEDS.get(name, ())),
+                1500,
+            )
         )
     return all_checks
 

@@ -264,7 +264,9 @@ images:
       changed_inputs: [containerfile]
       reason_for_build: ["These inputs changed: containerfile."]
 explanation:
-  description: One line for each image that says what was done and why.
+  description:
+    - One line for each image that says what was done and why. It begins with the node, and with the platform where
+      a node has several.
   returned: always
   type: list
   elements: str

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Sequence
 
@@ -116,10 +117,20 @@ def identity_of_base(engine: Engine, base: str) -> str:
     return image.id
 
 
-def explain(step: Step) -> str:
-    """Say in one line what is done with a node and why."""
+def explain(steps: Sequence[Step]) -> list[str]:
+    """Say in one line what is done with each node and why, for each platform where it has several."""
+    return [f"{name}: {_explain(step)}" for name, step in zip(names(steps), steps)]
+
+
+def names(steps: Sequence[Step]) -> list[str]:
+    """Return how to speak of each: by its node, and by its platform where the node has several."""
+    nodes = Counter(step.job.node for step in steps)
+    return [f"{step.job.node} {step.job.platform}" if nodes[step.job.node] > 1 else step.job.node for step in steps]
+
+
+def _explain(step: Step) -> str:
     if step.reasons:
-        return f"{step.job.node}: {' '.join(step.reasons)}"
+        return " ".join(step.reasons)
     if step.copy is None:
-        return f"{step.job.node}: not needed, because everything that is built on it is there."
-    return f"{step.job.node}: unchanged, {step.copy.reference}"
+        return "not needed, because everything that is built on it is there."
+    return f"unchanged, {step.copy.reference}"

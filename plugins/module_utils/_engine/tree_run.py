@@ -18,7 +18,7 @@ from .._oci.errors import RegistryError
 from .._oci.manifest import parse_platform
 from .._oci.module import registry_client
 from .._oci.reference import is_tag, parse_reference
-from .builder import Builder, BuildOptions, explain, identity_of_base
+from .builder import Builder, BuildOptions, explain, identity_of_base, names
 from .checks import check_auth_file, check_secrets
 from .client import Engine, Secret, choose_engine
 from .errors import INVALID, EngineError
@@ -89,7 +89,7 @@ class TreeRun:
         result: dict[str, Any] = {
             "changed": any(image["changed"] for image in described),
             "images": described,
-            "explanation": [explain(step) for step in self._steps],
+            "explanation": explain(self._steps),
             "findings": [
                 {"name": name, "rule": finding.rule, "level": level, "line": finding.line, "text": _said(finding)}
                 for name, level, finding in self._findings
@@ -227,8 +227,11 @@ class TreeRun:
         failed = self._outcome.failed
         if not failed:
             return None
-        steps = [step for step in self._steps if step.job.image in failed]
-        causes = [f"{step.job.node}: {failed[step.job.image]}" for step in steps]
+        causes = [
+            f"{name}: {failed[step.job.image]}"
+            for name, step in zip(names(self._steps), self._steps)
+            if step.job.image in failed
+        ]
         skipped = self._nodes(self._outcome.skipped)
         text = f"{len(failed)} of {sum(bool(step.reasons) for step in self._steps)} builds failed. {' '.join(causes)}"
         if skipped:

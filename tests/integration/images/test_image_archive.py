@@ -425,6 +425,7 @@ def test_what_is_not_an_archive_is_left_alone(run: Any, registry: RealRegistry, 
     assert (absent["reason"], "no OCI layout" in absent["msg"]) == ("invalid", True)
 
 
+@pytest.mark.exhaustive
 def test_the_playbooks_carry_a_release_file(
     registry: RealRegistry, site: RealRegistry, published: dict[str, str], tmp_path: Path, collections_path: Path
 ) -> None:

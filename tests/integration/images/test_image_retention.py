@@ -208,6 +208,7 @@ def test_the_playbook_takes_an_inventory_without_devices_for_a_mistake(
     assert [registry.has(digest) for digest in published.releases] == [False, True, True, True]
 
 
+@pytest.mark.exhaustive
 def test_the_playbook_asks_the_fleet_and_waits_for_those_who_sleep(
     registry: RealRegistry, tmp_path: Path, collections_path: Path
 ) -> None:

@@ -109,6 +109,7 @@ def site(tmp_path: Path, collections_path: Path, start_registry: Callable[..., s
 VARIANTS = [{"name": "base"}, {"name": "kde", "parent": "base"}, {"name": "gnome", "parent": "base"}]
 
 
+@pytest.mark.exhaustive
 def test_a_release_goes_through_its_channels_and_back(site: Site) -> None:
     wanted = {"bootc_variants": VARIANTS, "bootc_channel": "stable"}
     old = {name: site.publish("1.0", f"{name}-stable") for name in ("kde", "gnome")}
@@ -166,6 +167,7 @@ def test_a_release_goes_through_its_channels_and_back(site: Site) -> None:
     assert {line["from"] for line in journal if line["verb"] == "undo"} == set(old.values())
 
 
+@pytest.mark.exhaustive
 def test_tags_and_indexes_are_put_through_the_api(site: Site) -> None:
     images = {f"linux/{name}": site.publish("1.0", f"v1-{name}", architecture=name) for name in ("amd64", "arm64")}
     registry = {"tls_verify": False}

@@ -369,6 +369,7 @@ def test_each_platform_is_built_on_its_own(run, store):
     built = run(nodes=nodes)
     names = [image["image"].rpartition("/")[2] for image in built["images"]]
     assert names == ["base:1-amd64", "base:1-arm64", "kde:1-amd64", "kde:1-arm64"]
+    assert [line.partition(":")[0] for line in built["explanation"]][2:] == ["kde linux/amd64", "kde linux/arm64"]
     ids = {image["image"]: image["image_id"] for image in built["images"]}
     children = [argv for argv in calls(store, "build") if "/kde:" in argv[argv.index("--tag") + 1]]
     assert len(children) == 2
