@@ -18,7 +18,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states im
     WavePhase,
     count,
 )
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.fleet_model import HABITS, OLD, Fleet, Killed, digest, plan_for, small_spec
@@ -134,6 +134,7 @@ def test_a_completed_rollout_kept_its_promises(fleet_habits: list[str], budget: 
 
 
 @_SETTINGS
+@example(["good"] * 4 + ["never_reboots", "good", "unfinalised"], 16, False)
 @given(mostly_good, st.integers(1, 40), st.booleans())
 def test_a_killed_controller_reaches_the_same_end(fleet_habits: list[str], kill_at: int, before: bool) -> None:
     with _scratch() as undisturbed, _scratch() as disturbed:
@@ -147,9 +148,11 @@ def test_a_killed_controller_reaches_the_same_end(fleet_habits: list[str], kill_
             except Killed:
                 continue
         killed.ledger.spare()
-        for fleet in (calm, killed):  # long enough for whoever is silent to be lost
-            fleet.time.sleep(86400)
-            fleet.run()
+        # Long enough for whoever is silent to be lost, and often enough for whoever is tried again to be given up.
+        for fleet in (calm, killed):
+            for _unused in range(_RUNS_TO_SETTLE):
+                fleet.time.sleep(86400)
+                fleet.run()
         assert killed.state().phase is calm.state().phase
         verdicts, expected = _verdicts(killed.state()), _verdicts(calm.state())
         for host, device in killed.devices.items():
