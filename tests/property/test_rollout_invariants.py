@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from tests.fleet_model import HABITS, OLD, Fleet, Killed, digest, plan_for, small_spec
 
-_SETTINGS = settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_SETTINGS = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 _RUNS_TO_SETTLE = 4
 _MOST_REBOOTS = {
     "unhealthy": 2,
