@@ -74,8 +74,10 @@ options:
   keys:
     description:
       - With O(state=imported), files with public keys. An image that is not signed by one of them, in the form that
-        devices read, makes the import fail before anything is written. Of an index, the image of each platform has to
-        be signed, too.
+        devices read, makes the import fail before anything is written, whether it has a tag or not. Of an index, the
+        image of each platform has to be signed, too.
+      - What is about an image, such as a list of packages, is not signed. It has to be about one that is, and must not
+        be an image itself.
       - Signatures in the archive count, and those that O(target) has already. They have to name the repository of
         O(target), or that of O(source).
       - When not given, nothing is verified but that the archive is whole.
