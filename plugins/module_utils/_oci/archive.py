@@ -268,10 +268,18 @@ def plan_import(client: RegistryClient, layout: Layout, target: Target) -> Impor
 
 
 def _has_all_of(ours: Manifest, theirs: Manifest) -> bool:
-    """Tell whether a manifest of signatures has every signature of another one."""
+    """Tell whether a manifest of signatures has every signature of another one.
+
+    The layers alone do not tell: every key signs the same bytes, and the signature is in an annotation.
+    """
     if ours.is_index or theirs.is_index:
         return False
-    return {layer.digest for layer in theirs.layers} <= {layer.digest for layer in ours.layers}
+    return _parts(theirs) <= _parts(ours)
+
+
+def _parts(manifest: Manifest) -> set[tuple[str, str, frozenset[tuple[str, str]]]]:
+    # With the type, because one of another type is read as no signature.
+    return {(layer.media_type, layer.digest, frozenset(layer.annotations.items())) for layer in manifest.layers}
 
 
 def carry_out(client: RegistryClient, layout: Layout, plan: Import, elsewhere: dict[str, str]) -> None:

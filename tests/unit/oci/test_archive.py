@@ -14,8 +14,9 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._oci.archive impor
     export,
     list_referrers_by_tag,
     missing_referrers,
+    plan_import,
 )
-from ansible_collections.skorionos.bootc.plugins.module_utils._oci.layout import REPOSITORY, Layout
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.layout import REPOSITORY, Entry, Layout
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.manifest import parse_manifest
 
 from .conftest import OCI_INDEX, OCI_MANIFEST, Reply, digest, encode
@@ -86,3 +87,35 @@ def test_what_a_registry_does_not_list_is_added_at_the_tag_once(registry, client
     assert [entry["digest"] for entry in json.loads(written.body)["manifests"]] == [about.digest]
     registry.on("GET", at_tag, Reply(body=written.body, headers={"Content-Type": OCI_INDEX}))
     assert missing_referrers(client, target) == {}
+
+
+PAYLOAD = {"mediaType": "application/vnd.dev.cosign.simplesigning.v1+json", "digest": digest(b"payload"), "size": 7}
+SIGNED = digest(b"image").replace(":", "-") + ".sig"
+
+
+def signatures(*made, **more):
+    """The document of signatures, which are all of the same bytes."""
+    layers = [{**PAYLOAD, "annotations": {"dev.cosignproject.cosign/signature": one}, **more} for one in made]
+    config = {"mediaType": "c", "digest": digest(b"{}"), "size": 2}
+    return {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": layers}
+
+
+@pytest.mark.parametrize(
+    ("ours", "kept"),
+    [
+        (signatures("bad"), True),
+        (signatures("old"), True),
+        (signatures("old", "new", mediaType="text/plain"), True),
+        (signatures("new", "old", "third"), False),
+    ],
+    ids=["other", "before-rotation", "other-type", "more"],
+)
+def test_signatures_of_the_site_stay_unless_each_of_them_comes_along(theirs, registry, client, ours, kept):
+    there = encode(signatures("old", "new"))
+    registry.manifest(there, OCI_MANIFEST, SIGNED, digest(there))
+    for raw in (b"payload", b"{}"):
+        theirs.blob(digest(raw)).write_bytes(raw)
+    manifest = parse_manifest(encode(ours))
+    target = Target(registry.reference(None), [Entry("os", SIGNED, manifest.digest)], [manifest])
+    plan = plan_import(client, theirs, target)
+    assert (plan.kept_tags, list(plan.tags)) == (([SIGNED], []) if kept else ([], [SIGNED]))
