@@ -18,7 +18,7 @@ from typing import Any, Iterable, Iterator
 from .client import RegistryClient
 from .errors import NETWORK, NOT_FOUND, UNEXPECTED, RegistryError
 from .graph import subject_of_tag
-from .layout import CorruptArchive, Entry, Layout
+from .layout import CorruptArchive, Entry, Layout, open_part
 from .manifest import OCI_INDEX, Descriptor, Manifest, digest_of, parse_manifest
 from .reference import Reference
 
@@ -136,7 +136,7 @@ def fetch_blob(client: RegistryClient, repository: Reference, blob: Descriptor, 
     part.parent.mkdir(parents=True, exist_ok=True)
     state = hashlib.new(blob.digest.partition(":")[0])
     done = 0
-    with part.open("a+b") as file:
+    with open_part(part) as file:
         file.seek(0)
         if os.fstat(file.fileno()).st_size > blob.size:
             file.truncate(0)

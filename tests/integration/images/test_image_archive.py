@@ -250,9 +250,11 @@ def test_an_interrupted_export_goes_on_and_what_is_spoilt_is_fetched_again(
     assert (blobs / name).read_bytes() == BASE
 
     (blobs / name).write_bytes(b"\0" + BASE[1:])
-    (blobs / "left-by-an-older-release").touch()
+    (blobs / digest_of(b"left by an older release").partition(":")[2]).touch()
+    (blobs / "of-somebody-else").touch()
     again = run(image_archive, **exporting(registry, path))
     assert (again["changed"], again["transferred"], again["removed"]) == (True, [digest_of(BASE)], 1)
+    assert (blobs / "of-somebody-else").exists()
 
     (blobs / name).unlink()
     (blobs / f"{name}.part").write_bytes(b"something else")

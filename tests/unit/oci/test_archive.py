@@ -70,6 +70,65 @@ def test_a_directory_with_something_else_is_refused_as_predicted(tmp_path, clien
         export(client, Collection(), Layout(tmp_path), check=check)
 
 
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("folder", ["", "blobs", "blobs/sha256", "blobs/sha512"])
+def test_links_in_place_of_folders_are_refused(theirs, client, tmp_path, folder, check):
+    victim = tmp_path / "victim"
+    place = theirs.root / folder
+    if place.exists():
+        place.rename(victim)
+    else:
+        victim.mkdir()
+    place.symlink_to(victim)
+    before = sorted(victim.rglob("*"))
+    with pytest.raises(ValueError, match="is a symbolic link, which no export makes"):
+        export(client, Collection(), theirs, check=check)
+    assert sorted(victim.rglob("*")) == before
+
+
+def test_only_what_an_export_may_have_left_is_removed(theirs, client, tmp_path):
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / ("a" * 64)).touch()
+    blobs = theirs.root / "blobs"
+    (blobs / "sha-x").symlink_to(victim)
+    (blobs / "sha256" / "letter").touch()
+    (blobs / "sha256" / ("b" * 64 + ".part")).touch()
+    (blobs / "sha256" / ("c" * 64 + ".new")).symlink_to(victim / ("a" * 64))
+    assert export(client, Collection(), theirs, check=False).removed == 3
+    assert [path.name for path in (blobs / "sha256").iterdir()] == ["letter"]
+    assert (victim / ("a" * 64)).exists()
+
+
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+def test_nothing_is_written_through_a_link(theirs, registry, client, tmp_path, link):
+    victim = tmp_path / "bashrc"
+    victim.write_bytes(b"mine")
+    config = encode({"os": "linux"})
+    registry.blob(config)
+    described = {"mediaType": "c", "digest": digest(config), "size": len(config)}
+    manifest = parse_manifest(encode({"schemaVersion": 2, "config": described, "layers": []}), OCI_MANIFEST)
+    (theirs.root / "oci-layout").unlink()
+    for name in ("oci-layout", "oci-layout.new", "index.json.new"):
+        getattr(theirs.root / name, link)(victim)
+    (theirs.root / "index.json").write_bytes(encode({"manifests": []}))
+    getattr(theirs.part(digest(config)), link)(victim)
+    getattr(theirs.blob(manifest.digest).with_suffix(".new"), link)(victim)
+    blob = manifest.config
+    place = registry.reference()
+    found = Collection({manifest.digest: manifest}, [], {blob.digest: blob}, {blob.digest: {place.name: place}})
+    export(client, found, theirs, check=False)
+    assert victim.read_bytes() == b"mine"
+    assert theirs.blob(blob.digest).read_bytes() == config
+    assert not any(path.is_symlink() for path in theirs.root.rglob("*"))
+
+
+def test_what_is_only_linked_is_not_there(theirs, tmp_path):
+    (tmp_path / "elsewhere").write_bytes(b"c")
+    theirs.blob(digest(b"c")).symlink_to(tmp_path / "elsewhere")
+    assert not theirs.is_whole(digest(b"c"), 1)
+
+
 def test_what_a_registry_does_not_list_is_added_at_the_tag_once(registry, client):
     subject = digest(b"image")
     config = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": digest(b"{}"), "size": 2}
