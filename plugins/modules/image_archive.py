@@ -80,13 +80,12 @@ options:
         be an image itself.
       - Signatures in the archive count, and those that O(target) has already. They have to name the repository of
         O(target), or that of O(source).
-      - When not given, nothing is verified but that the archive is whole.
+      - When not given, nothing is verified but that the archive is whole. An empty list is refused.
     type: list
     elements: path
-    default: []
   source:
     description:
-      - With O(keys), the repository that the images were signed for before they were exported, as
+      - With O(keys), which it needs, the repository that the images were signed for before they were exported, as
         C(registry[:port]/repository). C({repository}) in it stands for the path of the repository that an image came
         from, if O(target) has that too.
     type: str
@@ -304,6 +303,8 @@ def run_export(client: RegistryClient, layout: Layout, params: dict[str, Any], *
 
 def origin(params: dict[str, Any], entries: list[Entry]) -> Origin:
     """Return who must have signed the images; raise ValueError for keys and a source that cannot be meant."""
+    if not params["keys"]:
+        raise ValueError("keys is an empty list. Name at least one file; leave keys and source out to verify nothing.")
     for key in params["keys"]:
         if not Path(key).is_file():
             raise ValueError(f"There is no file {key}. Correct its path.")
@@ -328,9 +329,10 @@ def run_import(client: RegistryClient, layout: Layout, params: dict[str, Any], *
 def _import(client: RegistryClient, layout: Layout, params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     entries = layout.entries()
     place = places(entries, params["target"])
+    who = origin(params, entries) if params["keys"] is not None else None
     targets = read_archive(layout, place)
     plans = [plan_import(client, layout, target) for target in targets]
-    verified = insist_on_origin(client, layout, targets, origin(params, entries)) if params["keys"] else []
+    verified = insist_on_origin(client, layout, targets, who) if who else []
     changed = any(plan.changed for plan in plans)
     elsewhere: dict[str, str] = {}
     for plan in plans:
@@ -366,11 +368,12 @@ def main() -> None:
             "images": {"type": "list", "elements": "str", "default": []},
             "without": {"type": "list", "elements": "str", "default": []},
             "target": {"type": "str"},
-            "keys": {"type": "list", "elements": "path", "default": [], "no_log": False},
+            "keys": {"type": "list", "elements": "path", "no_log": False},
             "source": {"type": "str"},
             "timeout": {"type": "float", "default": 60},
             **REGISTRY_ARGUMENTS,
         },
+        required_by={"source": ["keys"]},
         supports_check_mode=True,
     )
     if REQUESTS_IMPORT_ERROR:
