@@ -87,7 +87,7 @@ options:
     description:
       - With O(keys), which it needs, the repository that the images were signed for before they were exported, as
         C(registry[:port]/repository). C({repository}) in it stands for the path of the repository that an image came
-        from, if O(target) has that too.
+        from. It is in both this and O(target), or in neither.
     type: str
   timeout:
     description: Seconds the registry may take for each step of a request. Each request is tried up to four times.
@@ -311,9 +311,11 @@ def origin(params: dict[str, Any], entries: list[Entry]) -> Origin:
     if not shutil.which("openssl"):
         raise EngineError(MISSING, "There is no openssl in PATH.", "Install openssl on this host.")
     source = params["source"] or ""
-    # The archive itself says which repository an image came from, so it must not thereby choose among many.
-    if "{repository}" in source and "{repository}" not in params["target"]:
-        raise ValueError("The source has {repository} and the target has not. Name one repository as source.")
+    # The archive itself says which repository an image came from. With {repository} in one of them alone, that would
+    # choose among those that the keys sign for, or among those of the site.
+    if source and ("{repository}" in source) != ("{repository}" in params["target"]):
+        has, lacks = ("source", "target") if "{repository}" in source else ("target", "source")
+        raise ValueError(f"The {has} has {{repository}} and the {lacks} has not. Put it into both, or into neither.")
     sources = repositories(entries, "source", source) if source else {}
     return Origin(params["keys"], sources, OpenSsl(run_command).made)
 

@@ -202,7 +202,7 @@ def test_an_archive_does_not_choose_among_the_repositories_that_a_key_signs_for(
     keys = [str(key.with_suffix(".pub"))]
     here = {**importing(site, tmp_path / "archive"), "target": site.name, "keys": keys}
     loose = run(image_archive, **here, source=f"{registry.address}/{{repository}}")
-    assert (loose["reason"], "Name one repository" in loose["msg"]) == ("invalid", True), loose
+    assert (loose["reason"], "Put it into both, or into neither" in loose["msg"]) == ("invalid", True), loose
     other = run(image_archive, **here, source=registry.name)
     assert (other["reason"], f"signed for {registry.address}/dev/skorionos" in other["msg"]) == ("signature", True)
     assert run(image_archive, **{**here, "keys": [str(tmp_path / "absent.pub")]})["reason"] == "invalid"

@@ -36,3 +36,13 @@ def test_a_source_or_an_empty_list_of_keys_is_not_taken_for_no_wish_to_verify(im
     for more in ({}, {"source": "home.example/{repository}"}):
         refused = imported(keys=[], **more)
         assert (refused["reason"], "keys is an empty list" in refused["msg"]) == ("invalid", True)
+
+
+@pytest.mark.parametrize("target", ["site.example/{repository}", "site.example/os"])
+def test_an_archive_does_not_choose_among_repositories(imported, tmp_path, target):
+    (tmp_path / "home.pub").touch()
+    for source in ("home.example/os", "home.example/{repository}"):
+        done = imported(keys=[str(tmp_path / "home.pub")], target=target, source=source)
+        both_or_neither = ("{repository}" in target) == ("{repository}" in source)
+        assert done.get("reason") == (None if both_or_neither else "invalid")
+        assert ("Put it into both, or into neither" in done.get("msg", "")) is not both_or_neither
