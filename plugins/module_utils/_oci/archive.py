@@ -25,6 +25,8 @@ from .reference import Reference
 _CHUNK = 16 * 1024 * 1024
 _PIECE = 256 * 1024
 _UPLOAD_TRIES = 3
+_DEEPEST = 8
+"""Indexes within indexes; what anybody builds has one or two."""
 
 
 @dataclass
@@ -206,13 +208,15 @@ def read_archive(layout: Layout, place: dict[str, Reference]) -> list[Target]:
     return targets
 
 
-def _add(layout: Layout, digest: str, ordered: dict[str, Manifest]) -> None:
+def _add(layout: Layout, digest: str, ordered: dict[str, Manifest], depth: int = 0) -> None:
     if digest in ordered:
         return
+    if depth > _DEEPEST:
+        raise CorruptArchive(f"{layout.blob(digest)} is in an index of an index, at more than {_DEEPEST} steps.")
     manifest = layout.manifest(digest)
     # A digest is made of those that it lists, so nothing lists itself.
     for entry in manifest.entries if manifest.is_index else []:
-        _add(layout, entry.digest, ordered)
+        _add(layout, entry.digest, ordered, depth + 1)
     ordered[digest] = manifest
 
 

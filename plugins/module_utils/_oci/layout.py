@@ -131,6 +131,8 @@ class Layout:
     def manifest(self, digest: str) -> Manifest:
         """Return a manifest of the layout, verified."""
         path = self.blob(digest)
+        if not digest.startswith("sha256:"):
+            raise CorruptArchive(f"{path} is no manifest that can be used: its digest is no sha256.")
         if path.is_file() and path.stat().st_size > _LARGEST_MANIFEST:
             raise CorruptArchive(f"{path} is too large to be a manifest.")
         self.verify(digest, path.stat().st_size if path.is_file() else 0)
@@ -241,7 +243,9 @@ def _entry(item: dict[str, Any], path: Path) -> Entry:
     if not repository and is_tag(name):
         # Of another tool, which names tags only.
         tag = name
-    sound = is_digest(item["digest"]) and (not repository or is_repository(repository)) and (not tag or is_tag(tag))
+    # Manifests are known here by their sha256, as registries have them.
+    usable = is_digest(item["digest"]) and item["digest"].startswith("sha256:")
+    sound = usable and (not repository or is_repository(repository)) and (not tag or is_tag(tag))
     if not sound:
         raise CorruptArchive(f"{path} has an entry that cannot be used: {json.dumps(item)[:200]}.")
     return Entry(repository, tag, item["digest"])

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
@@ -15,8 +16,14 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._oci.archive impor
     list_referrers_by_tag,
     missing_referrers,
     plan_import,
+    read_archive,
 )
-from ansible_collections.skorionos.bootc.plugins.module_utils._oci.layout import REPOSITORY, Entry, Layout
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.layout import (
+    REPOSITORY,
+    CorruptArchive,
+    Entry,
+    Layout,
+)
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.manifest import parse_manifest
 
 from .conftest import OCI_INDEX, OCI_MANIFEST, Reply, digest, encode
@@ -178,3 +185,30 @@ def test_signatures_of_the_site_stay_unless_each_of_them_comes_along(theirs, reg
     target = Target(registry.reference(None), [Entry("os", SIGNED, manifest.digest)], [manifest])
     plan = plan_import(client, theirs, target)
     assert (plan.kept_tags, list(plan.tags)) == (([SIGNED], []) if kept else ([], [SIGNED]))
+
+
+def test_a_digest_that_no_registry_has_for_manifests_is_refused(theirs, registry):
+    raw = encode({"schemaVersion": 2, "config": {"mediaType": "c", "digest": digest(b"{}"), "size": 2}, "layers": []})
+    long = "sha512:" + hashlib.sha512(raw).hexdigest()
+    theirs.blob(long).parent.mkdir()
+    theirs.blob(long).write_bytes(raw)
+    (theirs.root / "index.json").write_bytes(encode({"manifests": [{**OURS, "digest": long}]}))
+    with pytest.raises(CorruptArchive, match="has an entry that cannot be used"):
+        theirs.entries()
+    listed = {"mediaType": OCI_MANIFEST, "digest": long, "size": len(raw)}
+    top = parse_manifest(encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [listed]}))
+    theirs.write_manifest(top)
+    theirs.write_index([Entry("os", "v1", top.digest)], {top.digest: top})
+    with pytest.raises(CorruptArchive, match="its digest is no sha256"):
+        read_archive(theirs, {"os": registry.reference(None)})
+
+
+def test_indexes_in_indexes_without_end_are_refused(theirs, registry):
+    listed: list[dict[str, object]] = []
+    for _step in range(1200):
+        top = parse_manifest(encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed}))
+        theirs.blob(top.digest).write_bytes(top.raw)
+        listed = [{"mediaType": OCI_INDEX, "digest": top.digest, "size": len(top.raw)}]
+    theirs.write_index([Entry("os", "v1", top.digest)], {top.digest: top})
+    with pytest.raises(CorruptArchive, match="at more than 8 steps"):
+        read_archive(theirs, {"os": registry.reference(None)})
