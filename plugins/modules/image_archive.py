@@ -332,7 +332,7 @@ def _import(client: RegistryClient, layout: Layout, params: dict[str, Any], *, c
     entries = layout.entries()
     place = places(entries, params["target"])
     who = origin(params, entries) if params["keys"] is not None else None
-    targets = read_archive(layout, place)
+    targets = read_archive(layout, entries, place)
     plans = [plan_import(client, layout, target) for target in targets]
     verified = insist_on_origin(client, layout, targets, who) if who else []
     changed = any(plan.changed for plan in plans)

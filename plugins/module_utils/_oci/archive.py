@@ -194,17 +194,20 @@ class Target:
     manifests: list[Manifest]
 
 
-def read_archive(layout: Layout, place: dict[str, Reference]) -> list[Target]:
-    """Read and verify all manifests of a layout; ``place`` has the target of every repository."""
+def read_archive(layout: Layout, entries: Iterable[Entry], place: dict[str, Reference]) -> list[Target]:
+    """Read and verify all manifests of these entries of a layout; ``place`` has the target of every repository.
+
+    The entries are given, so that whatever is said of them is of the same reading of a disk that others may write to.
+    """
     by_target: dict[str, list[Entry]] = {}
-    for entry in layout.entries():
+    for entry in entries:
         by_target.setdefault(place[entry.repository].name, []).append(entry)
     targets = []
-    for entries in by_target.values():
+    for together in by_target.values():
         ordered: dict[str, Manifest] = {}
-        for entry in entries:
+        for entry in together:
             _add(layout, entry.digest, ordered)
-        targets.append(Target(place[entries[0].repository], entries, list(ordered.values())))
+        targets.append(Target(place[together[0].repository], together, list(ordered.values())))
     return targets
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.layout import Layout
 from ansible_collections.skorionos.bootc.plugins.modules import image_archive
 
 
@@ -46,3 +47,11 @@ def test_an_archive_does_not_choose_among_repositories(imported, tmp_path, targe
         both_or_neither = ("{repository}" in target) == ("{repository}" in source)
         assert done.get("reason") == (None if both_or_neither else "invalid")
         assert ("Put it into both, or into neither" in done.get("msg", "")) is not both_or_neither
+
+
+def test_what_is_reported_is_what_was_verified(imported, tmp_path, monkeypatch):
+    (tmp_path / "home.pub").touch()
+    read = []
+    monkeypatch.setattr(Layout, "entries", lambda _layout: read.append(1) or [])
+    assert imported(keys=[str(tmp_path / "home.pub")])["images"] == []
+    assert len(read) == 1

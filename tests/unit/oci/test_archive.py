@@ -200,7 +200,7 @@ def test_a_digest_that_no_registry_has_for_manifests_is_refused(theirs, registry
     theirs.write_manifest(top)
     theirs.write_index([Entry("os", "v1", top.digest)], {top.digest: top})
     with pytest.raises(CorruptArchive, match="its digest is no sha256"):
-        read_archive(theirs, {"os": registry.reference(None)})
+        read_archive(theirs, theirs.entries(), {"os": registry.reference(None)})
 
 
 def test_indexes_in_indexes_without_end_are_refused(theirs, registry):
@@ -211,4 +211,4 @@ def test_indexes_in_indexes_without_end_are_refused(theirs, registry):
         listed = [{"mediaType": OCI_INDEX, "digest": top.digest, "size": len(top.raw)}]
     theirs.write_index([Entry("os", "v1", top.digest)], {top.digest: top})
     with pytest.raises(CorruptArchive, match="at more than 8 steps"):
-        read_archive(theirs, {"os": registry.reference(None)})
+        read_archive(theirs, theirs.entries(), {"os": registry.reference(None)})

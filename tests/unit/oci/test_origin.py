@@ -77,7 +77,7 @@ class Disk:
         self.layout.write_index(self.entries, self.manifests)
         place = {"os/kde": self.registry.reference(None)}
         origin = Origin(["key"], {"os/kde": HOME}, lambda _key, _payload, signature: signature == b"good")
-        return insist_on_origin(self.client, self.layout, read_archive(self.layout, place), origin)
+        return insist_on_origin(self.client, self.layout, read_archive(self.layout, self.entries, place), origin)
 
     def refused(self) -> str:
         with pytest.raises(RegistryError) as raised:
