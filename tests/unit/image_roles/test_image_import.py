@@ -46,3 +46,24 @@ def test_what_is_verified_is_said_and_asked_for(site: Site, variables: dict[str,
     target = {"bootc_archive": "disk", "bootc_archive_target": f"{site.registry}/{{repository}}"}
     done = site.play("image_import", **target, **variables)
     assert (done.code, said in " ".join(done.said.split())) == (code, True), done.said
+
+
+def test_a_release_file_of_the_site_is_not_replaced_unasked(site: Site) -> None:
+    def release(digit: str) -> str:
+        kde = {"name": "kde", "image": "home.example/os", "digest": "sha256:" + digit * 64, "tags": ["kde-v1"]}
+        return json.dumps({"version": "1.0.0", "variants": [kde]})
+
+    own = site.folder / "releases" / site.registry.replace(":", "-") / "v1.0.0.json"
+    own.parent.mkdir(parents=True)
+    own.write_text(release("a"))
+    target = {"bootc_archive": "disk", "bootc_archive_target": f"{site.registry}/{{repository}}"}
+    lacking = "names images that the archive does not have"
+    for digit, more, said in (
+        ("b", {}, "names other images than"),
+        ("b", {"bootc_archive_replace_release": True}, lacking),
+        ("a", {}, lacking),
+    ):
+        (site.folder / "disk" / "release.json").write_text(release(digit))
+        done = site.play("image_import", **target, **more)
+        assert (done.code, said in " ".join(done.said.split())) == (2, True), done.said
+    assert own.read_text() == release("a")
