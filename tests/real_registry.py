@@ -24,6 +24,7 @@ import requests
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+OCI_EMPTY = "application/vnd.oci.empty.v1+json"
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
@@ -85,7 +86,7 @@ class RealRegistry:
             made = self.image([b"signature of " + digest.encode()], f"{place}.sig")
             return str(made["digest"])
         subject = {"mediaType": OCI_MANIFEST, "digest": digest, "size": 1}
-        bundle = self.image([b"bundle of " + digest.encode()], subject=subject)
+        bundle = self.image([b"bundle of " + digest.encode()], subject=subject, config=self.blob(b"{}", OCI_EMPTY))
         self.index([{key: bundle[key] for key in ("mediaType", "digest", "size")}], place)
         return str(bundle["digest"])
 

@@ -74,19 +74,20 @@ options:
   keys:
     description:
       - With O(state=imported), files with public keys. An image that is not signed by one of them, in the form that
-        devices read, makes the import fail before anything is written. Of an index, the image of each platform has to
-        be signed, too.
+        devices read, makes the import fail before anything is written, whether it has a tag or not. Of an index, the
+        image of each platform has to be signed, too.
+      - What is about an image, such as a list of packages, is not signed. It has to be about one that is, and must not
+        be an image itself.
       - Signatures in the archive count, and those that O(target) has already. They have to name the repository of
         O(target), or that of O(source).
-      - When not given, nothing is verified but that the archive is whole.
+      - When not given, nothing is verified but that the archive is whole. An empty list is refused.
     type: list
     elements: path
-    default: []
   source:
     description:
-      - With O(keys), the repository that the images were signed for before they were exported, as
+      - With O(keys), which it needs, the repository that the images were signed for before they were exported, as
         C(registry[:port]/repository). C({repository}) in it stands for the path of the repository that an image came
-        from, if O(target) has that too.
+        from. It is in both this and O(target), or in neither.
     type: str
   timeout:
     description: Seconds the registry may take for each step of a request. Each request is tried up to four times.
@@ -302,15 +303,19 @@ def run_export(client: RegistryClient, layout: Layout, params: dict[str, Any], *
 
 def origin(params: dict[str, Any], entries: list[Entry]) -> Origin:
     """Return who must have signed the images; raise ValueError for keys and a source that cannot be meant."""
+    if not params["keys"]:
+        raise ValueError("keys is an empty list. Name at least one file; leave keys and source out to verify nothing.")
     for key in params["keys"]:
         if not Path(key).is_file():
             raise ValueError(f"There is no file {key}. Correct its path.")
     if not shutil.which("openssl"):
         raise EngineError(MISSING, "There is no openssl in PATH.", "Install openssl on this host.")
     source = params["source"] or ""
-    # The archive itself says which repository an image came from, so it must not thereby choose among many.
-    if "{repository}" in source and "{repository}" not in params["target"]:
-        raise ValueError("The source has {repository} and the target has not. Name one repository as source.")
+    # The archive itself says which repository an image came from. With {repository} in one of them alone, that would
+    # choose among those that the keys sign for, or among those of the site.
+    if source and ("{repository}" in source) != ("{repository}" in params["target"]):
+        has, lacks = ("source", "target") if "{repository}" in source else ("target", "source")
+        raise ValueError(f"The {has} has {{repository}} and the {lacks} has not. Put it into both, or into neither.")
     sources = repositories(entries, "source", source) if source else {}
     return Origin(params["keys"], sources, OpenSsl(run_command).made)
 
@@ -326,9 +331,10 @@ def run_import(client: RegistryClient, layout: Layout, params: dict[str, Any], *
 def _import(client: RegistryClient, layout: Layout, params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     entries = layout.entries()
     place = places(entries, params["target"])
-    targets = read_archive(layout, place)
+    who = origin(params, entries) if params["keys"] is not None else None
+    targets = read_archive(layout, entries, place)
     plans = [plan_import(client, layout, target) for target in targets]
-    verified = insist_on_origin(client, layout, targets, origin(params, entries)) if params["keys"] else []
+    verified = insist_on_origin(client, layout, targets, who) if who else []
     changed = any(plan.changed for plan in plans)
     elsewhere: dict[str, str] = {}
     for plan in plans:
@@ -364,11 +370,12 @@ def main() -> None:
             "images": {"type": "list", "elements": "str", "default": []},
             "without": {"type": "list", "elements": "str", "default": []},
             "target": {"type": "str"},
-            "keys": {"type": "list", "elements": "path", "default": [], "no_log": False},
+            "keys": {"type": "list", "elements": "path", "no_log": False},
             "source": {"type": "str"},
             "timeout": {"type": "float", "default": 60},
             **REGISTRY_ARGUMENTS,
         },
+        required_by={"source": ["keys"]},
         supports_check_mode=True,
     )
     if REQUESTS_IMPORT_ERROR:

@@ -66,42 +66,68 @@ def decide(jobs: Sequence[Job], found: Mapping[str, Sequence[Copy]], *, force: b
     built only when something on it is.
     """
     copies = {job.image: next((copy for copy in found.get(job.image, ()) if copy.is_of(job)), None) for job in jobs}
-    why: dict[str, list[str]] = {}
-    for job in jobs:
-        copy = copies[job.image]
-        if force:
-            why[job.image] = ["The build was asked for with force."]
-        elif copy is None:
-            why[job.image] = _reasons(job, found.get(job.image, ()))
-        elif _is_on_another(copy, copies.get(job.parent or "")):
-            why[job.image] = [f"Its parent {job.parent} was built anew."]
-    needed: set[str] = set()
-    for job in reversed(jobs):
-        if (job.wanted or job.image in needed) and why.get(job.image) and job.parent is not None:
-            needed.add(job.parent)
+    why = _why(jobs, found, copies, force=force)
+    built = _to_build(jobs, copies, why)
     steps = []
-    built: set[str] = set()
     for job in jobs:
-        copy = copies[job.image]
-        reasons = why.get(job.image, [])
-        if not reasons and job.parent in built and copy is not None and copy.place == STORAGE:
-            # Or the next run would find it on another parent than is there by then.
-            reasons = [f"Its parent {job.parent} is built anew."]
-        if not (job.wanted or job.image in needed):
-            reasons = []
-        if reasons:
-            built.add(job.image)
+        # What has no reason of its own would be found by the next run on another parent than is there by then.
+        reasons = why.get(job.image, [f"Its parent {job.parent} is built anew."]) if job.image in built else []
         labels = _latest_labels(found.get(job.image, ()))
         steps.append(
             Step(
                 job,
-                copy,
+                copies[job.image],
                 reasons,
                 changed_parts(labels, job.hashed) if reasons else [],
                 recorded_parts(labels),
             )
         )
     return steps
+
+
+def _why(
+    jobs: Sequence[Job], found: Mapping[str, Sequence[Copy]], copies: Mapping[str, Copy | None], *, force: bool
+) -> dict[str, list[str]]:
+    """Return what speaks for building a job, whatever becomes of the others."""
+    why: dict[str, list[str]] = {}
+    outdated: set[str] = set()
+    for job in jobs:
+        copy, parent = copies[job.image], copies.get(job.parent or "")
+        if force:
+            why[job.image] = ["The build was asked for with force."]
+        elif copy is None:
+            why[job.image] = _reasons(job, found.get(job.image, ()))
+        elif _is_on_another(copy, parent) or (
+            # An earlier run may have built what is below its parent, and neither of these.
+            job.parent in outdated and parent is not None and parent.place == copy.place
+        ):
+            outdated.add(job.image)
+            why[job.image] = [f"Its parent {job.parent} was built anew."]
+    return why
+
+
+def _to_build(jobs: Sequence[Job], copies: Mapping[str, Copy | None], why: Mapping[str, list[str]]) -> set[str]:
+    """Return the images of jobs that are built, because somebody wants them or something on them is built.
+
+    What is built makes copies in storage outdated, at any distance above it; these may need parents, which are then
+    built, too. So this goes on until nothing is added.
+    """
+    built: set[str] = set()
+    while True:
+        moved: set[str] = set()
+        for job in jobs:
+            copy = copies[job.image]
+            if job.image in built or (job.parent in moved and (copy is None or copy.place == STORAGE)):
+                moved.add(job.image)
+        due = moved | set(why)
+        needed: set[str] = set()
+        for job in reversed(jobs):
+            if (job.wanted or job.image in needed) and job.image in due and job.parent is not None:
+                needed.add(job.parent)
+        more = {job.image for job in jobs if (job.wanted or job.image in needed) and job.image in due}
+        if more == built:
+            return built
+        built = more
 
 
 def is_settled(jobs: Sequence[Job], found: Mapping[str, Sequence[Copy]]) -> bool:

@@ -18,13 +18,15 @@ from typing import Any, Iterable, Iterator
 from .client import RegistryClient
 from .errors import NETWORK, NOT_FOUND, UNEXPECTED, RegistryError
 from .graph import subject_of_tag
-from .layout import CorruptArchive, Entry, Layout
+from .layout import CorruptArchive, Entry, Layout, open_part
 from .manifest import OCI_INDEX, Descriptor, Manifest, digest_of, parse_manifest
 from .reference import Reference
 
 _CHUNK = 16 * 1024 * 1024
 _PIECE = 256 * 1024
 _UPLOAD_TRIES = 3
+_DEEPEST = 8
+"""Indexes within indexes; what anybody builds has one or two."""
 
 
 @dataclass
@@ -136,7 +138,7 @@ def fetch_blob(client: RegistryClient, repository: Reference, blob: Descriptor, 
     part.parent.mkdir(parents=True, exist_ok=True)
     state = hashlib.new(blob.digest.partition(":")[0])
     done = 0
-    with part.open("a+b") as file:
+    with open_part(part) as file:
         file.seek(0)
         if os.fstat(file.fileno()).st_size > blob.size:
             file.truncate(0)
@@ -192,27 +194,32 @@ class Target:
     manifests: list[Manifest]
 
 
-def read_archive(layout: Layout, place: dict[str, Reference]) -> list[Target]:
-    """Read and verify all manifests of a layout; ``place`` has the target of every repository."""
+def read_archive(layout: Layout, entries: Iterable[Entry], place: dict[str, Reference]) -> list[Target]:
+    """Read and verify all manifests of these entries of a layout; ``place`` has the target of every repository.
+
+    The entries are given, so that whatever is said of them is of the same reading of a disk that others may write to.
+    """
     by_target: dict[str, list[Entry]] = {}
-    for entry in layout.entries():
+    for entry in entries:
         by_target.setdefault(place[entry.repository].name, []).append(entry)
     targets = []
-    for entries in by_target.values():
+    for together in by_target.values():
         ordered: dict[str, Manifest] = {}
-        for entry in entries:
+        for entry in together:
             _add(layout, entry.digest, ordered)
-        targets.append(Target(place[entries[0].repository], entries, list(ordered.values())))
+        targets.append(Target(place[together[0].repository], together, list(ordered.values())))
     return targets
 
 
-def _add(layout: Layout, digest: str, ordered: dict[str, Manifest]) -> None:
+def _add(layout: Layout, digest: str, ordered: dict[str, Manifest], depth: int = 0) -> None:
     if digest in ordered:
         return
+    if depth > _DEEPEST:
+        raise CorruptArchive(f"{layout.blob(digest)} is in an index of an index, at more than {_DEEPEST} steps.")
     manifest = layout.manifest(digest)
     # A digest is made of those that it lists, so nothing lists itself.
     for entry in manifest.entries if manifest.is_index else []:
-        _add(layout, entry.digest, ordered)
+        _add(layout, entry.digest, ordered, depth + 1)
     ordered[digest] = manifest
 
 
@@ -268,10 +275,18 @@ def plan_import(client: RegistryClient, layout: Layout, target: Target) -> Impor
 
 
 def _has_all_of(ours: Manifest, theirs: Manifest) -> bool:
-    """Tell whether a manifest of signatures has every signature of another one."""
+    """Tell whether a manifest of signatures has every signature of another one.
+
+    The layers alone do not tell: every key signs the same bytes, and the signature is in an annotation.
+    """
     if ours.is_index or theirs.is_index:
         return False
-    return {layer.digest for layer in theirs.layers} <= {layer.digest for layer in ours.layers}
+    return _parts(theirs) <= _parts(ours)
+
+
+def _parts(manifest: Manifest) -> set[tuple[str, str, frozenset[tuple[str, str]]]]:
+    # With the type, because one of another type is read as no signature.
+    return {(layer.media_type, layer.digest, frozenset(layer.annotations.items())) for layer in manifest.layers}
 
 
 def carry_out(client: RegistryClient, layout: Layout, plan: Import, elsewhere: dict[str, str]) -> None:

@@ -24,6 +24,16 @@ _IMAGE_CONFIGS = (
     "application/vnd.oci.image.config.v1+json",
     "application/vnd.docker.container.image.v1+json",
 )
+# What lies beside images although its configuration says that it is one, as cosign and buildkit write it.
+_ATTACHED_LAYERS = (
+    "application/vnd.cyclonedx",
+    "application/vnd.dev.cosign.",
+    "application/vnd.dev.sigstore.",
+    "application/vnd.dsse.",
+    "application/vnd.in-toto",
+    "application/vnd.syft",
+    "text/",
+)
 _ATTACHED_TAG = re.compile(r"sha256-([0-9a-f]{64})(?:\..+)?")
 
 INDEX = "index"
@@ -100,6 +110,16 @@ def subject_of_tag(tag: str) -> str | None:
     """Return the digest that a tag like ``sha256-HEX.sig`` is about."""
     match = _ATTACHED_TAG.fullmatch(tag)
     return f"sha256:{match.group(1)}" if match else None
+
+
+def may_be_image(manifest: Manifest) -> bool:
+    """Tell whether some machine may take this for an image, whatever its tag and subject say that it is."""
+    if manifest.is_index:
+        return True
+    if manifest.config.media_type not in _IMAGE_CONFIGS:
+        return False
+    layers = manifest.layers
+    return not layers or not all(layer.media_type.startswith(_ATTACHED_LAYERS) for layer in layers)
 
 
 def scan_tags(registry: Registry, repository: Reference, *, plain: bool = False) -> dict[str, str]:

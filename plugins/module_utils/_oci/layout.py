@@ -9,10 +9,12 @@ import fcntl
 import hashlib
 import json
 import os
+import re
+import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, BinaryIO, Callable, Iterator
 
 from .errors import BUSY, UNEXPECTED, RegistryError
 from .graph import subject_of_tag
@@ -26,6 +28,7 @@ TAG = "io.github.skorionos.bootc.tag"
 _PIECE = 1024 * 1024
 _LARGEST_INDEX = 16 * 1024 * 1024
 _LARGEST_MANIFEST = 4 * 1024 * 1024
+_HEX_DIGITS = {"sha256": 64, "sha512": 128}
 _VERSION = {"imageLayoutVersion": "1.0.0"}
 _AGAIN = "Export or copy the archive again."
 
@@ -109,9 +112,11 @@ class Layout:
         return path.with_name(path.name + ".part")
 
     def is_whole(self, digest: str, size: int) -> bool:
-        """Tell whether a blob is there, with the right bytes."""
+        """Tell whether a blob is there, with the right bytes, and not as a link to a file elsewhere."""
         path = self.blob(digest)
-        return path.is_file() and path.stat().st_size == size and hash_of(path, digest) == digest
+        return (
+            path.is_file() and not path.is_symlink() and path.stat().st_size == size and hash_of(path, digest) == digest
+        )
 
     def verify(self, digest: str, size: int) -> None:
         """Raise CorruptArchive, naming the file, unless a blob is there and whole."""
@@ -126,6 +131,8 @@ class Layout:
     def manifest(self, digest: str) -> Manifest:
         """Return a manifest of the layout, verified."""
         path = self.blob(digest)
+        if not digest.startswith("sha256:"):
+            raise CorruptArchive(f"{path} is no manifest that can be used: its digest is no sha256.")
         if path.is_file() and path.stat().st_size > _LARGEST_MANIFEST:
             raise CorruptArchive(f"{path} is too large to be a manifest.")
         self.verify(digest, path.stat().st_size if path.is_file() else 0)
@@ -191,8 +198,16 @@ class Layout:
         """Raise ValueError where something is that no export put there, or may be: an export would remove it.
 
         Every image of an export says of which repository it is. An index that is missing is that of an export which
-        was interrupted.
+        was interrupted. A directory that was elsewhere may have links in place of folders, and files would be removed
+        and written where they lead to.
         """
+        blobs = self.root / "blobs"
+        for folder in (self.root, blobs, *(blobs / algorithm for algorithm in _HEX_DIGITS)):
+            if folder.is_symlink():
+                raise ValueError(
+                    f"{folder} is a symbolic link, which no export makes. Name the directory itself; or empty this "
+                    "one, and find out who had it in between."
+                )
         if self.root.exists() and not self.exists() and any(self.root.iterdir()):
             raise ValueError(f"{self.root} is not empty, and no OCI layout. Name a new directory, or empty this one.")
         if not os.path.lexists(self._index):
@@ -208,11 +223,16 @@ class Layout:
             )
 
     def others(self, wanted: set[str]) -> Iterator[Path]:
-        """Return the files of blobs that are not in ``wanted``, and of transfers that nobody will go on with."""
-        names = {digest.partition(":")[2] for digest in wanted}
-        for folder in sorted((self.root / "blobs").glob("sha*")):
-            for path in sorted(folder.iterdir()):
-                if path.name not in names:
+        """Return the files of blobs that are not in ``wanted``, and of transfers that nobody will go on with.
+
+        What has another name is of somebody else.
+        """
+        for algorithm, digits in _HEX_DIGITS.items():
+            folder = self.root / "blobs" / algorithm
+            names = {digest.partition(":")[2] for digest in wanted if digest.startswith(f"{algorithm}:")}
+            ours = re.compile(rf"[0-9a-f]{{{digits}}}(?:\.part|\.new)?")
+            for path in sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else ():
+                if path.name not in names and ours.fullmatch(path.name) and (path.is_symlink() or not path.is_dir()):
                     yield path
 
 
@@ -223,7 +243,9 @@ def _entry(item: dict[str, Any], path: Path) -> Entry:
     if not repository and is_tag(name):
         # Of another tool, which names tags only.
         tag = name
-    sound = is_digest(item["digest"]) and (not repository or is_repository(repository)) and (not tag or is_tag(tag))
+    # Manifests are known here by their sha256, as registries have them.
+    usable = is_digest(item["digest"]) and item["digest"].startswith("sha256:")
+    sound = usable and (not repository or is_repository(repository)) and (not tag or is_tag(tag))
     if not sound:
         raise CorruptArchive(f"{path} has an entry that cannot be used: {json.dumps(item)[:200]}.")
     return Entry(repository, tag, item["digest"])
@@ -264,10 +286,21 @@ def hash_of(path: Path, like: str) -> str:
             state.update(piece)
 
 
+def open_part(path: Path) -> BinaryIO:
+    """Open what is there of a blob, to read it and append to it. What an export cannot have left is removed first."""
+    if os.path.lexists(path):
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            path.unlink()
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666), "a+b")
+
+
 def _write(path: Path, raw: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".new")
-    with beside.open("wb") as file:
+    # It may be a link to something else.
+    beside.unlink(missing_ok=True)
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666), "wb") as file:
         file.write(raw)
         file.flush()
         os.fsync(file.fileno())

@@ -202,7 +202,7 @@ def test_an_archive_does_not_choose_among_the_repositories_that_a_key_signs_for(
     keys = [str(key.with_suffix(".pub"))]
     here = {**importing(site, tmp_path / "archive"), "target": site.name, "keys": keys}
     loose = run(image_archive, **here, source=f"{registry.address}/{{repository}}")
-    assert (loose["reason"], "Name one repository" in loose["msg"]) == ("invalid", True), loose
+    assert (loose["reason"], "Put it into both, or into neither" in loose["msg"]) == ("invalid", True), loose
     other = run(image_archive, **here, source=registry.name)
     assert (other["reason"], f"signed for {registry.address}/dev/skorionos" in other["msg"]) == ("signature", True)
     assert run(image_archive, **{**here, "keys": [str(tmp_path / "absent.pub")]})["reason"] == "invalid"
@@ -250,9 +250,11 @@ def test_an_interrupted_export_goes_on_and_what_is_spoilt_is_fetched_again(
     assert (blobs / name).read_bytes() == BASE
 
     (blobs / name).write_bytes(b"\0" + BASE[1:])
-    (blobs / "left-by-an-older-release").touch()
+    (blobs / digest_of(b"left by an older release").partition(":")[2]).touch()
+    (blobs / "of-somebody-else").touch()
     again = run(image_archive, **exporting(registry, path))
     assert (again["changed"], again["transferred"], again["removed"]) == (True, [digest_of(BASE)], 1)
+    assert (blobs / "of-somebody-else").exists()
 
     (blobs / name).unlink()
     (blobs / f"{name}.part").write_bytes(b"something else")
