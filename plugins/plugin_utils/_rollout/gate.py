@@ -14,7 +14,7 @@ from .quantities import percent_of
 from .spec import Analysis
 from .states import (
     LEFT,
-    SILENT,
+    QUIET,
     SUCCESSFUL,
     Counts,
     Device,
@@ -64,7 +64,7 @@ _NEVER_EXCUSED = ("signature", "digest_mismatch")
 APPROVED_FOR = 7 * 86400
 """For how many seconds an approval is good."""
 _SLEEPS, _OCCUPIED = 300.0, 30.0
-"""After how many seconds a device that was silent, or occupied, at the end of a soak is asked again the first time.
+"""After how many seconds one that was silent at the end of a soak, or could not be checked, is asked again at first.
 
 A connection to what sleeps is dear.
 """
@@ -255,7 +255,7 @@ def _is_awaited(device: Device, enough: bool) -> bool:
 
     Who left the inventory cannot be asked. Who answers, but could not be checked, owes an answer in any case.
     """
-    return device.unconfirmed != LEFT and not (enough and device.unconfirmed == SILENT)
+    return device.unconfirmed != LEFT and not (enough and device.unconfirmed in QUIET)
 
 
 @dataclass(frozen=True)
@@ -271,7 +271,7 @@ class _Pending:
     def of(cls, device: Device, soaked_at: float, grace: int) -> _Pending:
         first, last = max(device.unconfirmed_since or 0.0, soaked_at), device.looked_at or 0.0
         until = first + grace
-        soon = _SLEEPS if device.unconfirmed == SILENT else _OCCUPIED
+        soon = _SLEEPS if device.unconfirmed in QUIET else _OCCUPIED
         # Less and less often, and once more when its time is over.
         return cls(device.host, last, min(until, first + max(soon, 2 * (last - first))), until)
 

@@ -298,7 +298,7 @@ def _excused(device: Device) -> Device:
     if device.device_class is DeviceClass.CHARGED:
         return replace(device, acknowledged=True)
     if device.unconfirmed is not None:
-        return replace(device, looked_at=None, unconfirmed=None, unconfirmed_since=None)
+        return replace(device, **_NOT_LOOKED_AT)
     return device
 
 
@@ -505,8 +505,13 @@ def _retried(device: Device, event: Event) -> dict[str, Any]:
     }
 
 
+_NOT_LOOKED_AT: Mapping[str, None] = dict.fromkeys(
+    ("looked_at", "unconfirmed", "unconfirmed_since", "unconfirmed_boot")
+)
+
+
 def _confirmed(_device: Device, event: Event) -> dict[str, Any]:
-    return {"looked_at": event.at, "unconfirmed": None, "unconfirmed_since": None}
+    return {**_NOT_LOOKED_AT, "looked_at": event.at}
 
 
 def _unconfirmed(device: Device, event: Event) -> dict[str, Any]:
@@ -516,6 +521,7 @@ def _unconfirmed(device: Device, event: Event) -> dict[str, Any]:
         "looked_at": event.at,
         "unconfirmed": str(event.data.get("reason", SILENT)),
         "unconfirmed_since": first if goes_on else event.at,
+        "unconfirmed_boot": event.data.get("boot_id"),
     }
 
 

@@ -117,7 +117,7 @@ class Device:
 
     ``looked_at`` is when one that succeeded was last looked at again, or could not be, at the end of its wave's soak.
     ``unconfirmed`` is the reason why that told nothing, None when it did; ``unconfirmed_since`` is the first of such
-    looks in a row.
+    looks in a row; ``unconfirmed_boot`` is the boot in which it said then what it runs, but could not be checked.
 
     ``deferred_since`` is when it was first put off for a window or an inhibitor, ``spared_since`` for a soft inhibitor;
     both are over when it reboots. ``until`` is when it may be its turn, ``inhibitors`` what it is spared for now.
@@ -159,6 +159,7 @@ class Device:
     looked_at: float | None = None
     unconfirmed: str | None = None
     unconfirmed_since: float | None = None
+    unconfirmed_boot: str | None = None
     deferred_since: float | None = None
     spared_since: float | None = None
     until: float | None = None
@@ -226,9 +227,11 @@ class Ramp:
         return Ramp(min(pace.parallel, self.limit * pace.factor))
 
 
-SILENT, LEFT = "silent", "removed"
-"""Why a device could not be looked at again at the end of a soak: it did not answer, or its host left the inventory.
-Else it is the reason of its own that kept it from being checked."""
+SILENT, NOT_ASKED, LEFT = "silent", "not_asked", "removed"
+"""Why a device could not be looked at again at the end of a soak: it did not answer, Ansible could not ask it (as for
+want of a password), or its host left the inventory. Else it is the reason of its own that kept it from being checked."""
+QUIET = frozenset({SILENT, NOT_ASKED, LEFT})
+"""The reasons of those that say nothing of the device."""
 
 SUCCESSFUL, FAILED, INCONCLUSIVE = "successful", "failed", "inconclusive"
 

@@ -125,12 +125,27 @@ def test_after_the_hold_somebody_who_knows_that_they_sleep_accepts_the_wave(flee
 
 def test_canaries_that_answer_but_cannot_be_checked_go_back_and_hold_the_rollout(fleet: Fleet) -> None:
     for host in canaries(fleet):
-        fleet.devices[host].faults["health"] = [DeviceError("unexpected", "MODULE FAILURE")]
+        fleet.devices[host].faults["health"] = [DeviceError("unexpected", "MODULE FAILURE")] * 2
+    assert fleet.run(patience=5).phase is RolloutPhase.RUNNING, "once may have many causes"
+    fleet.time.sleep(30)
     rollout = fleet.run(patience=60)
     assert rollout.phase is RolloutPhase.HELD
     assert rollout.hold is not None
     assert rollout.hold.rule == "failure_budget"
     assert {fleet.devices[host].booted for host in canaries(fleet)} == {OLD}
+
+
+def test_a_run_without_its_become_password_takes_no_canary_back_and_holds_when_their_time_is_over(fleet: Fleet) -> None:
+    for host in canaries(fleet):
+        refused = [DeviceError("not_asked", "Missing sudo password")]
+        fleet.devices[host].faults = {"health": refused * 9, "observe": refused * 9}
+    assert fleet.run(patience=60).phase is RolloutPhase.RUNNING
+    fleet.time.sleep(GRACE)
+    rollout = fleet.run(patience=60)
+    assert rollout.phase is RolloutPhase.HELD
+    assert rollout.hold is not None
+    assert (rollout.hold.rule, rollout.hold.numbers.rpartition(": ")[2]) == ("confirmation", "3 not_asked")
+    assert {rollout.devices[host].state for host in canaries(fleet)} == {DeviceState.SUCCEEDED}
 
 
 def test_a_wave_that_waits_for_silent_devices_says_so_and_until_when(fleet: Fleet) -> None:

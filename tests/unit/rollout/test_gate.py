@@ -342,7 +342,8 @@ def test_nobody_is_waited_for_when_as_many_answered_as_coverage_asks_for() -> No
 def test_whoever_answers_and_could_not_be_checked_is_waited_for_in_any_case() -> None:
     *awake, busy = members(5)
     answered = told("confirmed", *awake, at=SOAKED)
-    for reason, verdict in (("silent", "pass"), ("busy", "wait confirmation"), ("timeout", "wait confirmation")):
+    held_up = dict.fromkeys(("busy", "timeout", "unexpected"), "wait confirmation")
+    for reason, verdict in {"silent": "pass", "not_asked": "pass", **held_up}.items():
         looks = [*answered, *told("unconfirmed", busy, at=SOAKED, reason=reason)]
         assert judged(soaked(5, *looks, min_coverage=60), SOAKED) == verdict
 
@@ -358,7 +359,12 @@ def test_who_left_is_not_waited_for_and_does_not_speak_for_the_wave() -> None:
 
 @pytest.mark.parametrize(
     ("reason", "again"),
-    [("silent", [300 * 2**doubled for doubled in range(9)]), ("busy", [30 * 2**doubled for doubled in range(12)])],
+    [
+        ("silent", [300 * 2**doubled for doubled in range(9)]),
+        ("not_asked", [300 * 2**doubled for doubled in range(9)]),
+        ("busy", [30 * 2**doubled for doubled in range(12)]),
+        ("unexpected", [30 * 2**doubled for doubled in range(12)]),
+    ],
 )
 def test_what_could_not_be_looked_at_is_asked_less_and_less_often(reason: str, again: list[int]) -> None:
     (host,) = members(1)
