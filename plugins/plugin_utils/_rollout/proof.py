@@ -204,8 +204,8 @@ class Proof:
 
     def _is_patient_with(self, device: Device) -> bool:
         """Whether a device that could not be checked is asked once more. The gate gives it as much time."""
-        since = device.unconfirmed_since if device.is_unconfirmed and device.unconfirmed not in QUIET else None
-        return since is None or self.now() < since + self.spec.apply.contact_grace
+        until = device.asked_until(self.spec.apply.contact_grace)
+        return until is None or device.unconfirmed in QUIET or self.now() < until
 
     def _cannot_be_checked(self, device: Device, before: Before, error: DeviceError) -> None:
         """A reboot or a suspend lets a check crash as well, so that once is no complaint."""

@@ -1081,6 +1081,15 @@ def test_what_was_silent_for_all_its_grace_and_is_busy_then_does_not_go_back() -
     assert (tale.confirm().state, tale.state.unconfirmed) == (DeviceState.SUCCEEDED, "busy")
 
 
+def test_silence_is_no_time_in_which_a_device_could_not_be_checked() -> None:
+    tale = story(told=PROVEN, **UPDATED)
+    tale.device.faults["health"] = [Unreachable(), *[DeviceError("busy", "not now")] * 3]
+    tale.confirm()
+    for seconds, state in ((590, DeviceState.SUCCEEDED), (590, DeviceState.SUCCEEDED), (20, DeviceState.ROLLED_BACK)):
+        tale.time.sleep(seconds)
+        assert tale.confirm().state is state
+
+
 def test_a_device_that_waited_for_its_turn_is_asked_again_what_it_runs() -> None:
     tale = story()
     updated_meanwhile = iter([False, True])
