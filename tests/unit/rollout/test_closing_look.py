@@ -81,13 +81,25 @@ def test_a_release_that_kills_its_canaries_while_they_soak_goes_no_further(fleet
     assert fleet.run().phase is RolloutPhase.HELD, "a hold is latched"
 
 
-def test_a_run_that_lasts_as_long_asks_twice_and_holds_by_itself(fleet: Fleet) -> None:
+def test_a_run_that_lasts_as_long_asks_twice_and_sleeps_for_no_look_that_nobody_takes(fleet: Fleet) -> None:
     silence(fleet, *canaries(fleet))
     fleet.run(patience=GRACE + 60)
-    rollout = fleet.run(patience=1)
-    assert rollout.phase is RolloutPhase.HELD
     looks = [event.at for event in fleet.ledger.read() if event.kind == "unconfirmed"]
-    assert len(looks) >= 2 * CANARIES
+    assert len(looks) == 2 * CANARIES
+    assert fleet.time.now() - looks[-1] < 10
+    fleet.time.sleep(GRACE)
+    assert fleet.run(patience=1).phase is RolloutPhase.HELD
+
+
+def test_after_a_look_the_gate_neither_sleeps_until_the_next_nor_gives_up_those_who_take_it(fleet: Fleet) -> None:
+    silence(fleet, *canaries(fleet))
+    fleet.run(patience=60)
+    now = fleet.time.now()
+    clock = Clock(fleet.time.now, fleet.time.sleep)
+    for batch in (fleet.state().plan.hosts[1], ()):
+        for patience, hopeless in ((GRACE, False), (1, bool(batch))):
+            cleared = clear_batch(fleet.ledger, 1, batch, clock, now + patience, confirmed=True)
+            assert (cleared.go, cleared.stop, fleet.time.now()) == ((), hopeless, now)
 
 
 def test_a_canary_that_wakes_in_time_lets_the_rollout_go_on(fleet: Fleet) -> None:
