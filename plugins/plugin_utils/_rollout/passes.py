@@ -17,6 +17,7 @@ from .replay import replay
 from .spec import Analysis
 from .states import (
     DISRUPTED,
+    NOT_ASKED,
     STOPPED,
     DeviceClass,
     DeviceState,
@@ -267,3 +268,15 @@ def could_not_ask(ledger: Store, epoch: int, host: str, message: str, now: float
     if news:
         ledger.append([event], epoch)
     return news
+
+
+def note_unasked(ledger: Store, epoch: int, asked: Sequence[str], position: int, now: float) -> bool:
+    """Record who was to be looked at again, but could not even be asked; True when that was news.
+
+    ``position`` is how far the ledger reached before: a look leaves some news there. Without this the wave would wait
+    for theirs for ever.
+    """
+    told = {event.host for event in ledger.read_since(position)} if asked else set()
+    data = {"reason": NOT_ASKED, "message": "Ansible could not ask it; the output of the run says why"}
+    news = [Event("unconfirmed", now, host, data=data) for host in asked if host not in told]
+    return bool(news) and ledger.append(news, epoch)

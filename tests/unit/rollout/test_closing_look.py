@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.explain import explain
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.operate import Command, operate
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import Clock, clear_batch
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import Clock, clear_batch, note_unasked
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port import DeviceError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import (
     DeviceState,
@@ -158,6 +158,23 @@ def test_a_run_without_its_become_password_takes_no_canary_back_and_holds_when_t
     assert rollout.hold is not None
     assert (rollout.hold.rule, rollout.hold.numbers.rpartition(": ")[2]) == ("confirmation", "3 not_asked")
     assert {rollout.devices[host].state for host in canaries(fleet)} == {DeviceState.SUCCEEDED}
+
+
+def test_who_could_not_even_be_asked_does_not_block_its_wave_for_ever(fleet: Fleet) -> None:
+    gone, *others = canaries(fleet)
+    now = fleet.time.now()
+    clock = Clock(fleet.time.now, fleet.time.sleep)
+    cleared = clear_batch(fleet.ledger, 1, (), clock, now)
+    assert set(cleared.confirm) == set(canaries(fleet))
+    fleet.ledger.append(told("confirmed", *others, at=now), 1)
+    assert note_unasked(fleet.ledger, 1, cleared.confirm, cleared.position, now)
+    device = fleet.state().devices[gone]
+    assert (device.unconfirmed, device.looked_at) == ("not_asked", now)
+    assert all(fleet.state().devices[host].is_confirmed for host in others)
+    after = clear_batch(fleet.ledger, 1, (), clock, now, confirmed=True)
+    assert (after.confirm, after.wait and after.wait.until) == ((), now + GRACE)
+    assert not note_unasked(fleet.ledger, 1, (), 0, now)
+    assert not note_unasked(fleet.ledger, 1, cleared.confirm, cleared.position, now), "it is news only once"
 
 
 def test_a_wave_that_waits_for_silent_devices_says_so_and_until_when(fleet: Fleet) -> None:
