@@ -75,7 +75,13 @@ def test_a_release_that_kills_its_canaries_while_they_soak_goes_no_further(fleet
     assert rollout.hold.numbers == (
         "no updated device of kde (0 of 3) could be looked at again after the soak: 3 silent"
     )
-    for way in ("wake or switch on", "bootc_rollout_verb=resume", "bootc_rollout_verb=accept", "supersedes: [r1]"):
+    for way in (
+        "wake or switch on",
+        "or they left the inventory",
+        "bootc_rollout_verb=resume",
+        "bootc_rollout_verb=accept",
+        "supersedes: [r1]",
+    ):
         assert way in rollout.hold.remedy
     fleet.time.sleep(86400)
     assert fleet.run().phase is RolloutPhase.HELD, "a hold is latched"
