@@ -306,7 +306,7 @@ def _excused(device: Device) -> Device:
     if device.device_class is DeviceClass.CHARGED:
         return replace(device, acknowledged=True)
     if device.unconfirmed is not None:
-        return replace(device, **_NOT_LOOKED_AT)
+        return _changed(device, _NOT_LOOKED_AT)
     return device
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.explain import explain
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.operate import Command, operate
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import Clock, clear_batch, note_unasked
@@ -206,6 +207,8 @@ def test_one_that_nobody_waits_for_any_more_is_told_so() -> None:
     events += [*told("unconfirmed", silent, at=BEGIN + 3600), *told("unconfirmed", silent, at=BEGIN + 3600 + GRACE)]
     rollout = replay(plan, *events)
     assert explain(rollout, silent, BEGIN + 9000).next == "nothing, unless the soak of its wave begins anew"
+    passed = explain(replay(plan, *events, Event("wave_passed", BEGIN + 9000, wave=0)), silent, BEGIN + 9000)
+    assert ("could not be looked at again" in passed.why, passed.next) == (True, "nothing")
     assert explain(rollout, awake, BEGIN + 9000).why == "it runs the new image and its checks are green"
 
 
