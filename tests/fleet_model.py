@@ -329,8 +329,7 @@ class Fleet:
         last = clear_batch(self.ledger, 1, (), clock, deadline)
         if last.confirm:
             self._confirm(last, deadline)
-            last = clear_batch(self.ledger, 1, (), clock, deadline)
-        return last.rollout
+        return clear_batch(self.ledger, 1, (), clock, deadline, confirmed=True).rollout
 
     def _confirm(self, clearance: Clearance, deadline: float) -> None:
         for host in clearance.confirm:

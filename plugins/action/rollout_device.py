@@ -21,7 +21,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._device_port impor
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.device import Update
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.own_windows import own_windows
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.own_windows import windows_of_device
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.pace import load_occupancy
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import Ticket, Turn
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import load_target
@@ -58,7 +58,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "device": {"type": "dict", "required": True},
                 "target": {"type": "dict", "required": True},
                 "timezone": {"type": "str"},
-                "windows": {"type": "dict"},
+                "windows": {"type": "raw"},
                 "fence": {"type": "dict", "required": True},
             }
         )
@@ -87,7 +87,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         self, options: dict[str, Any], port: ModulePort, spec: Spec, told: list[tuple[str, Mapping[str, Any]]]
     ) -> None:
         device = load_device(options["device"])
-        own = own_windows(options["windows"], [device.host], spec)
+        own = windows_of_device(options["windows"], device, spec, draining=options["draining"])
         ledger = open_stores(options["ledger"]).rollout(spec.id)
         insist_on_lease(ledger, options["epoch"])
         controller = os.getppid()

@@ -13,7 +13,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import patience, progress
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide import later_batches
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.pace import occupancy
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import clear_batch
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import clear_batch, note_unasked
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import replay
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import Store, open_stores
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action import STEP, RolloutAction
@@ -26,6 +26,8 @@ class ActionModule(RolloutAction):
         "deadline": {"type": "float", "required": True},
         "batch": {"type": "list", "elements": "str", "required": True},
         "confirmed": {"type": "bool", "default": False},
+        "asked": {"type": "list", "elements": "str", "default": []},
+        "position": {"type": "int", "default": 0},
         "round": {"type": "list", "elements": "str"},
     }
 
@@ -34,6 +36,7 @@ class ActionModule(RolloutAction):
         insist_on_lease(ledger, options["epoch"])
         if options["round"] is not None:
             return self._another_round(ledger, options["round"], options["deadline"])
+        noted = note_unasked(ledger, options["epoch"], options["asked"], options["position"], CLOCK.now())
         cleared = clear_batch(
             ledger,
             options["epoch"],
@@ -47,7 +50,7 @@ class ActionModule(RolloutAction):
         self._display.display(progress(rollout, cleared.go, cleared.wait))
         targets = rollout.plan.targets
         return {
-            "changed": cleared.recorded,
+            "changed": noted or cleared.recorded,
             "stop": cleared.stop,
             "draining": cleared.draining,
             "go": list(cleared.go),

@@ -32,13 +32,17 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide im
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.own_windows import (
     check_own_windows,
+    heeds_windows,
     own_timing_warnings,
 )
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Candidate, is_wanted
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.quantities import parse_duration
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import derive
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import open_stores
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.summary import summarize
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.timing import OWN_WINDOWS
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.windows import Windows
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action import PLANNING, RolloutAction
 
 _PATTERN_CHARACTERS = re.compile(r"[\s,*?\[\]{}!&~]")
@@ -51,6 +55,7 @@ class ActionModule(RolloutAction):
         **PLANNING,
         "patience": {"type": "str", "default": "15m"},
         "probe": {"type": "bool", "default": True},
+        "device_windows": {"type": "bool", "default": True},
     }
 
     def answer(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -89,11 +94,13 @@ class ActionModule(RolloutAction):
         """Where the ledgers are, the hosts of the inventory that take part, the rollout, and what may surprise."""
         path = Path(str(options["spec"]))
         spec = read_spec(path)
-        members = [each for each in self._members(spec, task_vars) if is_wanted(spec, each.candidate.labels)]
+        everybody = self._members(spec, task_vars, device_windows=options["device_windows"])
+        members = [each for each in everybody if is_wanted(spec, each.candidate.labels)]
         candidates = [member.candidate for member in members]
-        own = check_own_windows({member.candidate.host: member.windows for member in members}, spec)
-        zones = {member.candidate.host: member.timezone for member in members}
         root = ledger_directory(options)
+        heeded = [member for member in members if member.windows is not None]
+        own = _checked_windows({member.candidate.host: member.windows for member in heeded}, spec, root)
+        zones = {member.candidate.host: member.timezone for member in members}
         opened = open_rollout(
             root,
             spec,
@@ -106,7 +113,7 @@ class ActionModule(RolloutAction):
         )
         return root, candidates, opened, own_timing_warnings(opened.rollout, own, zones, CLOCK.now())
 
-    def _members(self, spec: Spec, task_vars: dict[str, Any]) -> list[_Member]:
+    def _members(self, spec: Spec, task_vars: dict[str, Any], *, device_windows: bool) -> list[_Member]:
         lookup = lookup_loader.get("ansible.builtin.inventory_hostnames", loader=self._loader, templar=self._templar)
         try:
             names = [str(name) for name in lookup.run([spec.hosts], variables=task_vars)]
@@ -123,20 +130,29 @@ class ActionModule(RolloutAction):
                 "Rename it in the inventory, without spaces, commas, colons and the characters * ? [ ] { } ! & ~.",
                 "invalid_host",
             )
-        return [_member(name, task_vars["hostvars"][name], spec.labels) for name in names]
+        return [_member(name, task_vars["hostvars"][name], spec.labels, device_windows) for name in names]
 
 
 @dataclass(frozen=True)
 class _Member:
-    """A host that may take part, the windows of its own as the inventory has them, and its zone where that matters."""
+    """A host that may take part, windows of its own as the inventory has them if they matter, and its zone then."""
 
     candidate: Candidate
     windows: Any
     timezone: str | None
 
 
-def _member(name: str, variables: Mapping[str, Any], labels: Sequence[str]) -> _Member:
-    windows = _read(variables, name, OWN_WINDOWS)
+def _checked_windows(given: Mapping[str, Any], spec: Spec, root: Path) -> dict[str, Windows]:
+    """What is wrong in the windows of a host stops a run only where it might begin something on that host."""
+    try:
+        return check_own_windows(given, spec)
+    except RolloutError:
+        known = derive(open_stores(root).rollout(spec.id).read())
+        return check_own_windows({host: each for host, each in given.items() if heeds_windows(known, host)}, spec)
+
+
+def _member(name: str, variables: Mapping[str, Any], labels: Sequence[str], device_windows: bool) -> _Member:
+    windows = _read(variables, name, OWN_WINDOWS) if device_windows else None
     zone = _read(variables, name, "bootc_timezone") if windows else None
     return _Member(_candidate(name, variables, labels), windows, str(zone) if zone else None)
 

@@ -20,7 +20,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide im
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import format_time
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.outcome import outcome_of
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import clear_batch
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import clear_batch, note_unasked
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import derive
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import open_stores
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.summary import summarize
@@ -32,6 +32,8 @@ class ActionModule(RolloutAction):
         **STEP,
         "epoch": {"type": "int"},
         "deadline": {"type": "float", "required": True},
+        "asked": {"type": "list", "elements": "str", "default": []},
+        "position": {"type": "int", "default": 0},
         "metrics": {"type": "path"},
     }
 
@@ -39,7 +41,9 @@ class ActionModule(RolloutAction):
         ledger = open_stores(options["ledger"]).rollout(str(options["id"]))
         recorded = False
         if options["epoch"] is not None:
-            recorded = clear_batch(ledger, options["epoch"], (), CLOCK, options["deadline"]).recorded
+            recorded = note_unasked(ledger, options["epoch"], options["asked"], options["position"], CLOCK.now())
+            # Nobody looks again at any device after this.
+            recorded |= clear_batch(ledger, options["epoch"], (), CLOCK, options["deadline"], confirmed=True).recorded
             ledger.release_lease(options["epoch"])
         events = ledger.read()
         rollout = derive(events)

@@ -89,8 +89,9 @@ options:
     description:
       - Windows that the inventory gives to this device, with the keys of C(windows) in a spec. It is disturbed only
         while both these and those of O(spec) are open.
-      - Where they are not what they should be the task fails with RV(reason=invalid_windows), and nothing was done.
-    type: dict
+      - Where they are not what they should be the task fails with RV(reason=invalid_windows), and nothing was done. A
+        device that is down, or that may only finish what it began, is brought to an end without them.
+    type: raw
   fence:
     description: What the device is shown to tell this run from others, as RV(skorionos.bootc.rollout_open#module:fence)
       gave it. Where a newer controller of this rollout has claimed the device, the task fails with RV(reason=fenced),

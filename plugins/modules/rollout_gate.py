@@ -46,6 +46,16 @@ options:
     description: The devices that the gate wanted to have looked at again (RV(confirm)) were looked at.
     type: bool
     default: false
+  asked:
+    description: Hosts that were to be looked at again, with O(confirmed). Those of which nothing was recorded since
+      O(position) could not even be asked, which is recorded.
+    type: list
+    elements: str
+    default: []
+  position:
+    description: How far the ledger reached before that.
+    type: int
+    default: 0
   round:
     description:
       - Hosts of this run, once all of them had their turn. No gate is asked then; the answer is RV(hosts) and

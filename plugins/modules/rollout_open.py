@@ -18,7 +18,7 @@ description:
     be pulled, and assigns every device to one wave.
   - Takes in hosts that came into the inventory since, as C(selection.late_joiners) of the spec says.
   - Looks at the windows that the inventory gives to hosts (C(bootc_windows)), and fails before anything is recorded
-    where those of any host are not what they should be.
+    where those of a host on which it may begin something are not what they should be.
   - Takes the lease of the rollout if there is anything to do, and says who is due in which batch.
   - Asks the devices that are due and that nothing was done to yet whether they are awake. Those that are not are
     recorded and left to the next run.
@@ -47,6 +47,12 @@ options:
       - Ask devices whether they are awake before anybody is touched. See M(skorionos.bootc.fleet_probe).
       - With V(false) every device that is due is tried. So are, in any case, devices in the middle of their update.
       - Nobody is asked in check mode.
+    type: bool
+    default: true
+  device_windows:
+    description:
+      - Look at the windows that the inventory gives to hosts (C(bootc_windows)).
+      - With V(false) nothing in them stops or warns. This is for a run that leaves them out of account.
     type: bool
     default: true
 seealso:

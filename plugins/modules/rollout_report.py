@@ -35,6 +35,16 @@ options:
   epoch:
     description: Number of this controller's turn. Without it only the reports are written.
     type: int
+  asked:
+    description: Hosts that were to be looked at again. Those of which nothing was recorded since O(position) could
+      not even be asked, which is recorded.
+    type: list
+    elements: str
+    default: []
+  position:
+    description: How far the ledger reached before that.
+    type: int
+    default: 0
   metrics:
     description: File to write metrics to, in the text format of Prometheus. It is replaced in one go.
     type: path

@@ -18,6 +18,8 @@ TIMEOUT_OPTIONS = ("connection_timeout", "timeout")
 SSH_ARGUMENTS = "ssh_extra_args"
 # A device that falls asleep keeps its connections open; without this, ssh waits two hours for TCP to notice.
 KEEP_ALIVE = "-o ServerAliveInterval=15 -o ServerAliveCountMax=8"
+NOT_ASKED = "not_asked"
+"""Reason of a result that is none of the device's: Ansible could not run the module there, or not read its answer."""
 
 
 class DeviceCalls:
@@ -43,8 +45,8 @@ class DeviceCalls:
             self._action._connection._shell.tmpdir = None
             return None
         except AnsibleError as error:
-            # Such as a missing become password, or an answer that is not UTF-8: the device is there, the answer is not.
-            return {"failed": True, "reason": "unexpected", "msg": str(error)}
+            # Such as a missing become password: the device is there, and was never asked.
+            return {"failed": True, "reason": NOT_ASKED, "msg": str(error)}
         if result.get("unreachable"):
             self.said = str(result.get("msg") or "")[:400]
             self._action._connection._shell.tmpdir = None

@@ -215,13 +215,17 @@ class Walk:
         assert all(earlier.phase is WavePhase.PASSED for earlier in self.rollout.waves[:index])
 
     def _check_closing_look(self, index: int, soaked_at: float) -> None:
-        """Everybody was looked at, and of each variant that soaked somebody answered."""
+        """Everybody was looked at; and of each variant that soaked somebody answered, or did so in an earlier wave, or
+        no later wave has any of it to lose."""
         if not self.plan.waves[index].rules.soak:
             return
         soaked = [d for d in self.rollout.in_wave(index) if d.state is DeviceState.SUCCEEDED and d.since < soaked_at]
         assert all(d.looked_at is not None and d.looked_at >= soaked_at for d in soaked)
         for variant in {d.variant for d in soaked}:
-            assert any(d.unconfirmed is None for d in soaked if d.variant == variant)
+            kin = [d for d in self.rollout.devices.values() if d.variant == variant]
+            before = [d for d in kin if d.wave < index and d.state is DeviceState.SUCCEEDED and d.looked_at]
+            answered = any(d.unconfirmed is None for d in [*soaked, *before] if d.variant == variant)
+            assert answered or not any(d.wave > index and d.is_undecided for d in kin)
 
     def _check_touch(self, decisions: Decisions) -> None:
         for host in decisions.touch:

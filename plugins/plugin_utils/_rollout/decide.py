@@ -47,7 +47,7 @@ _REMEDIES = {
     "confirmation": "They may only sleep, or the release broke them after they had succeeded: wake or switch on one of "
     "each variant to find out. "
     + _CONTROL.format(verb="resume")
-    + " has them looked at again; if you know that they only sleep, "
+    + " has them looked at again; if you know that they only sleep, or they left the inventory, "
     + _CONTROL.format(verb="accept")
     + " takes the wave as it is. If the release broke them, mend it and roll it out under a new id with "
     "`supersedes: [{id}]`.",

@@ -16,11 +16,13 @@ from dataclasses import dataclass, replace
 from .plan import not_comparable
 from .port import DeviceError, Inhibited, Observation, Reboot, Turn, Unreachable
 from .proof import MOST_REBOOTS_ASKED, OCCUPIED, Before, Proof
-from .states import DISRUPTED, Device, DeviceClass, DeviceState
+from .states import DISRUPTED, NOT_ASKED, Device, DeviceClass, DeviceState
 from .timing import WINDOW, NotNow, as_parked, as_put_off, inhibited, is_overdue, outside_windows
 from .windows import NO_WINDOWS, Windows, need_zone
 
-_TRANSIENT = frozenset({"network", "auth", "not_found", "busy", "fenced", "timeout", "no_space", "unexpected"})
+_TRANSIENT = frozenset(
+    {"network", "auth", "not_found", "busy", "fenced", "timeout", "no_space", "unexpected", NOT_ASKED}
+)
 _ARMED = (DeviceState.STAGING, DeviceState.STAGED)
 _UNFIT_HOST = frozenset({"not_bootc", "read_only", "unsupported_version"})
 """Reasons that lie in the device, whatever the image. That an image does not fit (wrong architecture, no kernel, a

@@ -137,11 +137,12 @@ def _parked(rollout: Rollout, device: Device, now: float) -> _Told:
 
 def _succeeded(rollout: Rollout, device: Device, now: float) -> _Told:
     why = "it runs the new image and its checks are green"
+    if device.is_unconfirmed:
+        why += f", but it could not be looked at again at the end of the soak ({device.unconfirmed})"
     if rollout.phase in OVER or rollout.waves[device.wave].phase is WavePhase.PASSED:
         return why, "nothing", None
     if not device.is_unconfirmed:
         return why, "it is looked at again at the end of its wave's soak", None
-    why += f", but it could not be looked at again at the end of the soak ({device.unconfirmed})"
     if rollout.phase in STOPPED:
         return why, "it is asked again when somebody resumes the rollout", None
     wait = decide(rollout, now).wait

@@ -14,7 +14,7 @@ from .quantities import percent_of
 from .spec import Analysis
 from .states import (
     LEFT,
-    SILENT,
+    QUIET,
     SUCCESSFUL,
     Counts,
     Device,
@@ -64,7 +64,7 @@ _NEVER_EXCUSED = ("signature", "digest_mismatch")
 APPROVED_FOR = 7 * 86400
 """For how many seconds an approval is good."""
 _SLEEPS, _OCCUPIED = 300.0, 30.0
-"""After how many seconds a device that was silent, or occupied, at the end of a soak is asked again the first time.
+"""After how many seconds one that was silent at the end of a soak, or could not be checked, is asked again at first.
 
 A connection to what sleeps is dear.
 """
@@ -228,7 +228,7 @@ def _confirmation(
     """Who succeeded before the end of the soak is looked at once more.
 
     Asleep is not broken, but what a release killed is as silent as what sleeps. So there is time to answer, and one
-    device of each variant has to.
+    device of each variant has to before a later wave may have it.
     """
     unsure = tuple(d.host for d in soaked if d.looked_at is None or d.looked_at < soaked_at)
     if unsure:
@@ -239,7 +239,7 @@ def _confirmation(
     needed = needed_of(rollout.plan.waves[index].rules, len(soaked))
     enough = not unproven and len(soaked) - len(silent) >= needed
     grace = rollout.plan.spec.apply.contact_grace
-    pending = [_Pending.of(d, soaked_at, grace) for d in silent if _is_awaited(d, enough)]
+    pending = [_Pending.of(d, grace) for d in silent if _is_awaited(d, enough)]
     pending = [each for each in pending if each.last < each.until]
     if pending:
         hosts = [each.host for each in pending]
@@ -247,7 +247,15 @@ def _confirmation(
         until = max(each.until for each in pending)
         due = tuple(each.host for each in pending if now >= each.due)
         return Wait("confirmation", why, until if now < until else None, due)
+    unproven = tuple(d for d in unproven if _endangers(rollout, index, d.variant))
     return _unconfirmed(unproven) if unproven else None
+
+
+def _endangers(rollout: Rollout, index: int, variant: str) -> bool:
+    """Whether a later wave has devices of the variant to lose, and none of an earlier one went well through a soak."""
+    kin = [device for device in rollout.devices.values() if device.variant == variant]
+    proven = any(d.wave < index and d.is_confirmed for d in kin)
+    return not proven and any(d.wave > index and d.is_undecided for d in kin)
 
 
 def _is_awaited(device: Device, enough: bool) -> bool:
@@ -255,7 +263,7 @@ def _is_awaited(device: Device, enough: bool) -> bool:
 
     Who left the inventory cannot be asked. Who answers, but could not be checked, owes an answer in any case.
     """
-    return device.unconfirmed != LEFT and not (enough and device.unconfirmed == SILENT)
+    return device.unconfirmed != LEFT and not (enough and device.unconfirmed in QUIET)
 
 
 @dataclass(frozen=True)
@@ -268,10 +276,10 @@ class _Pending:
     until: float
 
     @classmethod
-    def of(cls, device: Device, soaked_at: float, grace: int) -> _Pending:
-        first, last = max(device.unconfirmed_since or 0.0, soaked_at), device.looked_at or 0.0
-        until = first + grace
-        soon = _SLEEPS if device.unconfirmed == SILENT else _OCCUPIED
+    def of(cls, device: Device, grace: int) -> _Pending:
+        until, last = device.asked_until(grace) or 0.0, device.looked_at or 0.0
+        first = until - grace
+        soon = _SLEEPS if device.unconfirmed in QUIET else _OCCUPIED
         # Less and less often, and once more when its time is over.
         return cls(device.host, last, min(until, first + max(soon, 2 * (last - first))), until)
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from . import schema
 from .errors import RolloutError, some
 from .spec import Spec, check_room
-from .states import Rollout
+from .states import DISRUPTED, STOPPED, Device, DeviceClass, Rollout, RolloutPhase
 from .timing import OWN_WINDOWS
 from .windows import NO_WINDOWS, UnknownZone, Windows, longest_wait, parse_windows, spans
 
@@ -60,6 +60,30 @@ def check_own_windows(given: Mapping[str, object], spec: Spec) -> dict[str, Wind
         causes, remedies = (dict.fromkeys(getattr(error, part) for error in errors) for part in ("cause", "remedy"))
         raise RolloutError(" ".join(causes), " ".join(remedies), errors[0].reason)
     return found
+
+
+def heeds_windows(rollout: Rollout | None, host: str) -> bool:
+    """Whether a run may begin something on this host. What is in the middle of its update comes to an end anyway."""
+    if rollout is None:
+        return True
+    if rollout.phase in STOPPED or rollout.phase is RolloutPhase.SUPERSEDED:
+        return False
+    device = rollout.devices.get(host)
+    return device is None or (device.is_undecided and device.device_class is not DeviceClass.FLIGHT)
+
+
+def windows_of_device(given: object, device: Device, spec: Spec, *, draining: bool) -> Windows:
+    """The windows of one device whose turn it is.
+
+    Those that are wrong raise RolloutError, but not where nothing begins any more: who has to be brought to an end, or
+    back, is not left in the middle for them.
+    """
+    try:
+        return own_windows(given, [device.host], spec)
+    except RolloutError:
+        if draining or device.state in DISRUPTED:
+            return NO_WINDOWS
+        raise
 
 
 def own_timing_warnings(

@@ -17,6 +17,7 @@ from .replay import replay
 from .spec import Analysis
 from .states import (
     DISRUPTED,
+    NOT_ASKED,
     STOPPED,
     DeviceClass,
     DeviceState,
@@ -94,7 +95,8 @@ def clear_batch(
 ) -> Clearance:
     """Bring the ledger up to date and say which of ``batch`` may be touched.
 
-    While devices have to be looked at again nobody may, unless that was tried: ``confirmed``.
+    While devices have to be looked at again nobody may, unless that was tried: ``confirmed``. Then nobody waits here
+    until they are to be looked at once more, because it is whoever asks next that looks.
     Waits, until ``deadline`` at most, for a wave before it that only time keeps from passing, and has it analysed. With
     an empty batch it waits for whatever time alone brings about: the end of the pass.
     """
@@ -115,13 +117,16 @@ def clear_batch(
             continue
         until = None if decisions.wait is None else decisions.wait.until
         confirm = decisions.confirm if early or not batch else ()
-        if confirm or until is None or until > deadline or stopped or not (early or not batch):
-            stop = not go and not confirm and (early or stopped or rollout.phase is RolloutPhase.SUPERSEDED)
+        looked = confirmed and decisions.wait is not None and decisions.wait.rule == "confirmation"
+        in_time = until is not None and until <= deadline
+        if confirm or looked or not in_time or stopped or not (early or not batch):
+            hopeless = (early and not (looked and in_time)) or stopped or rollout.phase is RolloutPhase.SUPERSEDED
+            stop = hopeless and not go and not confirm
             draining = stopped or is_too_late(rollout, clock.now())
             if confirm and not confirmed:
                 go = ()
             return Clearance(rollout, go, draining, stop, decisions.wait, position, recorded, confirm)
-        clock.sleep(min(max(until - clock.now(), 0.0), clock.nap))
+        clock.sleep(min(max((until or 0.0) - clock.now(), 0.0), clock.nap))
 
 
 def _is_early(rollout: Rollout, host: str) -> bool:
@@ -263,3 +268,15 @@ def could_not_ask(ledger: Store, epoch: int, host: str, message: str, now: float
     if news:
         ledger.append([event], epoch)
     return news
+
+
+def note_unasked(ledger: Store, epoch: int, asked: Sequence[str], position: int, now: float) -> bool:
+    """Record who was to be looked at again, but could not even be asked; True when that was news.
+
+    ``position`` is how far the ledger reached before: a look leaves some news there. Without this the wave would wait
+    for theirs for ever.
+    """
+    told = {event.host for event in ledger.read_since(position)} if asked else set()
+    data = {"reason": NOT_ASKED, "message": "Ansible could not ask it; the output of the run says why"}
+    news = [Event("unconfirmed", now, host, data=data) for host in asked if host not in told]
+    return bool(news) and ledger.append(news, epoch)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from .plan import Target
 from .port import DeviceError, Health, Journal, Observation, Port, Unreachable
 from .spec import Spec
-from .states import SILENT, Device
+from .states import NOT_ASKED, QUIET, SILENT, Device
 
 OCCUPIED = frozenset({"busy", "fenced", "timeout"})
 """Something else is at work on the device for now, or another rollout holds it."""
@@ -190,33 +190,44 @@ class Proof:
         except Unreachable as error:
             self._unconfirmed(SILENT, str(error))
         except DeviceError as error:
-            if error.reason == "fenced" or (error.reason in OCCUPIED and self._is_patient_with(device)):
+            patient = error.reason in OCCUPIED and self._is_patient_with(device)
+            if patient or error.reason in ("fenced", NOT_ASKED):
                 self._unconfirmed(error.reason, error.message)
             else:
-                self._cannot_be_checked(before, Complaint(error.reason, f"at the end of the soak: {error.message}"))
+                self._cannot_be_checked(device, before, error)
         else:
             self._judge_again(before, health.after, _closing_complaint(health))
 
-    def _unconfirmed(self, reason: str, message: str) -> None:
-        self.journal("unconfirmed", {"reason": reason, "message": message})
+    def _unconfirmed(self, reason: str, message: str, boot_id: str | None = None) -> None:
+        data = {"reason": reason, "message": message}
+        self.journal("unconfirmed", data if boot_id is None else {**data, "boot_id": boot_id})
 
     def _is_patient_with(self, device: Device) -> bool:
-        """Whether a device that something else is at work on is asked once more. The gate gives it as much time."""
-        since = device.unconfirmed_since if device.is_unconfirmed and device.unconfirmed in OCCUPIED else None
-        return since is None or self.now() < since + self.spec.apply.contact_grace
+        """Whether a device that could not be checked is asked once more. The gate gives it as much time."""
+        until = device.asked_until(self.spec.apply.contact_grace)
+        return until is None or device.unconfirmed in QUIET or self.now() < until
 
-    def _cannot_be_checked(self, before: Before, why: Complaint) -> None:
+    def _cannot_be_checked(self, device: Device, before: Before, error: DeviceError) -> None:
+        """A reboot or a suspend lets a check crash as well, so that once is no complaint."""
         try:
             seen = self.port.observe()
-        except Unreachable as error:  # it answered strangely because it was going down
-            self._unconfirmed(SILENT, str(error))
-        except DeviceError:  # the next run goes on from whatever it says then
-            self.journal("rolling_back", why.as_data())
+        except Unreachable as silence:  # it answered strangely because it was going down
+            self._unconfirmed(SILENT, str(silence))
+        except DeviceError as mute:  # it cannot be taken back either: its grace, and who else answers, decide
+            self._unconfirmed(mute.reason, mute.message)
         else:
-            self._judge_again(before, seen, why)
+            again = device.is_unconfirmed and seen.boot_id is not None and device.unconfirmed_boot == seen.boot_id
+            if self._may_be_on_target(seen) and not again and self._is_patient_with(device):
+                self._unconfirmed(error.reason, error.message, seen.boot_id)
+            else:
+                why = Complaint(error.reason, f"at the end of the soak: {error.message}")
+                self._judge_again(before, seen, why)
+
+    def _may_be_on_target(self, seen: Observation) -> bool:
+        return seen.booted is None or self._is_target(seen.booted)
 
     def _judge_again(self, before: Before, seen: Observation, why: Complaint | None) -> None:
-        if why is not None and (self._is_target(seen.booted) or seen.booted is None):
+        if why is not None and self._may_be_on_target(seen):
             self._go_back(before, seen, why)
         elif self._is_target(seen.booted):
             self.journal("confirmed", {})

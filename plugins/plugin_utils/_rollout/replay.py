@@ -15,6 +15,7 @@ from .plan import load_plan
 from .spec import Pace
 from .states import (
     CLASS_OF,
+    QUIET,
     SILENT,
     Device,
     DeviceClass,
@@ -161,7 +162,8 @@ class _Replay:
     def _cover(self, index: int, at: float) -> None:
         """Note since when an open wave has enough verdicts: its soak counts from there.
 
-        A verdict that was taken back, or is given anew, may leave it with too few; then the soak begins anew as well.
+        A verdict that was taken back, or is given anew, may leave it with too few; then the soak begins anew as well,
+        and what was looked at after the former one is forgotten.
         """
         wave = self._waves[index]
         if wave.phase is not WavePhase.OPEN:
@@ -171,9 +173,15 @@ class _Replay:
         total = verdicts + counts[DeviceClass.UNTOUCHED] + counts[DeviceClass.FLIGHT]
         if verdicts < needed_of(self._rollout.plan.waves[index].rules, total):
             if wave.covered_at is not None:
-                self._waves[index] = replace(wave, covered_at=None)
+                self._soak_anew(index, None)
         elif wave.covered_at is None:
-            self._waves[index] = replace(wave, covered_at=at)
+            self._soak_anew(index, at)
+
+    def _soak_anew(self, index: int, covered_at: float | None) -> None:
+        self._waves[index] = replace(self._waves[index], covered_at=covered_at)
+        for device in self.rollout.in_wave(index):
+            if device.looked_at is not None:
+                self._devices[device.host] = _changed(device, _NOT_LOOKED_AT)
 
 
 _VERDICTS = (DeviceClass.SUCCEEDED, DeviceClass.CHARGED)
@@ -298,7 +306,7 @@ def _excused(device: Device) -> Device:
     if device.device_class is DeviceClass.CHARGED:
         return replace(device, acknowledged=True)
     if device.unconfirmed is not None:
-        return replace(device, looked_at=None, unconfirmed=None, unconfirmed_since=None)
+        return _changed(device, _NOT_LOOKED_AT)
     return device
 
 
@@ -505,17 +513,25 @@ def _retried(device: Device, event: Event) -> dict[str, Any]:
     }
 
 
+_NOT_LOOKED_AT: Mapping[str, None] = dict.fromkeys(
+    ("looked_at", "unconfirmed", "unconfirmed_since", "unconfirmed_boot")
+)
+
+
 def _confirmed(_device: Device, event: Event) -> dict[str, Any]:
-    return {"looked_at": event.at, "unconfirmed": None, "unconfirmed_since": None}
+    return {**_NOT_LOOKED_AT, "looked_at": event.at}
 
 
 def _unconfirmed(device: Device, event: Event) -> dict[str, Any]:
-    first = device.unconfirmed_since
-    goes_on = first is not None and first >= device.since  # and was not before its present success
+    """Silence is no time in which it could not be checked, nor the other way round: each has a grace of its own."""
+    first, reason = device.unconfirmed_since, str(event.data.get("reason", SILENT))
+    alike = device.unconfirmed is not None and (device.unconfirmed in QUIET) is (reason in QUIET)
+    goes_on = alike and first is not None and first >= device.since  # and was not before its present success
     return {
         "looked_at": event.at,
-        "unconfirmed": str(event.data.get("reason", SILENT)),
+        "unconfirmed": reason,
         "unconfirmed_since": first if goes_on else event.at,
+        "unconfirmed_boot": event.data.get("boot_id"),
     }
 
 

@@ -117,7 +117,8 @@ class Device:
 
     ``looked_at`` is when one that succeeded was last looked at again, or could not be, at the end of its wave's soak.
     ``unconfirmed`` is the reason why that told nothing, None when it did; ``unconfirmed_since`` is the first of such
-    looks in a row.
+    looks in a row, of those to which it was quiet or of those in which it answered; ``unconfirmed_boot`` is the boot in
+    which it said then what it runs, but could not be checked.
 
     ``deferred_since`` is when it was first put off for a window or an inhibitor, ``spared_since`` for a soft inhibitor;
     both are over when it reboots. ``until`` is when it may be its turn, ``inhibitors`` what it is spared for now.
@@ -159,6 +160,7 @@ class Device:
     looked_at: float | None = None
     unconfirmed: str | None = None
     unconfirmed_since: float | None = None
+    unconfirmed_boot: str | None = None
     deferred_since: float | None = None
     spared_since: float | None = None
     until: float | None = None
@@ -194,6 +196,16 @@ class Device:
         return self.state is DeviceState.SUCCEEDED and self.unconfirmed is not None and fresh
 
     @property
+    def is_confirmed(self) -> bool:
+        """Whether it succeeded, and was found well again at the end of a soak."""
+        fresh = self.looked_at is not None and self.looked_at >= self.since
+        return self.state is DeviceState.SUCCEEDED and self.unconfirmed is None and fresh
+
+    def asked_until(self, grace: int) -> float | None:
+        """How long one that could not be looked at is asked again, with so many seconds of grace, if it was."""
+        return self.unconfirmed_since + grace if self.is_unconfirmed and self.unconfirmed_since is not None else None
+
+    @property
     def is_undecided(self) -> bool:
         """Whether it has no verdict yet; one that left the inventory may come back for it."""
         undecided = (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT)
@@ -226,9 +238,12 @@ class Ramp:
         return Ramp(min(pace.parallel, self.limit * pace.factor))
 
 
-SILENT, LEFT = "silent", "removed"
-"""Why a device could not be looked at again at the end of a soak: it did not answer, or its host left the inventory.
-Else it is the reason of its own that kept it from being checked."""
+SILENT, NOT_ASKED, LEFT = "silent", "not_asked", "removed"
+"""Why a device could not be looked at again at the end of a soak: it did not answer, Ansible could not ask it (for
+want of a password), or its host left the inventory. Else it is the reason of its own that kept it from being checked.
+"""
+QUIET = frozenset({SILENT, NOT_ASKED, LEFT})
+"""The reasons of those that say nothing of the device."""
 
 SUCCESSFUL, FAILED, INCONCLUSIVE = "successful", "failed", "inconclusive"
 

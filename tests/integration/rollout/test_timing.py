@@ -177,6 +177,7 @@ def test_a_device_with_windows_in_the_inventory_is_left_alone_outside_them(fleet
         explained.sentence()
     )
 
+    fleet.variables["later"] = {"bootc_windows": [its_own]}  # wrong again, and out of account
     regardless = fleet.roll_out(spec, bootc_rollout_device_windows=False)
 
     assert regardless.rc == 0, regardless.output

@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._device_calls import DeviceCalls
 
 
@@ -63,6 +63,11 @@ def test_a_device_that_is_gone(answer):
     assert calls(action).execute("m", {}) is None
     assert calls(action).probe("m", {}) is None
     assert (action.removed, action._connection._shell.tmpdir) == ([], None)
+
+
+def test_what_could_not_be_asked_is_neither_absent_nor_at_fault():
+    refused = calls(Action(AnsibleError("Missing sudo password"))).execute("m", {})
+    assert refused == {"failed": True, "reason": "not_asked", "msg": "Missing sudo password"}
 
 
 def test_other_errors_are_not_taken_for_absence():

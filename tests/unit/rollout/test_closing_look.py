@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.explain import explain
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.operate import Command, operate
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import Clock, clear_batch
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import Clock, clear_batch, note_unasked
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port import DeviceError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import (
     DeviceState,
@@ -75,19 +76,37 @@ def test_a_release_that_kills_its_canaries_while_they_soak_goes_no_further(fleet
     assert rollout.hold.numbers == (
         "no updated device of kde (0 of 3) could be looked at again after the soak: 3 silent"
     )
-    for way in ("wake or switch on", "bootc_rollout_verb=resume", "bootc_rollout_verb=accept", "supersedes: [r1]"):
+    for way in (
+        "wake or switch on",
+        "or they left the inventory",
+        "bootc_rollout_verb=resume",
+        "bootc_rollout_verb=accept",
+        "supersedes: [r1]",
+    ):
         assert way in rollout.hold.remedy
     fleet.time.sleep(86400)
     assert fleet.run().phase is RolloutPhase.HELD, "a hold is latched"
 
 
-def test_a_run_that_lasts_as_long_asks_twice_and_holds_by_itself(fleet: Fleet) -> None:
+def test_a_run_that_lasts_as_long_asks_twice_and_sleeps_for_no_look_that_nobody_takes(fleet: Fleet) -> None:
     silence(fleet, *canaries(fleet))
     fleet.run(patience=GRACE + 60)
-    rollout = fleet.run(patience=1)
-    assert rollout.phase is RolloutPhase.HELD
     looks = [event.at for event in fleet.ledger.read() if event.kind == "unconfirmed"]
-    assert len(looks) >= 2 * CANARIES
+    assert len(looks) == 2 * CANARIES
+    assert fleet.time.now() - looks[-1] < 10
+    fleet.time.sleep(GRACE)
+    assert fleet.run(patience=1).phase is RolloutPhase.HELD
+
+
+def test_after_a_look_the_gate_neither_sleeps_until_the_next_nor_gives_up_those_who_take_it(fleet: Fleet) -> None:
+    silence(fleet, *canaries(fleet))
+    fleet.run(patience=60)
+    now = fleet.time.now()
+    clock = Clock(fleet.time.now, fleet.time.sleep)
+    for batch in (fleet.state().plan.hosts[1], ()):
+        for patience, hopeless in ((GRACE, False), (1, bool(batch))):
+            cleared = clear_batch(fleet.ledger, 1, batch, clock, now + patience, confirmed=True)
+            assert (cleared.go, cleared.stop, fleet.time.now()) == ((), hopeless, now)
 
 
 def test_a_canary_that_wakes_in_time_lets_the_rollout_go_on(fleet: Fleet) -> None:
@@ -125,12 +144,44 @@ def test_after_the_hold_somebody_who_knows_that_they_sleep_accepts_the_wave(flee
 
 def test_canaries_that_answer_but_cannot_be_checked_go_back_and_hold_the_rollout(fleet: Fleet) -> None:
     for host in canaries(fleet):
-        fleet.devices[host].faults["health"] = [DeviceError("unexpected", "MODULE FAILURE")]
+        fleet.devices[host].faults["health"] = [DeviceError("unexpected", "MODULE FAILURE")] * 2
+    assert fleet.run(patience=5).phase is RolloutPhase.RUNNING, "once may have many causes"
+    fleet.time.sleep(30)
     rollout = fleet.run(patience=60)
     assert rollout.phase is RolloutPhase.HELD
     assert rollout.hold is not None
     assert rollout.hold.rule == "failure_budget"
     assert {fleet.devices[host].booted for host in canaries(fleet)} == {OLD}
+
+
+def test_a_run_without_its_become_password_takes_no_canary_back_and_holds_when_their_time_is_over(fleet: Fleet) -> None:
+    for host in canaries(fleet):
+        refused = [DeviceError("not_asked", "Missing sudo password")]
+        fleet.devices[host].faults = {"health": refused * 9, "observe": refused * 9}
+    assert fleet.run(patience=60).phase is RolloutPhase.RUNNING
+    fleet.time.sleep(GRACE)
+    rollout = fleet.run(patience=60)
+    assert rollout.phase is RolloutPhase.HELD
+    assert rollout.hold is not None
+    assert (rollout.hold.rule, rollout.hold.numbers.rpartition(": ")[2]) == ("confirmation", "3 not_asked")
+    assert {rollout.devices[host].state for host in canaries(fleet)} == {DeviceState.SUCCEEDED}
+
+
+def test_who_could_not_even_be_asked_does_not_block_its_wave_for_ever(fleet: Fleet) -> None:
+    gone, *others = canaries(fleet)
+    now = fleet.time.now()
+    clock = Clock(fleet.time.now, fleet.time.sleep)
+    cleared = clear_batch(fleet.ledger, 1, (), clock, now)
+    assert set(cleared.confirm) == set(canaries(fleet))
+    fleet.ledger.append(told("confirmed", *others, at=now), 1)
+    assert note_unasked(fleet.ledger, 1, cleared.confirm, cleared.position, now)
+    device = fleet.state().devices[gone]
+    assert (device.unconfirmed, device.looked_at) == ("not_asked", now)
+    assert all(fleet.state().devices[host].is_confirmed for host in others)
+    after = clear_batch(fleet.ledger, 1, (), clock, now, confirmed=True)
+    assert (after.confirm, after.wait and after.wait.until) == ((), now + GRACE)
+    assert not note_unasked(fleet.ledger, 1, (), 0, now)
+    assert not note_unasked(fleet.ledger, 1, cleared.confirm, cleared.position, now), "it is news only once"
 
 
 def test_a_wave_that_waits_for_silent_devices_says_so_and_until_when(fleet: Fleet) -> None:
@@ -156,6 +207,8 @@ def test_one_that_nobody_waits_for_any_more_is_told_so() -> None:
     events += [*told("unconfirmed", silent, at=BEGIN + 3600), *told("unconfirmed", silent, at=BEGIN + 3600 + GRACE)]
     rollout = replay(plan, *events)
     assert explain(rollout, silent, BEGIN + 9000).next == "nothing, unless the soak of its wave begins anew"
+    passed = explain(replay(plan, *events, Event("wave_passed", BEGIN + 9000, wave=0)), silent, BEGIN + 9000)
+    assert ("could not be looked at again" in passed.why, passed.next) == (True, "nothing")
     assert explain(rollout, awake, BEGIN + 9000).why == "it runs the new image and its checks are green"
 
 

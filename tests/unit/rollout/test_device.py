@@ -484,6 +484,7 @@ def test_a_current_device_whose_staged_image_cannot_be_dropped_is_not_current(fa
         ("network", ["deferred", "deferred", "deferred"]),
         ("auth", ["deferred", "deferred", "failed"]),
         ("no_space", ["deferred", "deferred", "failed"]),
+        ("not_asked", ["deferred", "deferred", "failed"]),
         ("unexpected", ["deferred", "deferred", "failed"]),
         ("busy", ["deferred", "deferred", "deferred"]),
         ("timeout", ["deferred", "deferred", "deferred"]),
@@ -975,12 +976,42 @@ def test_what_is_occupied_at_the_end_of_a_soak_is_asked_again(reason: str) -> No
 
 
 @pytest.mark.parametrize("reason", ["unexpected", "not_bootc", "invalid"])
-def test_what_answers_at_the_end_of_a_soak_and_cannot_be_checked_goes_back(reason: str) -> None:
+def test_what_answers_at_the_end_of_a_soak_and_twice_cannot_be_checked_goes_back(reason: str) -> None:
     tale = story(told=PROVEN, **UPDATED)
-    tale.device.faults["health"] = [DeviceError(reason, "MODULE FAILURE")]
+    tale.device.faults["health"] = [DeviceError(reason, "MODULE FAILURE")] * 2
+    state = tale.confirm()
+    assert (state.state, state.unconfirmed, tale.device.booted) == (DeviceState.SUCCEEDED, reason, NEW)
     state = tale.confirm()
     assert (state.state, state.reason, tale.device.booted) == (DeviceState.ROLLED_BACK, reason, OLD)
     assert state.message == "at the end of the soak: MODULE FAILURE"
+
+
+def test_a_check_that_crashed_once_at_the_end_of_a_soak_takes_nobody_back() -> None:
+    tale = story(told=PROVEN, **UPDATED)
+    tale.device.faults["health"] = [DeviceError("unexpected", "MODULE FAILURE")]
+    assert tale.confirm().unconfirmed == "unexpected"
+    assert (tale.confirm().unconfirmed, tale.kinds[-1]) == (None, "confirmed")
+
+
+def test_a_check_that_crashes_in_each_of_several_boots_takes_nobody_back_before_its_grace_is_over() -> None:
+    tale = story(told=PROVEN, **UPDATED)
+    tale.device.faults["health"] = [DeviceError("unexpected", "MODULE FAILURE")] * 3
+    for boots in (1, 2):
+        tale.device.boots = boots
+        assert tale.confirm().state is DeviceState.SUCCEEDED
+    tale.device.boots = 3
+    tale.time.sleep(600)
+    assert tale.confirm().state is DeviceState.ROLLED_BACK
+
+
+def test_want_of_a_password_at_the_end_of_a_soak_says_nothing_of_the_device() -> None:
+    tale = story(told=PROVEN, **UPDATED)
+    tale.device.faults["health"] = [DeviceError("not_asked", "Missing sudo password")] * 3
+    for _unused in range(3):
+        state = tale.confirm()
+        assert (state.state, state.unconfirmed) == (DeviceState.SUCCEEDED, "not_asked")
+        tale.time.sleep(1000)
+    assert set(tale.kinds[len(PROVEN) :]) == {"unconfirmed"}
 
 
 def test_what_does_not_say_any_more_that_it_is_of_bootc_is_charged() -> None:
@@ -991,25 +1022,24 @@ def test_what_does_not_say_any_more_that_it_is_of_bootc_is_charged() -> None:
     assert "bootc does not say what it runs" in str(state.message)
 
 
-def test_what_can_say_neither_how_it_is_nor_what_it_runs_goes_back_when_it_can() -> None:
+def test_what_can_say_neither_how_it_is_nor_what_it_runs_is_not_taken_back() -> None:
     tale = story(told=PROVEN, **UPDATED)
-    tale.device.faults = {call: [DeviceError("unexpected", "no python")] for call in ("health", "observe")}
+    tale.device.faults = {call: [DeviceError("unexpected", "no python")] * 2 for call in ("health", "observe")}
+    for _unused in range(2):
+        state = tale.confirm()
+        assert (state.state, state.unconfirmed) == (DeviceState.SUCCEEDED, "unexpected")
+        tale.time.sleep(1000)
+    assert tale.confirm().unconfirmed is None
+
+
+def test_what_can_be_asked_with_no_password_any_more_after_its_check_crashed_is_not_taken_back() -> None:
+    tale = story(told=PROVEN, **UPDATED)
+    tale.device.faults = {
+        "health": [DeviceError("unexpected", "MODULE FAILURE")],
+        "observe": [DeviceError("not_asked", "Missing sudo password")],
+    }
     state = tale.confirm()
-    assert (state.state, state.reason) == (DeviceState.ROLLING_BACK, "unexpected")
-    state = tale.run()
-    assert (state.state, state.reason, tale.device.booted) == (DeviceState.ROLLED_BACK, "unexpected", OLD)
-    assert state.message == "at the end of the soak: no python"
-
-
-def test_what_never_says_again_what_it_runs_is_lost_and_charged() -> None:
-    tale = story(told=PROVEN, **UPDATED)
-    broken = DeviceError("unexpected", "no python")
-    tale.device.faults = {"health": [broken], "observe": [broken] * 3}
-    tale.device.mute = True
-    tale.confirm()
-    assert tale.run().state is DeviceState.SILENT
-    tale.time.sleep(3600)
-    assert tale.run().state is DeviceState.LOST
+    assert (state.state, state.unconfirmed) == (DeviceState.SUCCEEDED, "not_asked")
 
 
 def test_what_answers_strangely_because_it_goes_down_is_only_silent() -> None:
@@ -1049,6 +1079,15 @@ def test_what_was_silent_for_all_its_grace_and_is_busy_then_does_not_go_back() -
     tale.confirm()
     tale.time.sleep(600)
     assert (tale.confirm().state, tale.state.unconfirmed) == (DeviceState.SUCCEEDED, "busy")
+
+
+def test_silence_is_no_time_in_which_a_device_could_not_be_checked() -> None:
+    tale = story(told=PROVEN, **UPDATED)
+    tale.device.faults["health"] = [Unreachable(), *[DeviceError("busy", "not now")] * 3]
+    tale.confirm()
+    for seconds, state in ((590, DeviceState.SUCCEEDED), (590, DeviceState.SUCCEEDED), (20, DeviceState.ROLLED_BACK)):
+        tale.time.sleep(seconds)
+        assert tale.confirm().state is state
 
 
 def test_a_device_that_waited_for_its_turn_is_asked_again_what_it_runs() -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -18,9 +19,11 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.gate impo
     exceeds_budget,
     failure_budget,
 )
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Plan
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import Rollout
 
-from tests.unit.rollout.builders import BEGIN, one_wave, opened, passed, replay, several_waves, told
+from tests.fleet_model import plan_for, small_spec
+from tests.unit.rollout.builders import BEGIN, names, one_wave, opened, passed, replay, several_waves, told
 
 DAY = 86400
 RELAXED = {"min_coverage": 0, "max_failures": 1000, "success_threshold": 1, "coverage_timeout": "1d", "soak": "0s"}
@@ -270,14 +273,20 @@ GRACE = 600
 """``contact_grace`` of the plans made here."""
 
 
+def soaking(size: int, rules: Mapping[str, Any] | None = None, **changes: Any) -> Plan:
+    """A plan with a wave of so many devices, and one more device in a later wave."""
+    wave = {"name": "only", "count": size, **RELAXED, "soak": "1h", **(rules or {})}
+    return plan_for(small_spec(waves=[wave], **changes), [(host, "kde") for host in names(size + 1)])
+
+
 def soaked(size: int, *looks: Event, **rules: Any) -> Rollout:
     """A wave of devices that succeeded when it opened, and what came of looking at them again."""
-    plan = one_wave(size, {**RELAXED, "min_coverage": 100, "soak": "1h", **rules})
-    return replay(plan, opened(), *told("succeeded", *plan.members), *looks)
+    plan = soaking(size, {"min_coverage": 100, **rules})
+    return replay(plan, opened(), *told("succeeded", *plan.hosts[0]), *looks)
 
 
 def members(size: int) -> tuple[str, ...]:
-    return one_wave(size).members
+    return soaking(size).hosts[0]
 
 
 def asleep(*hosts: str, at: float = SOAKED) -> list[Event]:
@@ -315,21 +324,53 @@ def test_a_wave_of_which_nobody_answers_is_held() -> None:
 
 
 def test_one_that_succeeded_after_the_soak_does_not_speak_for_those_that_went_through_it() -> None:
-    plan = one_wave(3, {**RELAXED, "min_coverage": 60, "soak": "1h"})
-    *early, late = plan.members
+    plan = soaking(3, {"min_coverage": 60})
+    *early, late = plan.hosts[0]
     events = [opened(), *told("succeeded", *early), *told("succeeded", late, at=SOAKED + 9)]
     events += [*asleep(*early), *asleep(*early, at=SOAKED + GRACE)]
     assert judged(replay(plan, *events), SOAKED + GRACE) == "stop confirmation"
 
 
 def test_one_device_of_each_variant_has_to_answer() -> None:
-    plan = several_waves([1], 1, ["gnome", "kde"], wave_defaults={**RELAXED, "soak": "1h"})
+    plan = several_waves([1], 2, ["gnome", "kde"], wave_defaults={**RELAXED, "soak": "1h"})
     gnome, kde = sorted(plan.hosts[0])
     events = [opened(), *told("succeeded", gnome, kde), *told("confirmed", kde, at=SOAKED)]
     events += [*asleep(gnome), *asleep(gnome, at=SOAKED + GRACE)]
     verdict = evaluate(replay(plan, *events), 0, SOAKED + GRACE)
     assert isinstance(verdict, Stop)
     assert (verdict.rule, verdict.hosts) == ("confirmation", (gnome,))
+
+
+def test_the_last_wave_is_not_held_for_one_that_sleeps() -> None:
+    plan = one_wave(1, {**RELAXED, "soak": "1h"})
+    events = [opened(), *told("succeeded", *plan.members), *asleep(*plan.members)]
+    assert judged(replay(plan, *events), SOAKED) == "wait confirmation"
+    rollout = replay(plan, *events, *asleep(*plan.members, at=SOAKED + GRACE))
+    assert judged(rollout, SOAKED + GRACE) == "pass"
+
+
+def test_one_that_sleeps_holds_nobody_when_those_of_its_variant_in_later_waves_are_decided() -> None:
+    (canary,) = members(1)
+    (later,) = soaking(1).hosts[1]
+    looks = [*asleep(canary), *asleep(canary, at=SOAKED + GRACE)]
+    assert judged(soaked(1, *looks), SOAKED + GRACE) == "stop confirmation"
+    for decided in ("succeeded", "already_current", "incompatible"):
+        assert judged(soaked(1, *looks, *told(decided, later)), SOAKED + GRACE) == "pass"
+
+
+@pytest.mark.parametrize(
+    ("first", "verdict"), [("confirmed", "pass"), ("unconfirmed", "stop confirmation"), (None, "stop confirmation")]
+)
+def test_a_variant_that_went_well_through_an_earlier_soak_is_not_held_for_one_that_sleeps(
+    first: str | None, verdict: str
+) -> None:
+    plan = several_waves([1, 1], 3, wave_defaults={**RELAXED, "soak": "1h"})
+    (canary,), (second,), _unused = plan.hosts
+    events = [opened(), *told("succeeded", canary), *(told(first, canary, at=SOAKED) if first else ())]
+    events += [passed(0, at=SOAKED), opened(1, at=SOAKED), *told("succeeded", second, at=SOAKED)]
+    over = SOAKED + 3600 + GRACE
+    events += [*asleep(second, at=SOAKED + 3600), *asleep(second, at=over)]
+    assert judged(replay(plan, *events), over, index=1) == verdict
 
 
 def test_nobody_is_waited_for_when_as_many_answered_as_coverage_asks_for() -> None:
@@ -342,7 +383,8 @@ def test_nobody_is_waited_for_when_as_many_answered_as_coverage_asks_for() -> No
 def test_whoever_answers_and_could_not_be_checked_is_waited_for_in_any_case() -> None:
     *awake, busy = members(5)
     answered = told("confirmed", *awake, at=SOAKED)
-    for reason, verdict in (("silent", "pass"), ("busy", "wait confirmation"), ("timeout", "wait confirmation")):
+    held_up = dict.fromkeys(("busy", "timeout", "unexpected"), "wait confirmation")
+    for reason, verdict in {"silent": "pass", "not_asked": "pass", **held_up}.items():
         looks = [*answered, *told("unconfirmed", busy, at=SOAKED, reason=reason)]
         assert judged(soaked(5, *looks, min_coverage=60), SOAKED) == verdict
 
@@ -358,11 +400,16 @@ def test_who_left_is_not_waited_for_and_does_not_speak_for_the_wave() -> None:
 
 @pytest.mark.parametrize(
     ("reason", "again"),
-    [("silent", [300 * 2**doubled for doubled in range(9)]), ("busy", [30 * 2**doubled for doubled in range(12)])],
+    [
+        ("silent", [300 * 2**doubled for doubled in range(9)]),
+        ("not_asked", [300 * 2**doubled for doubled in range(9)]),
+        ("busy", [30 * 2**doubled for doubled in range(12)]),
+        ("unexpected", [30 * 2**doubled for doubled in range(12)]),
+    ],
 )
 def test_what_could_not_be_looked_at_is_asked_less_and_less_often(reason: str, again: list[int]) -> None:
     (host,) = members(1)
-    plan = one_wave(1, {**RELAXED, "soak": "1h"}, apply={"reboot_timeout": "60s", "contact_grace": "1d"})
+    plan = soaking(1, apply={"reboot_timeout": "60s", "contact_grace": "1d"})
     events = [opened(), *told("succeeded", host)]
     asked, now = [], SOAKED
     while now <= SOAKED + DAY:
@@ -373,6 +420,29 @@ def test_what_could_not_be_looked_at_is_asked_less_and_less_often(reason: str, a
         now += 30
     assert asked == [0, *again, DAY]
     assert judged(replay(plan, *events), now) == "stop confirmation"
+
+
+@pytest.mark.parametrize(("first", "then"), [("silent", "busy"), ("busy", "silent"), ("not_asked", "unexpected")])
+def test_silence_and_want_of_a_check_have_each_their_own_grace(first: str, then: str) -> None:
+    (host,) = members(1)
+    changed = SOAKED + GRACE
+    looks = [*told("unconfirmed", host, at=SOAKED, reason=first), *told("unconfirmed", host, at=changed, reason=then)]
+    verdict = evaluate(soaked(1, *looks), 0, changed)
+    assert isinstance(verdict, Wait)
+    assert (verdict.until, verdict.ask) == (changed + GRACE, ())
+
+
+def test_a_soak_that_begins_anew_forgets_the_looks_after_the_former_one() -> None:
+    plan = one_wave(2, {**RELAXED, "min_coverage": 100, "soak": "1h"})
+    busy, retried = plan.members
+    events = [opened(), *told("succeeded", busy, retried), *told("unconfirmed", busy, at=SOAKED, reason="busy")]
+    events += [*told("rolled_back", retried, at=SOAKED + 1), *told("retried", retried, at=LATER)]
+    events += told("succeeded", retried, at=LATER + 5)
+    device = replay(plan, *events).devices[busy]
+    assert (device.looked_at, device.asked_until(GRACE)) == (None, None)
+    anew = LATER + 5 + 3600
+    again = told("unconfirmed", busy, at=anew, reason="busy")
+    assert replay(plan, *events, *again).devices[busy].asked_until(GRACE) == anew + GRACE
 
 
 def test_a_run_that_comes_long_after_the_soak_gives_no_less_time() -> None:

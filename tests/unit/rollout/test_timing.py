@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,9 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.gate impo
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.operate import Command, operate
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.own_windows import (
     check_own_windows,
+    heeds_windows,
     own_timing_warnings,
+    windows_of_device,
 )
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.pace import occupancy
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port import (
@@ -27,7 +30,11 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port impo
 )
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import apply_event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import DeviceClass, DeviceState
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import (
+    DeviceClass,
+    DeviceState,
+    RolloutPhase,
+)
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.timing import starving
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.windows import NO_WINDOWS, parse_windows
 
@@ -221,6 +228,25 @@ def test_windows_of_any_host_that_are_wrong_are_said_with_their_hosts(given: obj
     assert "bootc_windows of one, two" in refused.value.cause
     assert said in refused.value.cause
     check_own_windows({host: windows for host, windows in alike.items() if windows != given}, spec())
+
+
+def test_windows_matter_only_to_those_on_whom_something_may_begin() -> None:
+    untouched, flying, done = (story(told).rollout for told in ((), STAGED, [*STAGED, ("succeeded", {})]))
+    assert [heeds_windows(rollout, HOST) for rollout in (None, untouched, flying, done)] == [True, True, False, False]
+    assert heeds_windows(done, "stranger")
+    held = replace(untouched, phase=RolloutPhase.HELD)
+    assert not heeds_windows(held, HOST)
+
+
+def test_who_is_down_or_has_to_stop_is_not_left_in_the_middle_for_windows_that_are_wrong() -> None:
+    wrong = {"applies": []}
+    staged = story(STAGED).state
+    down = replace(staged, state=DeviceState.APPLYING)
+    assert windows_of_device(wrong, down, spec(), draining=False) == NO_WINDOWS
+    assert windows_of_device(wrong, staged, spec(), draining=True) == NO_WINDOWS
+    with pytest.raises(RolloutError):
+        windows_of_device(wrong, staged, spec(), draining=False)
+    assert windows_of_device({"apply": [NOW]}, down, spec(), draining=False) != NO_WINDOWS
 
 
 def test_what_of_the_windows_of_devices_will_surprise_is_said_beforehand() -> None:
