@@ -154,9 +154,13 @@ def planned_downloads(document: object) -> dict[str, Download]:
 
 
 def _append(steps: list[Step], step: Step) -> None:
-    """Asked every night, a device that is asleep says the same every night."""
-    if not (steps and (steps[-1].kind, steps[-1].rollout) == (step.kind, step.rollout)):
+    """Asked every night, a device that is asleep says the same every night. Another reason is something else."""
+    if not (steps and _said(steps[-1]) == _said(step)):
         steps.append(step)
+
+
+def _said(step: Step) -> tuple[object, ...]:
+    return step.rollout, step.kind, step.data.get("reason"), step.data.get("message")
 
 
 def _download(rollout: Rollout, host: str, planned: Mapping[str, Download]) -> Download | None:

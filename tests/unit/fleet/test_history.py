@@ -71,6 +71,18 @@ def test_the_same_again_and_again_is_told_once_and_the_past_has_an_end() -> None
     assert len(told.steps("gnome-01")) == STEPS
 
 
+def test_the_same_for_another_reason_is_told_again() -> None:
+    report = Rehearsal(fleet(3)).run()
+    said = [("window", "opens at 22:00"), ("no_space", "1 GB is missing"), ("no_space", "2 GB are missing")]
+    late = START + DAY
+    deferred = [
+        Event("deferred", late + 60 * at, "kde-01", data={"reason": reason, "message": message, "attempt": at})
+        for at, (reason, message) in enumerate([*said, said[-1]])
+    ]
+    told = history(Report(report.summary, report.events, [*report.ledger, *deferred])).steps("kde-01")
+    assert [(step.data["reason"], step.data["message"]) for step in told if step.at >= late] == said[::-1]
+
+
 @pytest.mark.parametrize(
     "document", [None, [], {"waves": 5}, {"waves": [5, {"devices": 5}, {"devices": [5, {"action": "update"}]}]}]
 )
