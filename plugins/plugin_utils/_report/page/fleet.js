@@ -46,15 +46,6 @@
     (d) => orNone(d.seen),
   ];
 
-  const rows = data.devices.map((values) => {
-    const device = Object.fromEntries(data.columns.map((name, at) => [name, values[at]]));
-    const { host, standing, variant, version, next, stood, client, message } = device;
-    const slots = device.slots.flatMap((at) => (at === null ? [] : data.slots[at]));
-    const words = [host, standing, variant, version, next, stood, client, message, ...slots, ...device.bugs];
-    if (device.rollout !== null) words.push(data.rollouts[device.rollout]);
-    return { device, text: words.join(" ").toLowerCase(), value: (column) => columns[column](device), open: false };
-  });
-
   const slotWords = (at) => {
     const [version, image, digest] = data.slots[at];
     return [version, image, digest].filter(Boolean).join(", ");
@@ -80,6 +71,25 @@
       ["Seen", device.seen === null ? "never" : `${moment(device.seen)} UTC`],
     ].filter(([, value]) => value);
   };
+
+  // What happened to a device, without when: each thing once, however often it did.
+  const happened = (device) => {
+    const said = new Set();
+    for (let at = 0; at < device.steps.length; at += 3) {
+      const [, rollout, phrase] = device.steps.slice(at, at + 3);
+      const [what, detail] = data.phrases[phrase];
+      said.add(data.rollouts[rollout]).add(what).add(detail);
+    }
+    return said;
+  };
+
+  const rows = data.devices.map((values) => {
+    const device = Object.fromEntries(data.columns.map((name, at) => [name, values[at]]));
+    const { host, standing, variant, version, next, stood } = device;
+    const words = [host, standing, variant, version, next, stood, orNone(device.kept)];
+    words.push(...facts(device).map(([, value]) => value), ...happened(device));
+    return { device, text: words.join(" ").toLowerCase(), value: (column) => columns[column](device), open: false };
+  });
 
   const steps = (device) => {
     const list = make("ol");
