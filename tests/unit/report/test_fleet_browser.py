@@ -72,6 +72,18 @@ def test_words_and_choices_filter_together_and_are_cleared(tmp_path: Path) -> No
     assert _hosts(open_page(html, share, tmp_path)) == ["kde-2"]
 
 
+def test_devices_without_a_variant_are_filtered_for_and_their_versions_are_theirs_alone(tmp_path: Path) -> None:
+    rows = [row("kde-0"), row("kde-1"), row("stray-0", ""), row("stray-1", "", "v1.0.0")]
+    html = fleet_html(rows, None, NOW)
+    share = 'document.querySelector(\'[data-variant=""][data-version="v1.1.0"] button\').click();'
+    opened = open_page(html, share, tmp_path)
+    assert _hosts(opened) == ["stray-0"]
+    choices = opened.dom.partition('id="device-variant"')[2].partition("</select>")[0]
+    labels = re.findall(r"<option[^>]*>([^<]*)", choices)
+    assert labels == ["all", "kde", "no variant"]
+    assert _hosts(open_page(html, _choose("variant", "\x01", "change"), tmp_path)) == ["stray-0", "stray-1"]
+
+
 def test_every_column_and_all_that_details_say_is_searched(completed: Report, tmp_path: Path) -> None:
     rows = rows_after(completed)
     at = next(at for at, told in enumerate(rows) if told["host"] == "kde-01")

@@ -4,6 +4,8 @@
 // The rows of thousands of devices are data; those that are looked at are made of it. Texts are only ever textContent.
 (() => {
   const STEP = 50;
+  // Chosen for devices without a variant: no variant is called so, names have no control characters here.
+  const NONE = "\u0001";
   const byId = (id) => document.getElementById(id);
   const data = JSON.parse(byId("fleet-data").textContent);
   const table = byId("devices");
@@ -187,6 +189,7 @@
     if (key === "group") values.sort((a, b) => severity.indexOf(a) - severity.indexOf(b));
     else values.sort(collator.compare);
     for (const value of values) select.append(make("option", { value }, key === "group" ? data.groups[value] : value));
+    if (rows.some(({ device }) => !device[key])) select.append(make("option", { value: NONE }, `no ${key}`));
   }
 
   const filter = liveTable({
@@ -194,7 +197,7 @@
     box,
     count: byId("device-count"),
     rows,
-    also: ({ device }) => Object.entries(choices).every(([key, { value }]) => !value || device[key] === value),
+    also: ({ device }) => Object.entries(choices).every(([key, { value }]) => !value || (device[key] || NONE) === value),
     show: (ordered) => {
       clear.disabled = !box.value && Object.values(choices).every(({ value }) => !value);
       shown = ordered.filter((row) => row.hit);
@@ -216,7 +219,7 @@
     button.addEventListener("click", () => {
       box.value = "";
       choices.group.value = "";
-      choices.variant.value = share.dataset.variant;
+      choices.variant.value = share.dataset.variant || NONE;
       choices.version.value = share.dataset.version;
       filter();
       byId("devices-title").scrollIntoView();
