@@ -198,7 +198,9 @@ space:
           description: What is free, V(none) where that is not known.
           type: int
     boot:
-      description: Where kernels are, V(none) if on the same or on one that is not mounted. Keys as in RV(space.system).
+      description:
+        - Where kernels are, V(none) if on the same or on one that is not mounted. Keys as in RV(space.system).
+        - The ESP counts where it is C(/boot), or the boot loader is known to read nothing else.
       type: dict
 space_before:
   description: The file systems before, with the keys of RV(space).

@@ -227,7 +227,9 @@ space:
           description: What is free, V(none) where that is not known.
           type: int
     boot:
-      description: Where kernels are, V(none) if on the same or on one that is not mounted. Keys as in RV(space.system).
+      description:
+        - Where kernels are, V(none) if on the same or on one that is not mounted. Keys as in RV(space.system).
+        - The ESP counts where it is C(/boot), or the boot loader is known to read nothing else.
       type: dict
 inhibited_by:
   description: Which of O(inhibitors) would keep the device from being rebooted now.
@@ -277,6 +279,8 @@ def main() -> None:
         status = client.status(module.params["timeout"])
         units = failed_units(client.run)
         state = status.as_dict()
+        asked = module.params["space"]
+        storage = read_storage(client.run, kernels_on_esp=status.kernels_on_esp) if asked else None
         return {
             "is_bootc": status.is_bootc,
             "bootc": state,
@@ -284,7 +288,7 @@ def main() -> None:
             "soft_reboots": soft_reboots(client.run),
             "failed_units": None if units is None else list(units),
             "timezone": read_timezone(),
-            "space": read_storage(client.run).of_deployments() if module.params["space"] else None,
+            "space": storage.of_deployments() if storage is not None else None,
             "inhibited_by": [obstacle.as_dict() for obstacle in obstacles(inhibitors, Inspector(client.run))],
         }
 

@@ -20,9 +20,10 @@ COMPOSEFS = "composefs"
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _BARE_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
+# These boot loaders read the ESP only, so entries and kernels are there.
+_ESP_BOOTLOADERS = ("systemd", "grub-cc")
 # Up to this release the flag says the opposite of the truth on UKI hosts of these boot loaders.
 _UKI_INVERTED_UNTIL = (1, 16, 9)
-_UKI_INVERTED_BOOTLOADERS = ("systemd", "grub-cc")
 # Before this release composefs hosts report the digest of the image configuration instead of that of the manifest.
 _MANIFEST_DIGEST_SINCE = (1, 16, 4)
 # Before this release composefs hosts may wait for themselves after staging, for ever.
@@ -116,6 +117,7 @@ class Status:
     read_only: bool = False
     usr_overlay: Overlay | None = None
     installed: bool = True
+    kernels_on_esp: bool = False
 
     @property
     def is_bootc(self) -> bool:
@@ -243,6 +245,7 @@ def parse_status(text: str, bootc_version: str | None) -> Status:
         rollback_queued=_rollback_queued(state, bootc_version) and rollback is not None,
         read_only=_flag(state.get("readOnly")),
         usr_overlay=_overlay(state.get("usrOverlay")),
+        kernels_on_esp=_boots_from_esp(state),
     )
 
 
@@ -328,13 +331,20 @@ def _backend(booted: object) -> str | None:
     return COMPOSEFS if isinstance(entry.get("composefs"), dict) else None
 
 
+def _composefs(state: dict[str, Any]) -> dict[str, Any]:
+    return _mapping(_mapping(state.get("booted")).get("composefs"))
+
+
+def _boots_from_esp(state: dict[str, Any]) -> bool:
+    return (_string(_composefs(state).get("bootloader")) or "").lower() in _ESP_BOOTLOADERS
+
+
 def _rollback_queued(state: dict[str, Any], bootc_version: str | None) -> bool:
     queued = _flag(state.get("rollbackQueued"))
-    composefs = _mapping(_mapping(state.get("booted")).get("composefs"))
     version = version_tuple(bootc_version)
     inverted = (
-        (_string(composefs.get("bootType")) or "").lower() == "uki"
-        and (_string(composefs.get("bootloader")) or "").lower() in _UKI_INVERTED_BOOTLOADERS
+        (_string(_composefs(state).get("bootType")) or "").lower() == "uki"
+        and _boots_from_esp(state)
         and version is not None
         and version <= _UKI_INVERTED_UNTIL
     )

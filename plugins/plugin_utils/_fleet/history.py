@@ -59,15 +59,14 @@ class Chapter:
 
 @dataclass
 class _Past:
-    """What is known of one device. Each measurement is that of the newest rollout which has one."""
+    """What is known of one device. ``update`` has when the newest rollout that updated it began, and its figures."""
 
     steps: list[Step] = field(default_factory=list)
     stood: tuple[float, str, str] | None = None
-    measured: dict[str, tuple[float, Any]] = field(default_factory=dict)
+    update: tuple[float, Mapping[str, Any]] | None = None
 
-    def measure(self, what: str, begun: float, value: object) -> None:
-        if value is not None and begun >= self.measured.get(what, (begun,))[0]:
-            self.measured[what] = (begun, value)
+    def figure(self, what: str) -> Any:
+        return None if self.update is None else self.update[1].get(what)
 
 
 class History:
@@ -86,7 +85,7 @@ class History:
     ) -> None:
         """Take a rollout in. ``planned`` are the downloads by its plan, by host."""
         begun, name = rollout.started_at, rollout.plan.spec.id
-        of_all, staging = [], dict[str, float]()
+        of_all, staging, figures = [], dict[str, float](), dict[str, dict[str, Any]]()
         for event in events:
             if event.host is None:
                 of_all += [] if event.kind in _OF_NOBODY else [event.as_dict()]
@@ -95,14 +94,19 @@ class History:
             _append(past.steps, Step(event.at, name, event.kind, event.data))
             if event.kind == "staging":
                 staging[event.host] = event.at
-                past.measure("download", begun, _download(rollout, event.host, planned or {}))
+                figures.setdefault(event.host, {})["download"] = _download(rollout, event.host, planned or {})
             elif event.kind == "staged" and event.host in staging:
-                past.measure("staging_seconds", begun, event.at - staging.pop(event.host))
+                figures[event.host]["staging_seconds"] = event.at - staging.pop(event.host)
         for host, device in rollout.devices.items():
             past = self._past.setdefault(host, _Past())
-            past.measure("boot_seconds", begun, device.boot_seconds)
+            if device.boot_seconds is not None:
+                figures.setdefault(host, {})["boot_seconds"] = device.boot_seconds
             if past.stood is None or past.stood[0] <= begun:
                 past.stood = (begun, name, device.state.value)
+        for host, measured in figures.items():
+            past = self._past[host]
+            if past.update is None or past.update[0] <= begun:  # a figure it lacks is not that of an update before it
+                past.update = (begun, measured)
         self._chapters.append(Chapter(rollout, of_all, page))
 
     @property
@@ -127,12 +131,12 @@ class History:
         return None if stood is None else stood[1:]
 
     def seconds(self, host: str, what: str) -> object:
-        """``boot_seconds`` or ``staging_seconds`` of its last update, as it was reported; None if never."""
-        return self._past.get(host, _Past()).measured.get(what, (0.0, None))[1]
+        """``boot_seconds`` or ``staging_seconds`` of its last update, as it was reported; None if that told none."""
+        return self._past.get(host, _Past()).figure(what)
 
     def download(self, host: str) -> Download | None:
         """What its last update was to fetch."""
-        download: Download | None = self._past.get(host, _Past()).measured.get("download", (0.0, None))[1]
+        download: Download | None = self._past.get(host, _Past()).figure("download")
         return download
 
 
@@ -154,9 +158,13 @@ def planned_downloads(document: object) -> dict[str, Download]:
 
 
 def _append(steps: list[Step], step: Step) -> None:
-    """Asked every night, a device that is asleep says the same every night."""
-    if not (steps and (steps[-1].kind, steps[-1].rollout) == (step.kind, step.rollout)):
+    """Asked every night, a device that is asleep says the same every night. Another reason is something else."""
+    if not (steps and _said(steps[-1]) == _said(step)):
         steps.append(step)
+
+
+def _said(step: Step) -> tuple[object, ...]:
+    return step.rollout, step.kind, step.data.get("reason"), step.data.get("message")
 
 
 def _download(rollout: Rollout, host: str, planned: Mapping[str, Download]) -> Download | None:

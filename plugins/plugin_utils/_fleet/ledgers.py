@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._report.rollout_view import rollout_view
+from .._report.timeline import of_device
 from .._rollout.errors import RolloutError
+from .._rollout.events import Event
 from .._rollout.replay import UNTELLABLE, derive
 from .._rollout.states import Rollout
 from .._rollout.store import open_stores
@@ -42,6 +45,7 @@ def read_ledgers(place: str, *, with_history: bool) -> OnRecord:
             if rollout is None:
                 continue
             if with_history:
+                _try_to_tell(rollout, events)
                 history.add(rollout, events, _planned(Path(place) / f"{rollout.plan.spec.id}.plan.json"))
         except UNTELLABLE as error:
             doubts.append(f"{_why(store.place, error)} {_AS_BEFORE}")
@@ -51,6 +55,17 @@ def read_ledgers(place: str, *, with_history: bool) -> OnRecord:
         doubts.append(f"There is no rollout in {place}. Say where with bootc_rollout_ledger. {_AS_BEFORE}")
     # A rollout that cannot be read may be the last one of any device, and the one before it says something else.
     return OnRecord(None if doubts else wanted(rollouts), history if with_history else None, tuple(doubts))
+
+
+def _try_to_tell(rollout: Rollout, events: Sequence[Event]) -> None:
+    """Raise one of UNTELLABLE for what a page cannot tell, while it is still known whose events these are."""
+    alone = History()
+    alone.add(rollout, [event for event in events if event.host is None])
+    for chapter in alone.chapters:
+        rollout_view(chapter.summary(rollout.changed_at), chapter.events)
+    for event in events:
+        if event.host is not None:
+            of_device({"kind": event.kind, "data": event.data})
 
 
 def _why(place: str, error: Exception) -> str:

@@ -66,7 +66,7 @@ def estimate(rollout: Rollout, typical: float | None, now: float) -> Estimate | 
         if state.phase is WavePhase.PASSED:
             continue
         if wave.rules.approve == "before" and state.phase is WavePhase.PLANNED and state.approved_at is None:
-            return Estimate(total, wave.name)
+            return _ahead(total, wave.name)
         devices = rollout.in_wave(index)
         left = _to_be_done(devices)
         if not left and state.covered_at is None and any(d.is_undecided for d in devices):
@@ -76,8 +76,13 @@ def estimate(rollout: Rollout, typical: float | None, now: float) -> Estimate | 
         covered_at = now + total + busy if state.covered_at is None else state.covered_at
         total = max(total + busy, covered_at + wave.rules.soak - now)
         if wave.rules.approve == "after" and state.approved_at is None:
-            return Estimate(total, wave.name)
-    return Estimate(total) if total > 0 else None
+            return _ahead(total, wave.name)
+    return _ahead(total)
+
+
+def _ahead(seconds: float, wave: str | None = None) -> Estimate | None:
+    """What has come is not about to come: then it is waited for somebody, or nothing is left."""
+    return Estimate(seconds, wave) if seconds > 0 else None
 
 
 def _to_be_done(devices: Sequence[Device]) -> list[Device]:

@@ -24,8 +24,7 @@ class Follower:
     def news(self) -> list[Event]:
         """Take in what was recorded since the last time, and return it.
 
-        Raises RolloutError for a memory that cannot be read, and KeyError, ValueError, TypeError or IndexError for
-        events that make no sense.
+        Raises one of UNTELLABLE for a memory that cannot be read, or for events that make no sense.
         """
         events = self._recorded_since()
         if events:

@@ -10,7 +10,7 @@ nothing can be done about, there is nothing to be restored.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TextIO
 
@@ -18,8 +18,10 @@ _UP = "\x1b[{}A"
 _CLEAR_BELOW = "\x1b[J"
 _CLEAR_LINE = "\x1b[K"
 _RESET = "\x1b[0m"
+# Resets, bold and colours of the text. Others conceal it, or make it look like its background.
+_STYLE = r"(?:0?[01]|[39][0-7]|38;5;[0-9]{1,3})"
 _COLOUR_OR_CONTROL = re.compile(
-    r"\x1b\[[0-9;:]*m"
+    rf"\x1b\[(?:{_STYLE}(?:;{_STYLE})*)?m"
     r"|([\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069])"
 )
 
@@ -119,6 +121,11 @@ class Passage:
             if safe.endswith("\n"):
                 self._stream.flush()
         return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """As ``write``: that of the stream would print them as they are."""
+        for line in lines:
+            self.write(line)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

@@ -19,7 +19,7 @@ from typing import Any, TextIO, cast
 
 from .._report import plain
 from .._report.words import span
-from .._rollout.errors import RolloutError
+from .._rollout.replay import UNTELLABLE
 from .._rollout.states import Rollout
 from .._rollout.store import Store
 from .follow import Follower
@@ -38,8 +38,6 @@ _GATHER_SECONDS = 2.0
 """For how long lines about devices are gathered where a picture shows how far it is."""
 
 _LONG_AGO = float("-inf")
-_SENSELESS = (RolloutError, KeyError, ValueError, TypeError, IndexError)
-"""What comes of a memory that cannot be read, or of events that make no sense."""
 
 
 @dataclass(frozen=True)
@@ -143,33 +141,40 @@ class Watch:
         with self._lock:
             if self._streams is None:
                 return
-            if not reported:
-                self._view_at = _LONG_AGO
-                self.tell_all()
-            if self._screen is not None:
-                if reported or self._view is None:
-                    self._screen.hide()
-                self._screen.leave()
-            elif not reported and self._view is not None:
-                self._tell(self._view.tally)
-            sys.stdout, sys.stderr = self._streams
-            self._streams = None
+            try:
+                self._leave(reported)
+            finally:
+                sys.stdout, sys.stderr = self._streams
+                self._streams = None
 
     # -- all of these hold the lock ------------------------------------------------------------------------------------
 
+    def _leave(self, reported: bool) -> None:
+        if not reported:
+            self._view_at = _LONG_AGO
+            self.tell_all()
+        if self._screen is not None:
+            if reported or self._view is None:
+                self._screen.hide()
+            self._screen.leave()
+        elif not reported and self._view is not None:
+            self._tell(self._view.tally)
+
     def _look(self, *, tallied: bool = False) -> None:
         now = self._now()
-        if self._follower is not None:
-            try:
+        try:
+            if self._follower is not None:
                 self._take_in(self._follower, now, tallied)
-            except _SENSELESS as error:
-                # That is for the rollout itself to deal with; who watches must not be what stops it.
-                self._follower, self._view, self._title = None, None, ""
-                self._warn(f"The progress of the rollout cannot be shown any more: {plain(error)}")
-        if self._terminal is not None and self._screen is not None and not self._hidden:
-            columns, lines = self._terminal.size()
-            width, height = max(columns - 1, 1), max(lines - _SPARE_LINES, 1)
-            self._screen.show(self._drawn(self._terminal.layout, width, height, now), columns)
+            if self._terminal is not None and self._screen is not None and not self._hidden:
+                columns, lines = self._terminal.size()
+                width, height = max(columns - 1, 1), max(lines - _SPARE_LINES, 1)
+                self._screen.show(self._drawn(self._terminal.layout, width, height, now), columns)
+        except UNTELLABLE as error:
+            # That is for the rollout itself to deal with; who watches must not be what stops it.
+            self._follower, self._view, self._title = None, None, ""
+            if self._screen is not None:
+                self._screen.hide()
+            self._warn(f"The progress of the rollout cannot be shown any more: {plain(error)}")
 
     def _take_in(self, follower: Follower, now: float, tallied: bool) -> None:
         before = follower.rollout
@@ -213,5 +218,7 @@ class Watch:
         while not self._ended.wait(_TICK_SECONDS):
             try:
                 self.tick()
+            except BlockingIOError:  # who reads is slow, and has more room the next time
+                continue
             except OSError:  # nobody looks any more: the terminal has gone, or the other end of a pipe
                 return

@@ -100,9 +100,9 @@ def of_device(event: Mapping[str, Any]) -> tuple[str, str, str]:
 def _detail(event: Mapping[str, Any]) -> str:
     data = event.get("data", {})
     if event["kind"] == "noted":
-        return ", ".join(data.get("failed_units", []))
+        return ", ".join(map(str, data.get("failed_units", [])))
     if event["kind"] in ("excluded", "retried"):
-        return f"{data['by']}: {data['why']}"
+        return ": ".join(str(data[key]) for key in ("by", "why") if data.get(key))
     return explain(data)
 
 
@@ -120,8 +120,8 @@ def _rollout_entry(summary: Mapping[str, Any], event: Mapping[str, Any]) -> Entr
         what, group = f"Held in wave {wave}" if wave else "Held", "failed"
         detail = f"{HOLD_RULES.get(data['rule'], spoken(data['rule']))} ({data['numbers']})"
     elif kind in _ORDERS:
-        of = f": wave {wave}" if wave else ""
-        what, detail = f"{_ORDERS[kind]} by {data['by']}{of}", data["why"]
+        by, of = f" by {data['by']}" if data.get("by") else "", f": wave {wave}" if wave else ""
+        what, detail = f"{_ORDERS[kind]}{by}{of}", str(data.get("why", ""))
         group = "failed" if kind == "aborted" else "rollout"
     elif kind == "completed":
         what, group = "Rollout completed", "updated"

@@ -169,6 +169,15 @@ def test_uki_hosts_inverted_the_queued_flag(version, bootloader, flag, queued):
     assert parse_status(json.dumps(document), version).rollback_queued is queued
 
 
+@pytest.mark.parametrize(
+    ("bootloader", "on_esp"), [("systemd", True), ("grub-cc", True), ("grub", False), (None, False)]
+)
+def test_where_kernels_are_is_known_of_boot_loaders_that_read_the_esp_only(bootloader, on_esp):
+    document = json.loads((DATA / "composefs-uki.json").read_text())
+    document["status"]["booted"]["composefs"]["bootloader"] = bootloader
+    assert parse_status(json.dumps(document), "1.16.9").kernels_on_esp is on_esp
+
+
 def test_uki_host_without_rollback_has_none_queued():
     document = json.loads((DATA / "composefs-uki.json").read_text())
     document["status"].update(rollbackQueued=False, rollback=None)

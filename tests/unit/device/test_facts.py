@@ -220,6 +220,25 @@ def test_space_of_the_file_systems_an_update_needs():
     assert (seen.esp.target, seen.boot.target) == ("/boot/efi", "/boot")
 
 
+@pytest.mark.parametrize(
+    ("boot", "esp", "on_esp", "kernels"),
+    [
+        (None, "/boot/efi", False, None),
+        (None, "/boot/efi", True, "/boot/efi"),
+        (None, "/efi", False, None),
+        (None, "/boot", False, "/boot"),
+        ("/boot", "/boot/efi", False, "/boot"),
+        ("/boot", "/efi", True, "/efi"),
+        ("/boot", None, True, None),
+    ],
+)
+def test_the_esp_counts_for_kernels_only_where_they_are_on_it(boot, esp, on_esp, kernels):
+    table = {} if boot is None else {boot: (boot, "ext4", 10, 5)}
+    table.update({} if esp is None else {esp: (esp, "vfat", 8, 4)})
+    found = storage.read_storage(findmnt(table), kernels_on_esp=on_esp).of_deployments()["boot"]
+    assert (None if found is None else found["mount"]) == kernels
+
+
 def test_an_esp_that_is_boot_and_one_that_is_not_mounted():
     deck = findmnt({"/": ("/", "ext4", 9, None), "/boot": ("/boot", "vfat", 10, 5), "/efi": ("/efi", "autofs", 0, 0)})
     seen = storage.read_storage(deck)

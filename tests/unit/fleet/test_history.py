@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.history import (
     STEPS,
@@ -55,6 +57,28 @@ def test_downloads_are_those_of_the_plan_and_else_the_whole_image() -> None:
     assert told.download("kde-02") is None, "it downloaded nothing"
 
 
+@pytest.mark.parametrize("is_newest_first", [False, True])
+def test_what_the_last_update_did_not_tell_is_not_that_of_the_one_before(is_newest_first: bool) -> None:
+    first, second = FIRST.run(), Rehearsal(fleet(3), version="v1.2.0", start=START + DAY).run()
+    began = next(at for at, event in enumerate(second.ledger) if event.kind == "staging")
+    host = str(second.ledger[began].host)
+    interrupted = second.ledger[: began + 1]
+    planned = {name: Download(5, exact=True) for name in fleet(3)}
+    told = History()
+    plan = replay(interrupted).plan
+    sizeless = replace(plan, targets={name: replace(target, size=None) for name, target in plan.targets.items()})
+    added = [
+        (replay(first.ledger), first.ledger, planned),
+        (replace(replay(interrupted), plan=sizeless), interrupted, {}),
+    ]
+    for rollout, events, downloads in added[:: -1 if is_newest_first else 1]:
+        told.add(rollout, events, downloads)
+    assert told.download(host) is None
+    assert [told.seconds(host, what) for what in ("staging_seconds", "boot_seconds")] == [None, None]
+    (other, *_) = fleet(3).keys() - {host}
+    assert told.seconds(other, "boot_seconds") == 20, "whom the second one did not begin to update"
+
+
 def test_staging_is_timed_from_its_beginning_to_its_end() -> None:
     report = FIRST.run()
     at = {(event.host, event.kind): event.at for event in report.ledger}
@@ -69,6 +93,18 @@ def test_the_same_again_and_again_is_told_once_and_the_past_has_an_end() -> None
     told = history(Report(report.summary, report.events, [*report.ledger, *asleep, *restless]))
     assert [step.kind for step in told.steps("kde-01")] == ["unreachable"]
     assert len(told.steps("gnome-01")) == STEPS
+
+
+def test_the_same_for_another_reason_is_told_again() -> None:
+    report = Rehearsal(fleet(3)).run()
+    said = [("window", "opens at 22:00"), ("no_space", "1 GB is missing"), ("no_space", "2 GB are missing")]
+    late = START + DAY
+    deferred = [
+        Event("deferred", late + 60 * at, "kde-01", data={"reason": reason, "message": message, "attempt": at})
+        for at, (reason, message) in enumerate([*said, said[-1]])
+    ]
+    told = history(Report(report.summary, report.events, [*report.ledger, *deferred])).steps("kde-01")
+    assert [(step.data["reason"], step.data["message"]) for step in told if step.at >= late] == said[::-1]
 
 
 @pytest.mark.parametrize(

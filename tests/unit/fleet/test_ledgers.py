@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from ansible_collections.skorionos.bootc.plugins.action.fleet_status import ActionModule
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.ledgers import read_ledgers
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import fleet_html
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
 
+from tests.unit.report.fleets import rows_after
 from tests.unit.report.rehearsals import START, Rehearsal, fleet
 
 
@@ -59,6 +61,36 @@ def test_one_ledger_that_cannot_be_read_is_named_and_the_others_are_told(
     assert damage.__name__ in doubt
     assert record.history is not None
     assert len(record.history.chapters) == 1
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        Event("hosts_superseded", START + 1, data={"by": "r2", "hosts": [], "who": 5, "why": "x"}),
+        Event("opened", START + 1, data={"took_over": [5]}),
+        Event("of_later", START + 1, wave=7),
+    ],
+)
+def test_what_a_page_cannot_tell_of_one_ledger_is_named_and_the_others_are_told(tmp_path: Path, odd: Event) -> None:
+    write(tmp_path, "whole")
+    write(tmp_path, "odd").append([odd], 1)
+    record = read_ledgers(str(tmp_path), with_history=True)
+    (doubt,) = record.doubts
+    assert "odd" in doubt
+    assert record.history is not None
+    assert len(record.history.chapters) == 1
+    assert fleet_html(rows_after(Rehearsal(fleet(3)).run()), record.history, START)
+
+
+def test_orders_of_nobody_for_no_reason_are_told(tmp_path: Path) -> None:
+    orders = [Event(kind, START + 1) for kind in ("paused", "resumed", "aborted")]
+    excluded = [Event(kind, START + 1, host) for host in fleet(3) for kind in ("excluded", "retried")]
+    write(tmp_path, "odd").append([*orders, *excluded], 1)
+    record = read_ledgers(str(tmp_path), with_history=True)
+    assert record.doubts == ()
+    page = fleet_html(rows_after(Rehearsal(fleet(3)).run()), record.history, START)
+    assert "Paused" in page
+    assert "left out by hand" in page
 
 
 @pytest.mark.parametrize("make", [True, False])

@@ -72,6 +72,15 @@ def test_nobody_knows_when_somebody_approves(when: str, seconds: int) -> None:
     assert estimate(replay(plan, opened()), 100, BEGIN) == Estimate(seconds, "w1")
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_nothing_is_foretold_while_it_waits_for_somebody_to_approve(when: str) -> None:
+    plan = waves({}, {"approve": when}, size=4)
+    done = [opened(), *told("staging", *plan.hosts[0]), *told("succeeded", *plan.hosts[0]), passed(0)]
+    if when == "after":
+        done += [opened(1), *told("succeeded", *plan.hosts[1])]
+    assert estimate(replay(plan, *done), 100, BEGIN + 60) is None
+
+
 def test_nobody_knows_when_those_who_are_asleep_wake() -> None:
     plan = one_wave(2)
     assert estimate(replay(plan, opened(), *told("unreachable", "d000", "d001")), 100, BEGIN) is None

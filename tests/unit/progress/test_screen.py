@@ -98,11 +98,16 @@ def test_lines_that_were_left_stay_and_the_cursor_is_below_them(
 def test_colours_stay_and_whatever_else_could_move_a_terminal_is_spelt_out() -> None:
     assert harmless("\x1b[0;32mok\x1b[0m\tfine\n") == "\x1b[0;32mok\x1b[0m\tfine\n"
     assert harmless("\x1b[2J\x1b]0;t\x07\r\x9b1A\u202e\x00") == r"\x1b[2J\x1b]0;t\x07\r\x9b1A\u202e\x00"
+    assert harmless("\x1b[m\x1b[1;31m\x1b[01;97m\x1b[0;38;5;208m") == "\x1b[m\x1b[1;31m\x1b[01;97m\x1b[0;38;5;208m"
+    for style in ("8", "1;8", "30;40", "48;5;1", "38;2;0;0;0", "38:5:1", ";8", "5", "7"):
+        assert harmless(f"\x1b[{style}m") == rf"\x1b[{style}m"
     assert harmless("Köln 東京 🙂") == "Köln 東京 🙂"
 
 
-def test_a_stream_that_is_stood_in_for_is_otherwise_itself(output: Output) -> None:
+def test_a_stream_that_is_stood_in_for_is_otherwise_itself(terminal: Terminal, output: Output) -> None:
     passage = Passage(output, None)
     assert passage.write("a\x07\n") == 3
+    passage.writelines(["b\x1b[8m", "c\n"])
+    assert terminal.screen == "a\\x07\nb\\x1b[8mc"
     assert passage.isatty() is False
     assert passage.closed is False

@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._progress import follow as following
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._progress import watch as watching
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._progress.watch import Watch
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._progress.live import Layout
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._progress.view import View
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._progress.watch import Terminal, Watch
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
 
 from tests.unit.rollout.builders import BEGIN, one_wave, opened, told
@@ -24,6 +27,7 @@ class Bench:
     now: float = BEGIN
     said: list[str] = field(default_factory=list)
     warned: list[str] = field(default_factory=list)
+    terminal: Terminal | None = None
     store: MemoryStore = field(default_factory=lambda: MemoryStore("memory"))
     watch: Watch = field(init=False)
 
@@ -33,7 +37,7 @@ class Bench:
             self.warned.append,
             threading.RLock(),
             interval=10,
-            terminal=None,
+            terminal=self.terminal,
             now=lambda: self.now,
         )
 
@@ -112,3 +116,65 @@ def test_the_standard_streams_are_given_back(bench: Bench, capsys: pytest.Captur
     bench.watch.end(reported=False)
     assert (sys.stdout, sys.stderr) == before
     assert capsys.readouterr().out == "\\x1b]0;owned\\x07\n"
+
+
+def test_every_kind_of_senseless_event_ends_the_watching_only(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.follow()
+
+    def apply(*_anything: object) -> None:
+        raise AttributeError("'int' object has no attribute 'get'")
+
+    monkeypatch.setattr(following, "apply_events", apply)
+    bench.record(*told("failed", "d000"))
+    assert bench.later(60) == []
+    assert len(bench.warned) == 1
+
+
+class Undrawable(Layout):
+    def lines(self, view: View, width: int, height: int) -> list[str]:
+        raise AttributeError("no such style")
+
+
+def test_what_cannot_be_drawn_is_warned_of_once_and_hidden(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(watching, "_TICK_SECONDS", 3600)
+    bench = Bench(terminal=Terminal(Undrawable("utf-8", color=False), lambda: (80, 24)))
+    before = sys.stdout, sys.stderr
+    bench.follow()
+    bench.later(60)
+    bench.later(60)
+    assert len(bench.warned) == 1
+    assert "no such style" in bench.warned[0]
+    bench.watch.end(reported=False)
+    assert (sys.stdout, sys.stderr) == before
+
+
+def test_the_standard_streams_are_given_back_whatever_the_end_meets(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = sys.stdout, sys.stderr
+    bench.watch.begin("Open the rollout")
+
+    def gone() -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(bench.watch, "tell_all", gone)
+    with pytest.raises(BrokenPipeError):
+        bench.watch.end(reported=False)
+    assert (sys.stdout, sys.stderr) == before
+
+
+def test_it_goes_on_when_who_reads_is_slow(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "_TICK_SECONDS", 0.001)
+    looked = threading.Event()
+    troubles = [BlockingIOError(), BlockingIOError()]
+
+    def tick() -> None:
+        if troubles:
+            raise troubles.pop()
+        looked.set()
+
+    monkeypatch.setattr(bench.watch, "tick", tick)
+    bench.watch.begin("Open the rollout")
+    assert looked.wait(10)

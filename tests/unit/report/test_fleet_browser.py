@@ -8,7 +8,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.history import Download, History
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import fleet_html
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event, format_time
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import replay
 
 from tests.unit.report.browser import Opened, needs_browser, open_page
 from tests.unit.report.fleets import NOW, history, row, rows_after, slot
@@ -67,6 +70,39 @@ def test_words_and_choices_filter_together_and_are_cleared(tmp_path: Path) -> No
     assert len(_hosts(cleared)) == 5
     share = "document.querySelector('[data-variant=kde][data-version=\"v1.0.0\"] button').click();"
     assert _hosts(open_page(html, share, tmp_path)) == ["kde-2"]
+
+
+def test_devices_without_a_variant_are_filtered_for_and_their_versions_are_theirs_alone(tmp_path: Path) -> None:
+    rows = [row("kde-0"), row("kde-1"), row("stray-0", ""), row("stray-1", "", "v1.0.0")]
+    html = fleet_html(rows, None, NOW)
+    share = 'document.querySelector(\'[data-variant=""][data-version="v1.1.0"] button\').click();'
+    opened = open_page(html, share, tmp_path)
+    assert _hosts(opened) == ["stray-0"]
+    choices = opened.dom.partition('id="device-variant"')[2].partition("</select>")[0]
+    labels = re.findall(r"<option[^>]*>([^<]*)", choices)
+    assert labels == ["all", "kde", "no variant"]
+    assert _hosts(open_page(html, _choose("variant", "\x01", "change"), tmp_path)) == ["stray-0", "stray-1"]
+
+
+def test_every_column_and_all_that_details_say_is_searched(completed: Report, tmp_path: Path) -> None:
+    rows = rows_after(completed)
+    at = next(at for at, told in enumerate(rows) if told["host"] == "kde-01")
+    room = {"system": {"total_bytes": 999_000_000_000, "free_bytes": 777_000_000_000}, "boot": None}
+    rows[at] = row("kde-01", silent=200, space=room)
+    told = History()
+    events = [
+        *completed.ledger,
+        Event("booted", NOW, "kde-01", data={"boot_seconds": 123456 * 86400}),
+        Event("deferred", NOW, "kde-01", data={"reason": "no_space", "message": "a lid is shut"}),
+    ]
+    told.add(replay(events), events, {"kde-01": Download(4_321_000_000, exact=True)})
+    seen = format_time(NOW - 200 * 86400)[:10]
+    words = ["777 GB", "of 999 gb", seen, "LID is shut", "4.3 GB", "123456 d"]
+    find = "const find = (text) => { const box = document.getElementById('device-filter'); box.value = text;"
+    find += " box.dispatchEvent(new Event('input')); const found = document.querySelectorAll('#devices tbody button');"
+    find += " return Array.from(found).map((button) => button.textContent).join('+'); };"
+    opened = open_page(fleet_html(rows, told, NOW), f"{find} document.title = {words!r}.map(find).join();", tmp_path)
+    assert _title(opened) == ",".join(["kde-01"] * len(words))
 
 
 def test_what_devices_and_registries_say_does_nothing(hostile: Report, tmp_path: Path) -> None:

@@ -103,7 +103,8 @@ def look(client: Client, seconds: float) -> Seen:
         raise not_bootc()
     listing = list_deployments(client.run, seconds) if status.backend == OSTREE else None
     pins = {pin.deployment: pin.by for pin in read_pins()}
-    return Seen(status, build_host(status, listing, pins), read_storage(client.run))
+    storage = read_storage(client.run, kernels_on_esp=status.kernels_on_esp)
+    return Seen(status, build_host(status, listing, pins), storage)
 
 
 def _came_back(status: Status) -> bool:

@@ -36,17 +36,23 @@ class Space:
 
 @dataclass(frozen=True)
 class Storage:
-    """``system`` holds the deployments, ``esp`` the boot loader, ``boot`` the kernels where they are not on ``esp``."""
+    """``system`` holds the deployments, ``esp`` the boot loader, ``boot`` the kernels where they are not on ``esp``.
+
+    ``kernels_on_esp``: they are known to be there, wherever it is mounted.
+    """
 
     system: Space | None = None
     var: Space | None = None
     boot: Space | None = None
     esp: Space | None = None
+    kernels_on_esp: bool = False
 
     @property
     def kernels(self) -> Space | None:
-        """Where kernels are kept, if that is a file system of its own."""
-        return self.boot or self.esp
+        """Where kernels are kept, if that is a file system of its own. The ESP may have the boot loader only."""
+        if self.kernels_on_esp or (self.esp is not None and self.esp.target == "/boot"):
+            return self.esp
+        return self.boot
 
     def of_deployments(self) -> dict[str, Any]:
         """Space of what deployments take: their own file system, and that of their kernels."""
@@ -86,8 +92,8 @@ def _find(run: Run, timeout: float, *place: str) -> Space | None:
     return None if told is None else parse(told)
 
 
-def read_storage(run: Run, timeout: float = PROBE_SECONDS) -> Storage:
-    """Space of the device; each part None where it is not mounted or nobody tells.
+def read_storage(run: Run, timeout: float = PROBE_SECONDS, *, kernels_on_esp: bool = False) -> Storage:
+    """Space of the device; each part None where it is not mounted or nobody tells. ``kernels_on_esp`` as in Storage.
 
     On a bootc host ``/`` is the image, which is always full; /sysroot is the disk.
     """
@@ -97,4 +103,4 @@ def read_storage(run: Run, timeout: float = PROBE_SECONDS) -> Storage:
     mounted = [space for space in places if space is not None and space.kind not in _NOT_A_DISK]
     esp = next((space for space in mounted if space.kind in ("vfat", "msdos")), None)
     boot = next((space for space in mounted if space.target == "/boot" and space is not esp), None)
-    return Storage(system, var, boot, esp)
+    return Storage(system, var, boot, esp, kernels_on_esp)

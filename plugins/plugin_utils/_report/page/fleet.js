@@ -4,6 +4,8 @@
 // The rows of thousands of devices are data; those that are looked at are made of it. Texts are only ever textContent.
 (() => {
   const STEP = 50;
+  // Chosen for devices without a variant: no variant is called so, names have no control characters here.
+  const NONE = "\u0001";
   const byId = (id) => document.getElementById(id);
   const data = JSON.parse(byId("fleet-data").textContent);
   const table = byId("devices");
@@ -46,15 +48,6 @@
     (d) => orNone(d.seen),
   ];
 
-  const rows = data.devices.map((values) => {
-    const device = Object.fromEntries(data.columns.map((name, at) => [name, values[at]]));
-    const { host, standing, variant, version, next, stood, client, message } = device;
-    const slots = device.slots.flatMap((at) => (at === null ? [] : data.slots[at]));
-    const words = [host, standing, variant, version, next, stood, client, message, ...slots, ...device.bugs];
-    if (device.rollout !== null) words.push(data.rollouts[device.rollout]);
-    return { device, text: words.join(" ").toLowerCase(), value: (column) => columns[column](device), open: false };
-  });
-
   const slotWords = (at) => {
     const [version, image, digest] = data.slots[at];
     return [version, image, digest].filter(Boolean).join(", ");
@@ -80,6 +73,25 @@
       ["Seen", device.seen === null ? "never" : `${moment(device.seen)} UTC`],
     ].filter(([, value]) => value);
   };
+
+  // What happened to a device, without when: each thing once, however often it did.
+  const happened = (device) => {
+    const said = new Set();
+    for (let at = 0; at < device.steps.length; at += 3) {
+      const [, rollout, phrase] = device.steps.slice(at, at + 3);
+      const [what, detail] = data.phrases[phrase];
+      said.add(data.rollouts[rollout]).add(what).add(detail);
+    }
+    return said;
+  };
+
+  const rows = data.devices.map((values) => {
+    const device = Object.fromEntries(data.columns.map((name, at) => [name, values[at]]));
+    const { host, standing, variant, version, next, stood } = device;
+    const words = [host, standing, variant, version, next, stood, orNone(device.kept)];
+    words.push(...facts(device).map(([, value]) => value), ...happened(device));
+    return { device, text: words.join(" ").toLowerCase(), value: (column) => columns[column](device), open: false };
+  });
 
   const steps = (device) => {
     const list = make("ol");
@@ -177,6 +189,7 @@
     if (key === "group") values.sort((a, b) => severity.indexOf(a) - severity.indexOf(b));
     else values.sort(collator.compare);
     for (const value of values) select.append(make("option", { value }, key === "group" ? data.groups[value] : value));
+    if (rows.some(({ device }) => !device[key])) select.append(make("option", { value: NONE }, `no ${key}`));
   }
 
   const filter = liveTable({
@@ -184,7 +197,7 @@
     box,
     count: byId("device-count"),
     rows,
-    also: ({ device }) => Object.entries(choices).every(([key, { value }]) => !value || device[key] === value),
+    also: ({ device }) => Object.entries(choices).every(([key, { value }]) => !value || (device[key] || NONE) === value),
     show: (ordered) => {
       clear.disabled = !box.value && Object.values(choices).every(({ value }) => !value);
       shown = ordered.filter((row) => row.hit);
@@ -206,7 +219,7 @@
     button.addEventListener("click", () => {
       box.value = "";
       choices.group.value = "";
-      choices.variant.value = share.dataset.variant;
+      choices.variant.value = share.dataset.variant || NONE;
       choices.version.value = share.dataset.version;
       filter();
       byId("devices-title").scrollIntoView();
