@@ -141,8 +141,8 @@ def test_a_completed_rollout_kept_its_promises(fleet_habits: list[str], budget: 
 @example(["good"] * 5 + ["unhealthy", "good", "good", "sick_current"], 2, False)
 @given(mostly_good, st.integers(1, 40), st.booleans())
 def test_a_killed_controller_reaches_the_same_end(fleet_habits: list[str], kill_at: int, before: bool) -> None:
-    # A second run cuts other batches: a device that the first would have updated in its wave may catch up, and be charged
-    # to another budget. What no budget ends has the same end, device by device.
+    # A second run cuts other batches: a device that the first would have updated in its wave may catch up, and be
+    # charged to another budget. What no budget ends has the same end, device by device.
     unlimited = {"catch_up": {"max_failures": "100%"}, "abort": {"percent": 100, "min_executed": 1000}}
     with _scratch() as undisturbed, _scratch() as disturbed:
         calm = _fleet(undisturbed, fleet_habits, "100%", 1, unlimited)

@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
-PROXY = "proxy"
-"""ProxyJump and ProxyCommand under one name: the first of either is the one that counts."""
+PROXIES = ("proxyjump", "proxycommand")
+"""The two ways to name what a connection goes through."""
 PLACES = {
     "hostname": "hostname",
     "port": "port",
-    "proxyjump": PROXY,
-    "proxycommand": PROXY,
+    "proxyjump": "proxyjump",
+    "proxycommand": "proxycommand",
     "bindaddress": "bindaddress",
     "bindinterface": "bindinterface",
     "canonicalizehostname": "canonicalizehostname",
@@ -153,7 +153,7 @@ class _Reader:
         for line in text.splitlines():
             key, rest = _split(line)
             if key in PLACES:
-                values.append((PLACES[key], rest.strip() if PLACES[key] == PROXY else _words(rest)[0]))
+                values.append((PLACES[key], rest.strip() if key in PROXIES else _words(rest)[0]))
             elif key in ("host", "match", "include"):
                 self._end(block, values)
                 values = []

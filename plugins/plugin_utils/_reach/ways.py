@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Union
 
-from .ssh_config import PLACES, PROXY, SshConfig, Unclear, place_of, settle
+from .ssh_config import PLACES, PROXIES, SshConfig, Unclear, place_of, settle
 
 _SSH = ("smart", "ssh", "ansible.builtin.ssh", "ansible.legacy.ssh")
 _PARAMIKO = ("paramiko", "paramiko_ssh", "ansible.builtin.paramiko_ssh", "ansible.legacy.paramiko_ssh")
@@ -25,7 +25,7 @@ _WITH_ARGUMENT = "bceilmopBDEFIJLOPQRSwW"
 """Options of ssh that have an argument."""
 _STRANGE = "OSWQ"
 """Options with which it is not clear that ssh connects at all."""
-_OPTION_PLACES = {"p": "port", "J": PROXY, "b": "bindaddress", "B": "bindinterface"}
+_OPTION_PLACES = {"p": "port", "J": "proxyjump", "b": "bindaddress", "B": "bindinterface"}
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,12 @@ def _read_option(argument: str, values: dict[str, str]) -> None:
 
 def _endpoint(values: Mapping[str, str], host: str) -> Endpoint | Unprobable:
     """Where the values that hold for ``host`` lead; raises Unclear when they do not say."""
-    if values.get(PROXY, "none").lower() != "none":
+    proxies = {values[key].lower() != "none" for key in PROXIES if key in values}
+    if len(proxies) > 1:
+        raise Unclear(
+            "ProxyJump and ProxyCommand"
+        )  # which of them counts has changed, also between builds of one version
+    if True in proxies:
         return Unprobable(_JUMPS)
     if "bindaddress" in values or "bindinterface" in values:
         return Unprobable("it is reached from a particular address of this machine")
@@ -202,7 +207,7 @@ def way_in_answer(text: str, host: str) -> Endpoint | Unprobable:
     values: dict[str, str] = {}
     for line in text.splitlines():
         key, _unused, value = line.partition(" ")
-        if key in PLACES and key != "canonicalizehostname":
+        if key in PLACES and key != "canonicalizehostname" and not (key in PROXIES and value.strip() == "none"):
             values.setdefault(PLACES[key], value.strip())
     if "hostname" not in values:
         return Unprobable("ssh did not say where it connects to")
