@@ -117,12 +117,13 @@ def test_tokens_are_asked_for_what_is_wanted(
         assert client.list_tags(there) == ["v1", "v2"]
         assert client.get_manifest(there).digest == manifest.digest
         assert client.delete_manifest(there.with_digest(manifest.digest)) is True
-        assert tokens.asked == [
+        # The registry names the actions of a challenge in an order that changes from one to the next.
+        assert [scope.replace("push,pull", "pull,push") for scope in tokens.asked] == [
             "repository:os/kde:pull,push",
             "repository:os/kde:pull",
             "repository:os/kde:delete",
         ], "one token for each right, used again"
         nobody = RegistryClient(session, insecure=True, environ={"HOME": str(tmp_path)})
-        with pytest.raises(RegistryError, match=r"refuses 'pull,push' .*No credentials for") as raised:
+        with pytest.raises(RegistryError, match=r"refuses '(pull,push|push,pull)' .*No credentials for") as raised:
             nobody.put_manifest(there, manifest)
         assert raised.value.kind == "auth"
