@@ -38,6 +38,7 @@ if sys.argv[1:3] == ["image", "inspect"]:
 if "--help" in sys.argv or "--version" in sys.argv:
     sys.exit(print("podman version 5.0.0"))
 open({str(tmp_path / "pid")!r}, "w").write(str(os.getpid()))
+time.sleep(1)  # until it is waited for
 os.kill({os.getpid()}, signal.SIGTERM)
 if "--sockfd" in sys.argv:
     while os.read(int(sys.argv[sys.argv.index("--sockfd") + 1]), 65536):
