@@ -39,7 +39,7 @@ class LayoutReference(Reference):
 
 def layout_reference(root: Path, repository: str = "") -> LayoutReference:
     """Return a reference into a layout, without tag and digest."""
-    return LayoutReference(_SCHEME, repository, root=root)
+    return LayoutReference(registry=_SCHEME, repository=repository, root=root)
 
 
 def parse_image(text: str) -> Reference:

@@ -153,8 +153,12 @@ def planned_downloads(document: object) -> dict[str, Download]:
     return {
         str(device.get("host")): Download(device["bytes"], device.get("exact") is True)
         for device in devices
-        if device.get("action") == "update" and type(device.get("bytes")) is int
+        if device.get("action") == "update" and _is_number(device.get("bytes"))
     }
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _append(steps: list[Step], step: Step) -> None:

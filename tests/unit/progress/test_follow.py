@@ -55,7 +55,8 @@ class Busy(MemoryStore):
 
 
 def test_no_event_is_taken_in_twice_while_others_write() -> None:
-    store = Busy("memory", [PLANNED, opened()], coming=[*told("staging", "d000"), *told("failed", "d000")])
+    store = Busy("memory", [PLANNED, opened()])
+    store.coming = [*told("staging", "d000"), *told("failed", "d000")]
     follower = Follower(store)
     seen = [event.kind for _unused in range(4) for event in follower.news()]
     assert seen == ["planned", "wave_opened", "staging", "failed"]
