@@ -43,7 +43,11 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store imp
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.summary import summarize
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.timing import OWN_WINDOWS
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.windows import Windows
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action import PLANNING, RolloutAction
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action import (
+    PLANNING,
+    RolloutAction,
+    inventory_variable,
+)
 
 _PATTERN_CHARACTERS = re.compile(r"[\s,*?\[\]{}!&~]")
 """In a play's `hosts`, a name with one of these would not mean the host of that name."""
@@ -152,8 +156,8 @@ def _checked_windows(given: Mapping[str, Any], spec: Spec, root: Path) -> dict[s
 
 
 def _member(name: str, variables: Mapping[str, Any], labels: Sequence[str], device_windows: bool) -> _Member:
-    windows = _read(variables, name, OWN_WINDOWS) if device_windows else None
-    zone = _read(variables, name, "bootc_timezone") if windows else None
+    windows = inventory_variable(variables, name, OWN_WINDOWS) if device_windows else None
+    zone = inventory_variable(variables, name, "bootc_timezone") if windows else None
     return _Member(_candidate(name, variables, labels), windows, str(zone) if zone else None)
 
 
@@ -168,26 +172,6 @@ def _candidate(name: str, variables: Mapping[str, Any], labels: Sequence[str]) -
             "invalid_host",
         ) from error
     return Candidate(name, None if variant is None else str(variant), values)
-
-
-def _read(variables: Mapping[str, Any], host: str, name: str) -> Any:
-    try:
-        return _plain(variables.get(name))
-    except AnsibleError as error:
-        raise RolloutError(
-            f"The variable {name} of the host {host} cannot be read: {error}.",
-            "Mend it in the inventory.",
-            "invalid_host",
-        ) from error
-
-
-def _plain(value: Any) -> Any:
-    """Templates in a variable are only filled in when somebody looks at it."""
-    if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return value
 
 
 def _is_unclear(name: str, groups: Collection[str]) -> bool:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import yaml
-from ansible.errors import AnsibleError
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.client import RegistryClient
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.errors import InvalidReference, RegistryError
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.reference import parse_reference
@@ -32,7 +31,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan impo
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import UNTELLABLE, derive
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec, parse_spec
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import open_stores
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action import RolloutAction
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action import RolloutAction, inventory_variable
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._simulated import CONNECTION
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -54,7 +53,7 @@ class ActionModule(RolloutAction):
         hosts = [host for host in task_vars["groups"]["all"] if host not in _LOCAL]
         # This machine takes part in a rollout only when somebody made it one of its devices.
         own = [host for host in task_vars["groups"]["all"] if host in _LOCAL]
-        taking_part = [host for host in own if _read(hostvars[host], host, "bootc_variant") is not None]
+        taking_part = [host for host in own if inventory_variable(hostvars[host], host, "bootc_variant") is not None]
         _insist_on_simulated([*hosts, *taking_part], hostvars, dest)
         spec = read_spec(path)
         _insist_on_variants(spec, path, options["unhealthy"])
@@ -94,8 +93,8 @@ def _insist_on_simulated(hosts: Sequence[str], hostvars: Mapping[str, Mapping[st
     real = [
         host
         for host in hosts
-        if _read(hostvars[host], host, "ansible_connection") != CONNECTION
-        or _read(hostvars[host], host, "bootc_simulated_dir") != str(dest / "devices" / host)
+        if inventory_variable(hostvars[host], host, "ansible_connection") != CONNECTION
+        or inventory_variable(hostvars[host], host, "bootc_simulated_dir") != str(dest / "devices" / host)
     ]
     if real or not hosts:
         raise RolloutError(
@@ -123,20 +122,9 @@ def _insist_on_variants(spec: Spec, path: Path, unhealthy: Sequence[str]) -> Non
 
 
 def _known(host: str, variables: Mapping[str, Any]) -> Iterator[Device]:
-    variant = _read(variables, host, "bootc_variant")
+    variant = inventory_variable(variables, host, "bootc_variant")
     if variant is not None:
-        yield device_of(host, str(variant), _read(variables, host, "bootc_seen"))
-
-
-def _read(variables: Mapping[str, Any], host: str, name: str) -> Any:
-    try:
-        return variables.get(name)
-    except AnsibleError as error:
-        raise RolloutError(
-            f"The variable {name} of the host {host} cannot be read: {error}.",
-            "Mend it in the inventory.",
-            "invalid_host",
-        ) from error
+        yield device_of(host, str(variant), inventory_variable(variables, host, "bootc_seen"))
 
 
 def _digests(stage: Stage, registry: str) -> dict[tuple[str, str], str]:

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ._rollout.errors import RolloutError
@@ -47,3 +49,24 @@ class RolloutAction(ActionBase):  # type: ignore[misc]
     @abstractmethod
     def answer(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """The result of the task; raises RolloutError when there is none."""
+
+
+def inventory_variable(variables: Mapping[str, Any], host: str, name: str) -> Any:
+    """A variable of a host with its templates filled in, None if it has none; RolloutError if it cannot be read."""
+    try:
+        return _plain(variables.get(name))
+    except AnsibleError as error:
+        raise RolloutError(
+            f"The variable {name} of the host {host} cannot be read: {error}.",
+            "Mend it in the inventory.",
+            "invalid_host",
+        ) from error
+
+
+def _plain(value: Any) -> Any:
+    """Templates in a variable are only filled in when somebody looks at it."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return value

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from .._report.words import PHASES
 from .._rollout.states import RolloutPhase, WavePhase
@@ -108,7 +108,7 @@ def _waves(waves: Sequence[WaveView], width: int) -> Table:
                     _text(word, "default"),
                     _bar(reached, wave.total),
                     _text(f"{reached}/{wave.total}", "default"),
-                    _text(_besides(wave) if last else "", "red" if wave.failed else "default"),
+                    _text(wave.besides if last else "", "red" if wave.failed else "default"),
                 )
         else:
             done = wave.phase is WavePhase.PASSED
@@ -117,7 +117,7 @@ def _waves(waves: Sequence[WaveView], width: int) -> Table:
                 _text(PHASES[wave.phase.value], "green" if done else "dim"),
                 _bar(wave.verified, wave.total),
                 _text(f"{wave.verified}/{wave.total}", "default" if done else "dim"),
-                _text(_besides(wave), "red" if wave.failed else "dim"),
+                _text(wave.besides, "red" if wave.failed else "dim"),
             )
     if left_out:
         grid.add_row(_text("...", "dim"), _text(f"{left_out} more", "dim"))
@@ -135,12 +135,3 @@ def _shown(waves: Sequence[WaveView]) -> tuple[Sequence[WaveView], int]:
 
 def _bar(reached: int, total: int) -> ProgressBar:
     return ProgressBar(total=max(total, 1), completed=reached)
-
-
-def _besides(wave: WaveView) -> str:
-    """What its standing says besides how many are updated."""
-    return ", ".join(_without_first(wave.standing.split(", ")))
-
-
-def _without_first(parts: Iterable[str]) -> list[str]:
-    return list(parts)[1:]

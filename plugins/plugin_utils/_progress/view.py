@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from .._report import plain, standing
+from .._report import plain, standing, standing_parts
 from .._report.words import CATCHING_UP, HOLD_RULES, PHASES, STATES, WAIT_RULES, many, span, spoken
 from .._rollout.decide import decide
 from .._rollout.gate import Wait
@@ -34,7 +34,10 @@ _WITHIN_A_DAY = 20 * 3600
 
 @dataclass(frozen=True)
 class WaveView:
-    """One wave, or those that catch up: how many of ``total`` have got how far. Failed ones have not."""
+    """One wave, or those that catch up: how many of ``total`` have got how far. Failed ones have not.
+
+    ``besides`` is what ``standing`` says besides how many are updated.
+    """
 
     name: str
     phase: WavePhase
@@ -44,6 +47,7 @@ class WaveView:
     verified: int
     failed: int
     standing: str
+    besides: str
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,7 @@ def _wave(name: str, phase: WavePhase, devices: Sequence[Device]) -> WaveView:
     counted = [device for device in devices if device.device_class is not DeviceClass.NEUTRAL]
     reached = [_reached(device) for device in counted]
     verified = sum(state is DeviceState.SUCCEEDED for state in reached)
+    parts = [plain(part) for part in standing_parts(devices)]
     applied = verified + sum(state is DeviceState.VERIFYING for state in reached)
     return WaveView(
         plain(name),
@@ -130,7 +135,8 @@ def _wave(name: str, phase: WavePhase, devices: Sequence[Device]) -> WaveView:
         applied,
         verified,
         sum(device.device_class is DeviceClass.CHARGED for device in counted),
-        plain(standing(devices)),
+        ", ".join(parts),
+        ", ".join(parts[1:]),
     )
 
 

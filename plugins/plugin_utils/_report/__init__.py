@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .fleet_html import fleet_html
 from .html import rollout_html
-from .progress import patience, progress, standing
+from .progress import patience, progress, standing, standing_parts
 from .prometheus import rollout_metrics
 from .text import explanation_text, fleet_text, rollout_text
 from .words import plain
@@ -23,4 +23,5 @@ __all__ = [
     "rollout_metrics",
     "rollout_text",
     "standing",
+    "standing_parts",
 ]

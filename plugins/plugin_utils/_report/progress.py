@@ -48,6 +48,11 @@ def patience(rollout: Rollout, deadline: float) -> str:
 
 def standing(devices: Iterable[Device]) -> str:
     """``3 of 12 updated, 1 failed, 2 asleep``; neutral ones are not counted."""
+    return ", ".join(standing_parts(devices))
+
+
+def standing_parts(devices: Iterable[Device]) -> list[str]:
+    """The parts of ``standing``, of which the first is always there."""
     counted = [device for device in devices if device.device_class is not DeviceClass.NEUTRAL]
     updated = sum(device.state is DeviceState.SUCCEEDED for device in counted)
     others = (
@@ -56,4 +61,4 @@ def standing(devices: Iterable[Device]) -> str:
         ("asleep", sum(device.state is DeviceState.UNREACHABLE for device in counted)),
         ("put off", sum(device.state is DeviceState.DEFERRED for device in counted)),
     )
-    return ", ".join([f"{updated} of {len(counted)} updated", *(f"{count} {word}" for word, count in others if count)])
+    return [f"{updated} of {len(counted)} updated", *(f"{count} {word}" for word, count in others if count)]

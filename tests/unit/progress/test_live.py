@@ -18,7 +18,7 @@ from tests.terminal import Terminal
 
 def wave(name: str, phase: WavePhase, verified: int = 0, **changes: object) -> WaveView:
     standing = f"{verified} of 12 updated, 2 in flight, 1 asleep"
-    return replace(WaveView(name, phase, 12, 5, 4, verified, 0, standing), **changes)  # type: ignore[arg-type]
+    return replace(WaveView(name, phase, 12, 5, 4, verified, 0, standing, standing.partition(", ")[2]), **changes)  # type: ignore[arg-type]
 
 
 VIEW = View(
