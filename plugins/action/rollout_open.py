@@ -59,7 +59,6 @@ class ActionModule(RolloutAction):
         **PLANNING,
         "patience": {"type": "str", "default": "15m"},
         "probe": {"type": "bool", "default": True},
-        "device_windows": {"type": "bool", "default": True},
     }
 
     def answer(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,12 @@ options:
     description: Go on although many devices of the rollout have left the inventory. They are counted nowhere then.
     type: bool
     default: false
+  device_windows:
+    description:
+      - Look at the windows that the inventory gives to hosts (C(bootc_windows)).
+      - With V(false) nothing in them stops or warns. This is for a run that leaves them out of account.
+    type: bool
+    default: true
   supersedes:
     description:
       - Unfinished rollouts that give way to this one when it is planned, besides those that its spec names.

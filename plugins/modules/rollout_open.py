@@ -49,12 +49,6 @@ options:
       - Nobody is asked in check mode.
     type: bool
     default: true
-  device_windows:
-    description:
-      - Look at the windows that the inventory gives to hosts (C(bootc_windows)).
-      - With V(false) nothing in them stops or warns. This is for a run that leaves them out of account.
-    type: bool
-    default: true
 seealso:
   - module: skorionos.bootc.fleet_probe
   - module: skorionos.bootc.rollout_gate

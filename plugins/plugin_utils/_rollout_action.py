@@ -24,6 +24,7 @@ PLANNING: dict[str, Any] = {
     "spec": {"type": "path", "required": True},
     "ledger": {"type": "path"},
     "accept_removed": {"type": "bool", "default": False},
+    "device_windows": {"type": "bool", "default": True},
     "supersedes": {"type": "list", "elements": "str", "default": []},
     "why": {"type": "str", "default": ""},
 }
