@@ -24,7 +24,7 @@ VENV_USABLE := $(shell [ ! -e $(VENV)/bin ] || { [ "$$(cat $(VENV)/.made-in 2>/d
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
-demo: $(VENV)/.stamp-run ## Roll two releases out over a simulated fleet: no root, no containers, no network
+demo: $(VENV)/.stamp-run ## Roll two releases out over a simulated fleet: no root, no containers
 	@ANSIBLE_REMOTE_TMP="$(ANSIBLE_HOME)/tmp" $(BIN)/ansible-playbook -i inventory/simulated.yml playbooks/demo.yml $(ARGS)
 	@echo; cat .demo/rollouts/demo-v1.1.0/summary.txt; echo; cat .demo/rollouts/demo-v1.2.0/summary.txt
 

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._files import is_stream, replace_file
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.answers import tidy
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.history import History
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.ledgers import OnRecord, read_ledgers
@@ -24,12 +25,13 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory impo
     load_memory,
     locked,
     remember,
-    replace_file,
     save_memory,
 )
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.rows import recalled
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import fleet_html, fleet_text, plain
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
+
+_LONGEST_MESSAGE = 2000
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -82,7 +84,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     ) -> Memory:
         """What is known of everybody now. It is kept for the next time, if that can be written."""
         path = None if options["memory"] is None else Path(options["memory"])
-        with contextlib.nullcontext() if path is None else locked(path):
+        with contextlib.nullcontext() if path is None or self._task.check_mode else locked(path):
             return self._renew(path, answers, meant, known)
 
     def _renew(
@@ -111,7 +113,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             return False
         path = Path(options["output"])
         try:
-            if path.exists() and path.read_text(encoding="utf-8") == text:
+            if path.exists() and not is_stream(path) and path.read_text(encoding="utf-8") == text:
                 return False
             if not self._task.check_mode:
                 replace_file(path, text)
@@ -158,5 +160,5 @@ def _answer(host: str, variables: Mapping[str, Any], variable: str, asleep: str 
         "variant": _variant(variables),
         "reachable": not answer.get("unreachable", False),
         **tidy({**status, "space": answer.get("space")} if isinstance(status, Mapping) else None),
-        "message": asleep or (str(answer.get("msg") or "") if answer.get("failed") else ""),
+        "message": asleep or (str(answer.get("msg") or "")[:_LONGEST_MESSAGE] if answer.get("failed") else ""),
     }

@@ -16,7 +16,7 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._oci.errors import
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.reference import parse_reference
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.transport import new_session
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import read_spec
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory import replace_file
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._files import replace_file
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rehearsal.stage import (
     KEEP,
     Device,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._files import replace_file
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import (
     plain,
     rollout_html,
@@ -62,7 +63,7 @@ class ActionModule(RolloutAction):
             self._display.warning(f"The report could not be written to {directory}: {error.strerror}.")
         if options["metrics"]:
             try:
-                _write(Path(str(options["metrics"])), rollout_metrics(summary))
+                replace_file(Path(str(options["metrics"])), rollout_metrics(summary))
             except OSError as error:
                 self._display.warning(f"The metrics could not be written to {options['metrics']}: {error.strerror}.")
         silent = [device for device in summary["devices"] if device["state"] == "unreachable"]

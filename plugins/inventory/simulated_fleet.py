@@ -88,6 +88,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._simulated import GROUP, simulated_variables
 
+_MOST = 100_000
 _KEYS = {"variant", "count", "prefix", "create", "faults", "vars"}
 
 
@@ -120,18 +121,23 @@ class InventoryModule(BaseInventoryPlugin):
         if not isinstance(devices.get("variant"), str):
             raise AnsibleParserError(f"{where}: the key variant is missing. Name the variant that these devices run.")
         count = devices.get("count", 1)
-        if not isinstance(count, int) or count < 0:
-            raise AnsibleParserError(f"{where}: count {count!r} is not a whole number. Say how many devices there are.")
+        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= _MOST:
+            raise AnsibleParserError(
+                f"{where}: count {count!r} is no whole number up to {_MOST}. Say how many devices there are."
+            )
+        for key, kind, what in (("faults", list, "a list"), ("create", dict, "a mapping"), ("vars", dict, "a mapping")):
+            if not isinstance(devices.get(key, kind()), kind):
+                raise AnsibleParserError(f"{where}: {key} {devices[key]!r} is not {what}. Write it as {what}.")
 
     def _add(self, devices: dict[str, Any], directory: Path, numbers: dict[str, int]) -> None:
         variant = str(devices["variant"])
         prefix = str(devices.get("prefix", variant))
-        self.inventory.add_group(variant)
+        group = self.inventory.add_group(variant)
         for _unused in range(devices.get("count", 1)):
             numbers[prefix] = numbers.get(prefix, 0) + 1
             host = f"{prefix}-{numbers[prefix]:02}"
             self.inventory.add_host(host, group=GROUP)
-            self.inventory.add_child(variant, host)
+            self.inventory.add_child(group, host)
             variables = {
                 **simulated_variables(directory / host, devices.get("create", {}), devices.get("faults", [])),
                 "bootc_variant": variant,

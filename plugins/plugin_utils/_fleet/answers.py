@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .._plain import plain
+
 SLOTS = ("booted", "staged", "rollback")
 KEPT = (
     *("is_bootc", "backend", "bootc_version", *SLOTS, "others", "pinned"),
@@ -79,4 +81,5 @@ def _listed(value: object) -> list[object]:
 
 
 def _text(value: object) -> str | None:
-    return value[:_LONGEST] if isinstance(value, str) else None
+    """Harmless already here: inventories hand it on to whoever prints it."""
+    return plain(value[:_LONGEST]) if isinstance(value, str) else None

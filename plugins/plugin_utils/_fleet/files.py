@@ -90,7 +90,11 @@ def _included(source: Path, index: int, pattern: str) -> list[Path]:
     asked = Path(pattern)
     found = [asked] if asked.is_absolute() and asked.exists() else []
     if not asked.is_absolute():
-        found = sorted(source.parent.glob(pattern))
+        try:
+            found = sorted(source.parent.glob(pattern))
+        except (ValueError, NotImplementedError, IndexError):  # such as ".", which is no pattern to some Pythons
+            found = []
+    found = [path for path in found if not path.is_dir()]
     if not found:
         raise RolloutError(
             f"{position(source, ('include', index))}: no file is named {pattern!r} there.",

@@ -37,7 +37,8 @@ COLUMNS = (
     "known_bugs",
     "message",
 )
-_FORMULA = ("=", "+", "-", "@")
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What spreadsheets take for the beginning of a formula, in East Asian locales also in full width."""
 
 
 def fleet_csv(rows: Iterable[Mapping[str, Any]]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from .._rollout.errors import RolloutError
 from .._rollout.timing import OWN_WINDOWS
 from .._rollout.windows import parse_window
+from .groups import label_groups
 from .schema import DESCRIBED
 
 VARIABLES = {"variant": "bootc_variant", "site": "bootc_site", "ring": "bootc_ring", "model": "bootc_model"}
@@ -30,6 +31,11 @@ _MOST = 100_000
 _DIGITS = 18
 """Of a number in a range: serial numbers have many. Of one with more Python cannot count the range."""
 _RANGE = re.compile(r"\[([0-9]+):([0-9]+)(?::([0-9]+))?\]")
+_TAKEN = {
+    "all": "Ansible's name for everybody",
+    "ungrouped": "Ansible's name for those in no group",
+    "localhost": "the controller",
+}
 _HOST = re.compile(r"^[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\Z")
 
 
@@ -56,6 +62,7 @@ def members(document: Mapping[str, Any]) -> list[Member]:
     _check_windows(document)
     described = _Described(document.get("defaults", {}), document.get("templates", {}))
     found: dict[str, Member] = {}
+    places: dict[str, tuple[str | int, ...]] = {}
     for index, entry in enumerate(document.get("devices", [])):
         place = ("devices", index)
         for member in _entry_members(entry, described.of(entry, place), place):
@@ -66,6 +73,12 @@ def members(document: Mapping[str, Any]) -> list[Member]:
                     "Give every device a name of its own, also across ranges and included files.",
                 )
             found[member.name] = member
+            places[member.name] = place
+    grouped = {group for member in found.values() for group in label_groups(member.labels)}
+    for name in sorted(grouped & found.keys()):
+        raise InvalidFleet(
+            (*places[name], "name"), f"{name!r} is also the name of a group.", "Give the device another name."
+        )
     return list(found.values())
 
 
@@ -146,6 +159,10 @@ def _entry_members(
                 f"{name!r} cannot be the name of a host.",
                 "Use letters, digits, dots, dashes and underscores; write many as in deck-[01:40].",
             )
+        if name in _TAKEN:
+            raise InvalidFleet(
+                (*place, "name"), f"{name!r} is {_TAKEN[name]}, and no device.", "Give the device another name."
+            )
         yield Member(name, labels, variables if address is None else {**variables, "ansible_host": address})
 
 
@@ -183,7 +200,7 @@ def _numbers(pattern: str, first: str, last: str, step: str | None, place: tuple
         raise InvalidFleet(
             place, f"The range in {pattern!r} has {first} and {last}.", "Write both with the same number of digits."
         )
-    if int(first) > int(last) or step == "0":
+    if int(first) > int(last) or int(step or 1) == 0:
         raise InvalidFleet(
             place, f"The range in {pattern!r} holds nothing.", "Write it as [FIRST:LAST] or [FIRST:LAST:STEP]."
         )

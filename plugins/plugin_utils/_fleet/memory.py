@@ -13,19 +13,19 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
-import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from .._files import replace_file
 from .._rollout.errors import RolloutError
 from .._rollout.events import format_time, parse_time
 from .answers import KEPT, tidy
 
 SCHEMA = 1
-_NEW = 0o644
+_FOREIGN = "is not what playbooks/status.yml writes"
+_LONGEST_REASON = 2000
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,18 @@ class Seen:
     status: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def could_not_tell(self) -> bool:
+        """Whether it answered when it was last asked, and could not say what it runs."""
+        return bool(self.why) and self.unreachable_since is None
+
+    @property
     def drifted(self) -> bool:
-        """Whether it runs something else than what its last rollout left it with."""
+        """Whether it runs something else than what its last rollout left it with.
+
+        What it ran earlier says nothing of one that could not tell when it was last asked.
+        """
+        if self.could_not_tell:
+            return False
         booted = self.status.get("booted")
         digest = booted.get("digest") if isinstance(booted, Mapping) else None
         return bool(self.wanted) and digest is not None and digest not in self.wanted
@@ -103,13 +113,15 @@ def load_memory(path: Path) -> dict[str, Seen]:
         return {}
     except OSError as error:
         raise _unusable(path, f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise _unusable(path, _FOREIGN) from error
     try:
         document = json.loads(text)
         if document["schema"] != SCHEMA:
             raise _unusable(path, f"has schema {document['schema']!r}, and this is for {SCHEMA}")
         return {str(host): _seen(entry) for host, entry in document["devices"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _unusable(path, "is not what playbooks/status.yml writes") from error
+        raise _unusable(path, _FOREIGN) from error
 
 
 def save_memory(path: Path, memory: Memory, now: float) -> None:
@@ -124,25 +136,6 @@ def save_memory(path: Path, memory: Memory, now: float) -> None:
             "Make the folder writable, or name another file with -e bootc_status_memory=FILE (empty for none).",
             "memory_unwritable",
         ) from error
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write a file as a whole or not at all; one that is there keeps its permissions.
-
-    Raises OSError, and UnicodeEncodeError for half of a surrogate pair.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            mode = path.stat().st_mode & 0o777 if path.exists() else _NEW
-            os.fchmod(file.fileno(), mode)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -165,7 +158,7 @@ def _seen(entry: Mapping[str, Any]) -> Seen:
         _read_time(entry["seen_at"]),
         _read_time(entry["asked_at"]) or 0.0,
         _read_time(entry["unreachable_since"]),
-        str(entry["why"]),
+        str(entry["why"])[:_LONGEST_REASON],
         None if entry["variant"] is None else str(entry["variant"]),
         tuple(map(str, entry["wanted"])),
         tidy(status) if status else {},

@@ -26,12 +26,11 @@ def _row(answer: Mapping[str, Any], seen: Seen) -> dict[str, Any]:
     row = {**answer}
     if not answer["reachable"]:
         row.update({key: seen.status[key] for key in KEPT if key in seen.status})
-    could_not_tell = answer["reachable"] and bool(answer["message"])  # what it ran earlier says nothing of today
     return {
         **row,
         "seen_at": _text(seen.seen_at),
         "unreachable_since": _text(seen.unreachable_since),
-        "drifted": seen.drifted and not could_not_tell,
+        "drifted": seen.drifted,
         "known_bugs": flaws_of(row["bootc_version"], row["backend"]),
     }
 

@@ -58,6 +58,8 @@ def histogram(values: Sequence[float], write: Callable[[float], str]) -> Chart |
         return None
     step = _round_step((values[-1] - values[0]) / _BINS)
     first = math.floor(values[0] / step)
+    if write(first * step) == write((first + 1) * step):
+        return None  # its bins would all be called the same
     counts = [0] * (math.floor(values[-1] / step) - first + 1)
     for value in values:
         counts[math.floor(value / step) - first] += 1

@@ -77,6 +77,10 @@ def _told(chapter: Chapter, now: float) -> dict[str, Any]:
     return {"over": chapter.is_over, **rollout_view(clean(chapter.summary(now)), clean(list(chapter.events)))}
 
 
+_COUNTED = ("updated", "rolled_back", "failed", "asleep")
+"""The groups of devices that have a column of their own in the list of rollouts."""
+
+
 def _line(chapter: Chapter, now: float) -> dict[str, Any]:
     """One rollout in the list of all."""
     summary = chapter.summary(now)
@@ -87,6 +91,7 @@ def _line(chapter: Chapter, now: float) -> dict[str, Any]:
         "words": PHASES.get(told["phase"], told["phase"]),
         **counts,
         "devices": summary["totals"]["devices"],
+        "others": sum(counts[group] for group in counts if group not in _COUNTED),
     }
 
 

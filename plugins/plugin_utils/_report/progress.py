@@ -12,9 +12,17 @@ from .._rollout.errors import some
 from .._rollout.events import format_time
 from .._rollout.gate import Wait
 from .._rollout.states import STOPPED, Device, DeviceClass, DeviceState, Rollout, WavePhase
+from .._rollout.summary import COLUMNS
 from .words import CATCHING_UP, PHASES, WAIT_RULES, moment, plain, spoken
 
 _NAMED = 4
+_TOLD = {
+    "rolled back": COLUMNS["rolled_back"],
+    "failed": COLUMNS["failed"] | COLUMNS["lost"],
+    "in flight": COLUMNS["in_flight"],
+    "asleep": COLUMNS["asleep"],
+}
+"""What reports count under the same words."""
 
 
 def progress(rollout: Rollout, go: Sequence[str], wait: Wait | None) -> str:
@@ -56,9 +64,7 @@ def standing_parts(devices: Iterable[Device]) -> list[str]:
     counted = [device for device in devices if device.device_class is not DeviceClass.NEUTRAL]
     updated = sum(device.state is DeviceState.SUCCEEDED for device in counted)
     others = (
-        ("failed", sum(device.device_class is DeviceClass.CHARGED for device in counted)),
-        ("in flight", sum(device.device_class is DeviceClass.FLIGHT for device in counted)),
-        ("asleep", sum(device.state is DeviceState.UNREACHABLE for device in counted)),
+        *((word, sum(device.state in states for device in counted)) for word, states in _TOLD.items()),
         ("put off", sum(device.state is DeviceState.DEFERRED for device in counted)),
     )
     return [f"{updated} of {len(counted)} updated", *(f"{count} {word}" for word, count in others if count)]

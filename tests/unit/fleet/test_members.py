@@ -127,6 +127,15 @@ def test_what_files_include_is_one_fleet(tmp_path: Path) -> None:
             "defaults: {windows: {apply: [{start: '03:00', length: 1h, tz: X}]}}",
             "line 1: windows.apply[0].tz: 'X'",
         ),
+        ("devices:\n- name: 'a-[1:5:00]'", "line 2: The range in 'a-[1:5:00]' holds nothing"),
+        ("devices:\n- name: b\n- name: localhost", "line 3: 'localhost' is the controller, and no device"),
+        ("devices:\n- name: all", "line 2: 'all' is Ansible's name for everybody"),
+        (
+            "devices:\n- name: a\n  variant: kde\n- name: variant_kde",
+            "line 4: 'variant_kde' is also the name of a group",
+        ),
+        ("include: ['.']", "fleet.yml, line 1: no file is named '.' there"),
+        ("include: ['..']", "fleet.yml, line 1: no file is named '..' there"),
         ("devices: a", "devices: 'a' is not of type 'array'"),
     ],
 )

@@ -6,10 +6,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._files import is_stream, replace_file
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.answers import tidy
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.clients import flaws_of
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.groups import seen_groups
@@ -17,7 +19,6 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.listing imp
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory import (
     load_memory,
     remember,
-    replace_file,
     save_memory,
 )
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.rows import recalled
@@ -94,6 +95,7 @@ def test_one_that_could_not_tell_is_not_called_drifted_by_what_was_seen_before()
     assert (row["drifted"], row["booted"]) == (False, None)
     assert row["seen_at"] == "2027-01-15T08:00:00.000Z", "when it told what is remembered of it"
     assert (seen["a"].asked_at, seen["a"].unreachable_since) == (NOW + DAY, None)
+    assert "bootc_drifted" not in set(seen_groups(seen["a"], NOW + DAY))
     (gone,) = recalled([silent()], remember(seen, [silent()], meant, {"a"}, NOW + 2 * DAY))
     assert gone["drifted"], "one that is silent is shown as it was seen last"
 
@@ -169,6 +171,33 @@ def test_a_memory_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     assert refused.value.reason == "invalid_memory"
 
 
+def test_a_memory_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "seen.json"
+    path.write_bytes(b"\xff")
+    with pytest.raises(RolloutError, match=r"status\.yml writes.* Move it away"):
+        load_memory(path)
+
+
+def test_a_link_stays_a_link_and_what_is_no_file_is_written_to(tmp_path: Path) -> None:
+    real, link, pipe = tmp_path / "real", tmp_path / "link", tmp_path / "pipe"
+    real.write_text("old", encoding="utf-8")
+    link.symlink_to(real)
+    replace_file(link, "new")
+    assert link.is_symlink()
+    assert real.read_text(encoding="utf-8") == "new"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    replace_file(pipe, "told")
+    assert os.read(reader, 100) == b"told"
+    os.close(reader)
+    assert (is_stream(pipe), is_stream(real), is_stream(tmp_path)) == (True, False, False)
+
+
+def test_an_inventory_hands_on_nothing_that_a_terminal_obeys() -> None:
+    status = tidy({"booted": {"version": "\x9b31m1.0\x1b[2J"}})
+    assert status["booted"]["version"] == "1.0"
+
+
 def test_a_spreadsheet_takes_nothing_of_a_device_for_a_formula() -> None:
     booted = {"version": '=HYPERLINK("x")', "digest": "sha256:1", "image": "x"}
     told = [answer(booted=booted), silent("b")]
@@ -189,6 +218,7 @@ def test_a_spreadsheet_takes_nothing_of_a_device_for_a_formula() -> None:
         ("1.0\x9b31m\r\nbad", "1.0 bad"),
         ("\x1b[31m=1+1", "'=1+1"),
         ("\t=1+1", "'=1+1"),
+        ("\uff1d1+1", "'\uff1d1+1"),
     ],
 )
 def test_a_version_does_nothing_to_whoever_reads_the_list(tmp_path: Path, version: str, listed: str) -> None:

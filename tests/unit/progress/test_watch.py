@@ -73,8 +73,8 @@ def test_it_says_what_happens(bench: Bench) -> None:
     bench.record(*told("rolled_back", "d000", reason="unhealthy", message="no desktop"))
     assert bench.later(10) == [
         "d000: rolled back: unhealthy: no desktop",
-        "only: 0 of 3 updated, 1 failed, 1 in flight; 1 downloading (d001); "
-        "all waves: 0 of 3 updated, 1 failed, 1 in flight",
+        "only: 0 of 3 updated, 1 rolled back, 1 in flight; 1 downloading (d001); "
+        "all waves: 0 of 3 updated, 1 rolled back, 1 in flight",
     ]
 
 

@@ -126,5 +126,6 @@ def test_a_histogram_counts_every_value_once(values: list[float]) -> None:
 def test_no_histogram_of_what_has_no_shape() -> None:
     assert histogram([1.0, 2.0], size) is None
     assert histogram([3.0] * 9, size) is None
+    assert histogram([3.00e9, 3.01e9, 3.02e9, 3.03e9, 3.04e9, 3.05e9], size) is None, "bars of one name"
     assert median([1, 2, 4]) == 2
     assert median([1, 2, 4, 8]) == 3
