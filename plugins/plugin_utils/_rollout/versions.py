@@ -5,12 +5,23 @@
 
 from __future__ import annotations
 
-from ansible.module_utils.compat.version import LooseVersion
+from ...module_utils._oci.retention import version_key
+
+_WORD, _END, _NUMBER = 0, 1, 2
 
 
 def is_older(version: str, than: str) -> bool | None:
-    """Compared part by part, numbers as numbers; None when a number would have to be compared with a word."""
+    """Compared part by part in the order of retention, so ``1.0.0-rc1`` is older than ``1.0.0``.
+
+    None where a number would have to be compared with a word, or where one of the two has neither.
+    """
     try:
-        return bool(LooseVersion(version) < LooseVersion(than))
-    except (AttributeError, TypeError):  # AttributeError: of an empty version
+        one, other = version_key(version), version_key(than)
+    except ValueError:  # Python makes no number of thousands of digits, and devices may say anything
         return None
+    if _END in (one[0][0], other[0][0]):
+        return None
+    for part, its in zip(one, other, strict=False):
+        if part != its:
+            return None if {part[0], its[0]} == {_WORD, _NUMBER} else part < its
+    return False

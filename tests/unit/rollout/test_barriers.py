@@ -171,13 +171,34 @@ def test_between_hops_it_waits_for_its_turn_like_any_other(tmp_path: Path) -> No
 # -- spec and plan -----------------------------------------------------------------------------------------------------
 
 
-def test_versions_are_compared_by_their_parts() -> None:
-    assert is_older("1.9", "1.10")
-    assert is_older("44.20260824", "44.20260901") is True
-    assert is_older("2.0", "2.0") is False
-    assert is_older("v1.0", "v1.1") is True
-    assert is_older("v1.0", "1.1") is None
-    assert is_older("", "1.1") is None
+@pytest.mark.parametrize(
+    ("version", "than", "older"),
+    [
+        ("1.9", "1.10", True),
+        ("44.20260824", "44.20260901", True),
+        ("2.0", "2.0", False),
+        ("2.0", "2.0.0", True),
+        ("v1.0", "v1.1", True),
+        ("1.0.0-rc1", "1.0.0", True),
+        ("1.0.0", "1.0.0-rc1", False),
+        ("1.0.0-rc2", "1.0.0-rc10", True),
+        ("1.0.0-beta1", "1.0.0-rc1", True),
+        ("1.0.0", "1.0.1-rc1", True),
+        ("1.0.0-rc1", "1.0.0.1", None),
+        ("v1.0", "1.1", None),
+        ("", "1.1", None),
+        ("1.1", "-", None),
+        ("1." + "9" * 5000, "1.1", None),
+    ],
+)
+def test_versions_are_compared_by_their_parts(version: str, than: str, older: bool | None) -> None:
+    assert is_older(version, than) is older
+
+
+def test_a_candidate_of_the_barriers_own_version_goes_through_it(tmp_path: Path) -> None:
+    made = fleet(tmp_path, versions={**VERSIONS, OLD: "2.0-rc1"})
+    made.run()
+    assert made.devices["d1"].history == [OLD, FIRST, SECOND, NEW]
 
 
 @pytest.mark.parametrize(
