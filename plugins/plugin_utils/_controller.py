@@ -130,7 +130,7 @@ def open_rollout(
         ledger.create()
         ledger.take_lease(holder, _is_alive)
         for rival in rivals:
-            rival.give_way(spec.id, holder.user, takeover.why)
+            rival.give_way(spec, holder.user, takeover.why)
         if not ledger.append([*planned, start, *membership, *news], holder.epoch, position):
             raise RolloutError(
                 f"Somebody wrote to the ledger {ledger.place} while it was opened.",
@@ -403,9 +403,11 @@ class _Rival:
     rollout: Rollout
     hosts: tuple[str, ...]
 
-    def give_way(self, successor: str, who: str, why: str) -> None:
+    def give_way(self, successor: Spec, who: str, why: str) -> None:
         """Record that ``successor`` took over: the whole rollout, or the devices of one that is over."""
-        data: dict[str, Any] = {"by": successor, "who": who, **({"why": why} if why else {})}
+        data: dict[str, Any] = {"by": successor.id, "who": who, **({"why": why} if why else {})}
+        if successor.reverts == self.rollout.plan.spec.id:
+            data["reverts"] = True
         kind = "superseded"
         if self.rollout.phase in OVER:
             kind, data["hosts"] = "hosts_superseded", list(self.hosts)

@@ -217,7 +217,11 @@ def _hosts_superseded(rollout: Rollout, event: Event) -> Rollout:
     for host in event.data["hosts"]:
         if host in devices:
             devices[host] = _taken_over(devices[host], event.at, str(event.data["by"]))
-    return replace(rollout, devices=devices)
+    return replace(rollout, devices=devices, reverted_by=_reverted_by(rollout, event))
+
+
+def _reverted_by(rollout: Rollout, event: Event) -> str | None:
+    return str(event.data["by"]) if event.data.get("reverts") else rollout.reverted_by
 
 
 def _taken_over(device: Device, at: float, by: str) -> Device:
@@ -267,7 +271,13 @@ def _completed(rollout: Rollout, event: Event) -> Rollout:
 
 
 def _superseded(rollout: Rollout, event: Event) -> Rollout:
-    return replace(rollout, phase=RolloutPhase.SUPERSEDED, superseded_by=event.data["by"], ended_at=event.at)
+    return replace(
+        rollout,
+        phase=RolloutPhase.SUPERSEDED,
+        superseded_by=event.data["by"],
+        reverted_by=_reverted_by(rollout, event),
+        ended_at=event.at,
+    )
 
 
 def _ordered(rollout: Rollout, event: Event, verb: str, **changes: Any) -> Rollout:

@@ -307,7 +307,8 @@ class Rollout:
     ``order`` is the last thing an operator told it to do. ``resumes_as`` is the phase it was paused in.
     ``changed_at`` is when something last happened to it as a whole. ``joined`` are hosts that came after the plan was
     made, in order; ``catch_up_ramp`` is the pace of those that catch up. ``downloads_until`` is when what was begun to
-    download would be done at ``pace.download_rate``, if the spec has one.
+    download would be done at ``pace.download_rate``, if the spec has one. ``reverted_by`` is the rollout that takes it
+    back, whichever rollouts took its devices after that.
     """
 
     plan: Plan
@@ -318,6 +319,7 @@ class Rollout:
     hold: Hold | None = None
     ended_at: float | None = None
     superseded_by: str | None = None
+    reverted_by: str | None = None
     order: Order | None = None
     resumes_as: RolloutPhase = RolloutPhase.RUNNING
     changed_at: float = 0.0

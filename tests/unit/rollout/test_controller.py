@@ -39,7 +39,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger im
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import Clock, clear_batch
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Candidate, Target, load_target
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import derive
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec, parse_spec
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import (
     Device,
     DeviceState,
@@ -296,6 +296,16 @@ def test_a_rollout_takes_over_from_the_one_it_supersedes(tmp_path: Path) -> None
     assert (old.rollout.phase, old.rollout.superseded_by) == (RolloutPhase.SUPERSEDED, "r2")
     assert old.epoch is None
     assert batches(old.rollout, skip=()) == ()
+
+
+@pytest.mark.parametrize("way_back", [True, False])
+def test_a_rollout_knows_that_it_was_taken_back(tmp_path: Path, way_back: bool) -> None:
+    before = digest("9")
+    complete(tmp_path, R1, *told("staging", *HOSTS, previous_digest=before), *told("succeeded", *HOSTS))
+    start(tmp_path, parse_spec({"schema": 1, "id": "back", "reverts": "r1"}) if way_back else R2)
+    old = derive(Ledger(tmp_path, "r1").read())
+    assert old is not None
+    assert old.reverted_by == ("back" if way_back else None)
 
 
 def test_a_rollout_run_right_now_is_not_taken_over(tmp_path: Path) -> None:

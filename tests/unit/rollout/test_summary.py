@@ -65,6 +65,7 @@ def test_what_is_said_of_a_device() -> None:
         "wave": "rest",
         "catching_up": False,
         "state": "rolled_back",
+        "proven": False,
         "since": "2027-01-15T08:00:09.000Z",
         "reason": "unhealthy",
         "message": "session: no",
@@ -78,6 +79,21 @@ def test_what_is_said_of_a_device() -> None:
         "inhibitors": [],
         "parked": False,
     }
+
+
+def test_who_proves_its_variant_and_whether_that_was_taken_back() -> None:
+    fine, was_fine, unknown = CANARY[0], CANARY[1], REST[0]
+    rollout = replay(
+        PLAN,
+        opened(),
+        *told("succeeded", fine),
+        *told("already_current", was_fine, proven=True),
+        *told("already_current", unknown, proven=False),
+    )
+    assert {d["host"] for d in summarize(rollout)["devices"] if d["proven"]} == {fine, was_fine}
+    for kind in ("hosts_superseded", "superseded"):
+        back = Event(kind, BEGIN + 1, data={"by": "r1-revert", "hosts": [fine], "reverts": True})
+        assert summarize(replay(PLAN, opened(), back))["reverted_by"] == "r1-revert"
 
 
 def test_a_hold_names_its_wave_and_its_devices() -> None:
@@ -110,7 +126,7 @@ def test_the_rest_of_it() -> None:
     rollout = replay(PLAN, Event("superseded", BEGIN + 1, data={"by": "r2"}))
     summary = summarize(rollout)
     assert summary["id"] == "r1"
-    assert (summary["phase"], summary["superseded_by"]) == ("superseded", "r2")
+    assert (summary["phase"], summary["superseded_by"], summary["reverted_by"]) == ("superseded", "r2", None)
     assert (summary["started_at"], summary["ended_at"]) == ("2027-01-15T08:00:00.000Z", "2027-01-15T08:00:01.000Z")
     assert (summary["hold"], summary["plan_hash"], summary["warnings"]) == (None, PLAN.hash, [])
     assert summary["variants"] == [
