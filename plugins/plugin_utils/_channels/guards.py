@@ -11,7 +11,7 @@ from typing import Any
 from ...module_utils._oci.dates import read_created
 from .._rollout.versions import is_older
 from .model import ChannelError, Entry, Evidence, Held, Objection, Wish
-from .plan import came_to_be
+from .plan import taken_out
 
 
 def objections(wish: Wish, evidence: Evidence | None, entries: Sequence[Entry]) -> list[Objection]:
@@ -53,26 +53,30 @@ def _unproven(wish: Wish, evidence: Evidence | None) -> Objection | None:
     if evidence is None:
         return None
     brought = evidence.digests.get(wish.channel.variant)
-    if brought == wish.wanted.digest and not evidence.lacking:
-        return None
     if brought is None:
         why = f"the rollout {evidence.rollout} did not bring this variant to any device."
     elif brought != wish.wanted.digest:
         why = f"the rollout {evidence.rollout} brought {brought}, not {wish.wanted}."
-    else:
+    elif evidence.lacking:
         why = f"the rollout {evidence.rollout} {evidence.lacking}."
+    elif wish.channel.variant not in evidence.proven:
+        where = f" of its wave {evidence.wave}" if evidence.wave else ""
+        why = f"no device{where} was seen to run {wish.wanted} well in the rollout {evidence.rollout}."
+    else:
+        return None
     return Objection(wish.channel.variant, "unproven", why)
 
 
 def _taken_back(wish: Wish, entries: Sequence[Entry]) -> Objection | None:
-    """A release that was demoted from this very channel comes back only on purpose."""
+    """A release that was demoted from this very channel, or whose promotion was undone, comes back only on purpose."""
     current = wish.current.digest if wish.current else None
-    for entry in reversed(came_to_be(wish.channel, current, entries)):
-        if entry.verb == "demote" and entry.before == wish.wanted.digest:
+    for entry in reversed(taken_out(wish.channel, current, entries)):
+        if entry.before == wish.wanted.digest:
+            why = f": {entry.why}" if entry.why.strip() else "."
             return Objection(
                 wish.channel.variant,
                 "demoted",
-                f"{wish.wanted} was taken out of {wish.channel.name} on {entry.at[:10]} by {entry.by}: {entry.why}",
+                f"{wish.wanted} was taken out of {wish.channel.name} on {entry.at[:10]} by {entry.by}{why}",
             )
     return None
 
@@ -94,12 +98,20 @@ def insist(found: Iterable[Objection], *, force: bool, why: str) -> None:
 
 
 def evidence_of(summary: Mapping[str, Any], wave: str | None) -> Evidence:
-    """Read what a rollout's summary proves: that it completed, or that the named wave passed its soak."""
+    """Read what a rollout's summary proves: that it completed, or that the named wave passed its soak, and by whom.
+
+    Of a named wave only devices count that were in it until it passed.
+    """
     try:
         rollout = str(summary["id"])
         digests = {str(variant["name"]): str(variant["digest"]) for variant in summary["variants"]}
         waves = {str(entry["name"]): str(entry["phase"]) for entry in summary["waves"]}
-        phase = str(summary["phase"])
+        phase, reverted_by = str(summary["phase"]), summary["reverted_by"]
+        proven = {
+            str(device["variant"])
+            for device in summary["devices"]
+            if device["proven"] and (wave is None or (device["wave"] == wave and not device["catching_up"]))
+        }
     except (KeyError, TypeError) as error:
         raise ChannelError(
             "What was given as the rollout is neither a summary nor the spec of one.",
@@ -115,6 +127,8 @@ def evidence_of(summary: Mapping[str, Any], wave: str | None) -> Evidence:
     else:
         lacking = "" if phase == "completed" else f"is {phase}, not completed"
     # Devices of a rollout that was called off may have left the release again, whatever its waves once were.
-    if phase in ("aborted", "canceled", "held"):
+    if phase in ("aborted", "canceled", "held", "superseded"):
         lacking = f"is {phase}"
-    return Evidence(rollout, digests, lacking)
+    if reverted_by is not None:
+        lacking = f"was taken back by {reverted_by}"
+    return Evidence(rollout, digests, frozenset(proven), lacking, wave)

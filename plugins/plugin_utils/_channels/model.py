@@ -40,6 +40,8 @@ class Held:
     version: str | None = None
     created: str | None = None
     """When it was made, as its configuration says; RFC 3339."""
+    whole: bool = True
+    """False when the registry misses a part of it, so that it cannot say what it is."""
 
     def __str__(self) -> str:
         return f"{self.version} ({self.digest})" if self.version else self.digest
@@ -127,9 +129,13 @@ class Objection:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a rollout proved: the digest it brought per variant, and whether it came as far as is asked for."""
+    """What a rollout proved: the digests it was to bring, to whom it did, and whether it came as far as is asked for."""
 
     rollout: str
     digests: Mapping[str, str] = field(default_factory=dict)
+    proven: frozenset[str] = frozenset()
+    """Variants whose digest at least one device was seen to run well."""
     lacking: str = ""
-    """What it did not do yet, in words; empty when it is enough."""
+    """What it did not do yet, or is no more, in words; empty when it is enough."""
+    wave: str | None = None
+    """The wave that is enough, if not the whole."""

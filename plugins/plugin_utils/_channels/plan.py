@@ -61,15 +61,36 @@ def came_from(channel: Channel, digest: str, entries: Sequence[Entry]) -> str | 
 
     Promotions that were undone meanwhile do not count, nor do moves backwards.
     """
+    for entry in reversed(_standing(channel, digest, entries)):
+        if entry.after == digest and entry.verb == "promote":
+            return entry.before
+    return None
+
+
+def taken_out(channel: Channel, current: str | None, entries: Sequence[Entry]) -> list[Entry]:
+    """The moves that took out of a channel what it had, oldest first: demotions, and undoings of promotions.
+
+    Those that were undone meanwhile do not count.
+    """
+    verbs = {entry.operation: entry.verb for entry in entries}
+    return [
+        entry
+        for entry in _standing(channel, current, entries)
+        if entry.verb == "demote" or (entry.undoes is not None and verbs.get(entry.undoes) == "promote")
+    ]
+
+
+def _standing(channel: Channel, current: str | None, entries: Sequence[Entry]) -> list[Entry]:
+    """The moves of a channel that came to be and were not undone after that, oldest first; undoings are moves too."""
     undone: set[str] = set()
-    for entry in reversed(came_to_be(channel, digest, entries)):
+    standing = []
+    for entry in reversed(came_to_be(channel, current, entries)):
         if entry.operation in undone:
             continue
         if entry.undoes is not None:
             undone.add(entry.undoes)
-        elif entry.after == digest and entry.verb == "promote":
-            return entry.before
-    return None
+        standing.append(entry)
+    return standing[::-1]
 
 
 def to_undo(entries: Sequence[Entry], operation: str | None) -> list[Entry]:
