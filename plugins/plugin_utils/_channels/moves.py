@@ -46,13 +46,24 @@ def operation_id(verb: str, channel: str, at: str, entries: Sequence[Entry]) -> 
     return next(name for name in (name, *(f"{name}-{n}" for n in range(2, len(taken) + 3))) if name not in taken)
 
 
+def digest_at(client: RegistryClient, channel: Channel) -> str | None:
+    """The digest that the channel has now; none when its tag is not there."""
+    return client.head_manifest(_reference(channel).with_tag(channel.tag))
+
+
 def read_channel(client: RegistryClient, channel: Channel) -> Held | None:
-    """What the channel has now; none when its tag is not there."""
+    """What the channel has now; none when its tag is not there.
+
+    Of an image that misses a part, such as one of an index, only the digest is told: the channel can be moved on.
+    """
+    digest = digest_at(client, channel)
+    if digest is None:
+        return None
     try:
-        return _read(client, _reference(channel).with_tag(channel.tag))
+        return read_digest(client, channel, digest)
     except RegistryError as error:
         if error.kind == NOT_FOUND:
-            return None
+            return Held(digest, whole=False)
         raise
 
 

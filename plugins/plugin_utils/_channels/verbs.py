@@ -25,7 +25,7 @@ from .._rollout.summary import summarize
 from .guards import evidence_of, insist, objections
 from .journal import Journal, open_journal, read_journal
 from .model import Channel, ChannelError, Entry, Evidence, Held, Wish
-from .moves import Operation, Step, carry_out, insist_on, operation_id, read_channel, read_digest, undoing
+from .moves import Operation, Step, carry_out, digest_at, insist_on, operation_id, read_channel, read_digest, undoing
 from .plan import came_from, channels_of, stage_before, to_undo
 
 
@@ -84,8 +84,7 @@ def _promoted(client: RegistryClient, options: Mapping[str, Any], entries: Seque
     for channel in _channels(options, options["channel"]):
         stage = None
         if before is not None:
-            held = read_channel(client, _sibling(options, channel, before))
-            stage = (before, held.digest if held else None)
+            stage = (before, digest_at(client, _sibling(options, channel, before)))
         current = read_channel(client, channel)
         wanted = _wanted(client, options, channel, before)
         insist_on(options["expected"], channel, current, wanted.digest)
@@ -102,8 +101,8 @@ def _promoted(client: RegistryClient, options: Mapping[str, Any], entries: Seque
 
 def _wanted(client: RegistryClient, options: Mapping[str, Any], channel: Channel, before: str | None) -> Held:
     """What the channel shall have: digests, a release file or another channel say so, in this order."""
-    digests = options["digests"] or _release(options)
-    if digests:
+    digests = _digests(options)
+    if digests is not None:
         return read_digest(client, channel, _named(digests, channel))
     source = options["source"] or before
     if source is None:
@@ -114,10 +113,10 @@ def _wanted(client: RegistryClient, options: Mapping[str, Any], channel: Channel
         )
     stage_before(source, options["channels"])
     other = _sibling(options, channel, source)
-    held = read_channel(client, other)
-    if held is None:
+    digest = digest_at(client, other)
+    if digest is None:
         raise ChannelError(f"There is nothing at {other}.", "Publish the release there first.", "not_found")
-    return held
+    return read_digest(client, other, digest)
 
 
 def _named(digests: Mapping[str, Any], channel: Channel) -> str:
@@ -140,13 +139,19 @@ def _demoted(client: RegistryClient, options: Mapping[str, Any], entries: Sequen
             "Give bootc_channel_version with the version that shall leave it; then a second run changes nothing.",
             "invalid",
         )
-    digests = options["digests"] or _release(options)
+    digests = _digests(options)
     steps = []
     for channel in _channels(options, options["channel"]):
         current = read_channel(client, channel)
-        if current is None or not _is(current, options["version"]):
+        if current is None:
+            raise ChannelError(
+                f"There is nothing at {channel}.",
+                "Correct the variant, bootc_repository or bootc_channel_tag, or leave the variant out with bootc_only.",
+                "not_found",
+            )
+        if not _is(current, options["version"]):
             continue
-        target = _named(digests, channel) if digests else came_from(channel, current.digest, entries)
+        target = came_from(channel, current.digest, entries) if digests is None else _named(digests, channel)
         if target is None:
             raise ChannelError(
                 f"What {channel} had before {current} is not in the journal {options['journal']}.",
@@ -161,6 +166,12 @@ def _demoted(client: RegistryClient, options: Mapping[str, Any], entries: Sequen
 
 def _is(held: Held, named: str) -> bool:
     """Whether this is the version or digest that was named, a version with or without its ``v``."""
+    if not held.whole and not is_digest(named):
+        raise ChannelError(
+            f"Which version {held} is cannot be told: the registry misses a part of it.",
+            f"Give bootc_channel_version={held.digest} to take it out.",
+            "not_found",
+        )
     return named == held.digest or (held.version is not None and _bare(named) == _bare(held.version))
 
 
@@ -192,17 +203,28 @@ def _sibling(options: Mapping[str, Any], channel: Channel, name: str) -> Channel
     return channels_of([channel.variant], name, options["repository"], options["tag"])[0]
 
 
-def _release(options: Mapping[str, Any]) -> dict[str, str]:
-    """The digest per variant of the release file, if one is named."""
+def _digests(options: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The digest of each variant as the options or a release file name them, if one of the two does."""
+    if options["digests"]:
+        named: Mapping[str, Any] = options["digests"]
+        return named
     if options["release"] is None:
-        return {}
-    document = _read(Path(str(options["release"])), "release file")
+        return None
+    return _release(Path(str(options["release"])))
+
+
+def _release(path: Path) -> dict[str, str]:
+    """The digest of each variant in a release file."""
+    document = _read(path, "release file")
     try:
-        return {str(entry["name"]): str(entry["digest"]) for entry in document["variants"]}
+        digests = {str(entry["name"]): str(entry["digest"]) for entry in document["variants"]}
     except (KeyError, TypeError) as error:
         raise ChannelError(
-            f"{options['release']} is not a release file.", "Name one that the publish playbook wrote.", "invalid"
+            f"{path} is not a release file.", "Name one that the publish playbook wrote.", "invalid"
         ) from error
+    if not digests:
+        raise ChannelError(f"{path} has no variants.", "Name the file of a release that has some.", "invalid")
+    return digests
 
 
 def _evidence(options: Mapping[str, Any]) -> Evidence | None:

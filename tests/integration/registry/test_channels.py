@@ -138,8 +138,9 @@ def test_a_release_goes_through_its_channels_and_back(site: Site) -> None:
     assert stable() == old
 
     brought = [{"name": name, "digest": image} for name, image in new.items()]
-    testers = {"id": "testers", "phase": "completed", "variants": brought, "waves": []}
-    (site.folder / "testers.json").write_text(json.dumps(testers))
+    proofs = [{"variant": name, "wave": "all", "proven": True, "catching_up": False} for name in new]
+    testers = {"id": "testers", "phase": "completed", "reverted_by": None, "variants": brought, "waves": []}
+    (site.folder / "testers.json").write_text(json.dumps({**testers, "devices": proofs}))
     predicted = site.play("promote", "--check", **wanted, bootc_promote_rollout="testers.json")
     assert (predicted.code, stable()) == (0, old), predicted.said
     assert "kde-stable, gnome-stable would be moved" in predicted.said

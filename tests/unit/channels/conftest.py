@@ -18,6 +18,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._channels.verbs im
 from tests.unit.image_modules.fakes import Guard, serve
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
 
 
 def digest(raw: bytes) -> str:
@@ -52,6 +53,17 @@ class Site:
         for tag in tags:
             requests.put(f"{self.api}/manifests/{tag}", data=manifest, headers={"Content-Type": MANIFEST}, timeout=5)
         return digest(manifest)
+
+    def publish_index_of_nothing(self, tag: str) -> str:
+        """Bring an index to the registry whose image is not there; return its digest."""
+        image = {"mediaType": MANIFEST, "digest": "sha256:" + "1" * 64, "size": 2}
+        platform = {"os": "linux", "architecture": "amd64"}
+        index = json.dumps(
+            {"schemaVersion": 2, "mediaType": INDEX, "manifests": [{**image, "platform": platform}]}
+        ).encode()
+        for name in (tag, digest(index)):
+            requests.put(f"{self.api}/manifests/{name}", data=index, headers={"Content-Type": INDEX}, timeout=5)
+        return digest(index)
 
     def at(self, tag: str) -> str | None:
         answer = requests.get(f"{self.api}/manifests/{tag}", timeout=5)

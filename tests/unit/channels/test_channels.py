@@ -26,10 +26,17 @@ class Killed(BaseException):
     """The end of a process, at a moment of the test's choice."""
 
 
-def summary(phase="completed", canary="passed", **digests):
+def summary(phase="completed", canary="passed", devices=None, reverted_by=None, **digests):
+    """A rollout that brought the digests; ``devices`` are variant, wave and whether it is proven there, and catches up."""
+    brought = [(name, "canary", True, False) for name in digests]
     return {
         "id": "r1",
         "phase": phase,
+        "reverted_by": reverted_by,
+        "devices": [
+            {"variant": variant, "wave": wave, "proven": proven, "catching_up": late}
+            for variant, wave, proven, late in (brought if devices is None else devices)
+        ],
         "variants": [{"name": name, "digest": digest} for name, digest in digests.items()],
         "waves": [{"name": "canary", "phase": canary}, {"name": "rest", "phase": "open"}],
     }
@@ -126,6 +133,10 @@ def test_a_release_file_says_what_is_meant(site):
         site.move("promote", "latest", variants=["gnome"], release=str(release))
     with pytest.raises(ChannelError, match="Nothing comes before the channel latest"):
         site.move("promote", "latest")
+    release.write_text(json.dumps({"version": "1.2", "variants": []}))
+    for verb in ("promote", "demote"):
+        with pytest.raises(ChannelError, match="has no variants"):
+            site.move(verb, "latest", release=str(release), version="1.1", why="it hangs")
     release.write_text("[]")
     with pytest.raises(ChannelError, match="is not a release file"):
         site.move("promote", "latest", release=str(release))
@@ -137,6 +148,8 @@ def test_a_rollout_has_to_have_brought_the_very_image(site):
     cases = {
         "is held": summary("held", kde=new),
         "is running, not completed": summary("running", kde=new),
+        "was taken back by r1-revert": summary(reverted_by="r1-revert", kde=new),
+        "no device was seen to run": summary(devices=[("kde", "rest", False, False)], kde=new),
         "did not bring this variant": summary(gnome=new),
         f"brought {ABSENT}": summary(kde=ABSENT),
     }
@@ -165,13 +178,61 @@ def test_the_ledger_of_a_rollout_is_looked_up_by_its_spec(site):
         site.move("promote", rollout=str(spec))
     ledger = Ledger(site.folder / "rollouts", "r2")
     ledger.append([Event("completed", 1.0)], opened.epoch)
+    with pytest.raises(ChannelError, match="no device was seen to run"):
+        site.move("promote", rollout=str(spec))
+    ledger.append([Event("succeeded", 1.0, "deck")], opened.epoch)
     site.move("promote", rollout=str(spec))
     assert site.at("kde-stable") == new
 
 
+def test_a_rollout_that_was_taken_back_is_no_proof_whoever_has_its_devices_now(site):
+    new = site.publish("1.1", "kde-testing")
+    spec = site.folder / "rollout.yml"
+    variants = [{"name": "kde", "image": site.repository, "digest": new}]
+    spec.write_text(json.dumps({"schema": 1, "id": "r2", "variants": variants}))
+    targets = {"kde": Target("kde", site.repository, new, (new,))}
+    opened = open_rollout(
+        site.folder / "rollouts",
+        read_spec(spec),
+        [Candidate("deck", "kde")],
+        lambda _spec: targets,
+        dry_run=False,
+        deadline=0,
+    )
+    taken = {"hosts": ["deck"]}
+    Ledger(site.folder / "rollouts", "r2").append(
+        [
+            Event("succeeded", 1.0, "deck"),
+            Event("completed", 1.0),
+            Event("hosts_superseded", 2.0, data={**taken, "by": "r2-revert", "reverts": True}),
+            Event("hosts_superseded", 3.0, data={**taken, "by": "r3"}),
+        ],
+        opened.epoch,
+    )
+    with pytest.raises(ChannelError, match="the rollout r2 was taken back by r2-revert"):
+        site.move("promote", rollout=str(spec))
+
+
+def test_only_a_device_of_the_wave_that_was_named_proves_something_by_it(site):
+    new = {variant: site.publish("1.1", f"{variant}-testing") for variant in ("kde", "gnome")}
+    path = site.folder / "summary.json"
+    elsewhere = [("gnome", "rest", True, False), ("gnome", "canary", True, True), ("gnome", "canary", False, False)]
+    path.write_text(json.dumps(summary("running", devices=[("kde", "canary", True, False), *elsewhere], **new)))
+    with pytest.raises(ChannelError, match=r"1 objection\. gnome: no device of its wave canary was seen to run 1\.1"):
+        site.move("promote", variants=["kde", "gnome"], rollout=str(path), wave="canary")
+    site.move("promote", rollout=str(path), wave="canary")
+    assert site.at("kde-stable") == new["kde"]
+
+
 @pytest.mark.parametrize(
     ("phase", "canary", "enough"),
-    [("running", "passed", True), ("running", "open", False), ("aborted", "passed", False), ("held", "passed", False)],
+    [
+        ("running", "passed", True),
+        ("running", "open", False),
+        ("aborted", "passed", False),
+        ("held", "passed", False),
+        ("superseded", "passed", False),
+    ],
 )
 def test_a_wave_that_passed_its_soak_can_be_enough(phase, canary, enough):
     assert (not evidence_of(summary(phase, canary), "canary").lacking) is enough
@@ -200,6 +261,56 @@ def test_a_release_is_taken_out_of_a_channel_and_does_not_come_back_unasked(site
         site.move("promote")
     site.move("promote", force=True, why="the firmware was to blame")
     assert site.at("kde-stable") == bad
+
+
+def test_a_promotion_that_was_undone_does_not_come_back_unasked(site):
+    site.publish("1.0", "kde-stable")
+    new = site.publish("1.1", "kde-testing")
+    site.move("promote")
+    undo = site.move("undo", None, why="it hangs")
+    with pytest.raises(ChannelError, match=r"was taken out of stable on .*: it hangs"):
+        site.move("promote")
+    site.move("undo", None, operation=undo.operation)
+    site.publish("1.0", "kde-stable", created="by somebody else")
+    site.move("promote")
+    assert site.at("kde-stable") == new, "what was undone by mistake was never taken out"
+
+
+def test_a_demotion_that_was_undone_took_nothing_out(site):
+    site.publish("1.0", "kde-stable")
+    new = site.publish("1.1", "kde-testing")
+    site.move("promote")
+    site.move("demote", version="1.1", why="it hangs")
+    site.move("undo", None)
+    assert site.at("kde-stable") == new
+    site.publish("1.0", "kde-stable", created="by somebody else")
+    site.move("promote")
+    assert site.at("kde-stable") == new
+
+
+def test_a_channel_that_is_not_there_is_not_said_to_be_rid_of_a_release(site):
+    site.publish("1.1", "kde-stable")
+    for wrong in ({"variants": ["kdee"]}, {"repository": f"{site.repository}x"}):
+        with pytest.raises(ChannelError, match="There is nothing at") as raised:
+            site.move("demote", version="1.1", why="it hangs", **wrong)
+        assert raised.value.reason == "not_found"
+
+
+def test_a_channel_whose_image_misses_a_part_can_be_moved_on_but_not_from(site):
+    broken = site.publish_index_of_nothing("kde-stable")
+    new = site.publish("1.1", "kde-testing")
+    with pytest.raises(ChannelError, match=f"bootc_channel_version={broken}") as raised:
+        site.move("demote", version="1.1", why="it hangs", digests={"kde": new})
+    assert raised.value.reason == "not_found"
+    site.move("demote", version=broken, why="half of it is gone", digests={"kde": new})
+    assert site.at("kde-stable") == new
+    site.publish_index_of_nothing("kde-stable")
+    assert [step.before.digest for step in site.move("promote").steps] == [broken]
+    assert site.at("kde-stable") == new
+    site.publish_index_of_nothing("kde-testing")
+    with pytest.raises(RegistryError) as raised:
+        site.move("promote")
+    assert (raised.value.kind, site.at("kde-stable")) == ("not_found", new)
 
 
 def test_a_release_goes_back_to_what_is_named_where_the_journal_does_not_know(site):
@@ -430,9 +541,9 @@ def test_a_promotion_whose_undoing_was_undone_can_be_demoted(site):
 def test_a_release_that_was_to_be_taken_out_but_never_was_is_promoted_again_unasked(site, monkeypatch):
     site.publish("1.0", "kde-stable")
     new = site.publish("1.1", "kde-testing")
-    done = site.move("promote")
+    site.move("promote")
     fail_to_put(site, monkeypatch, RegistryError("auth", "No."), "demote", version="1.1", why="it hangs")
-    site.move("undo", None, operation=done.operation)
+    site.publish("1.0", "kde-stable", created="by somebody else")
     site.move("promote")
     assert site.at("kde-stable") == new
 
