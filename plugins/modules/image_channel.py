@@ -84,7 +84,7 @@ options:
   version:
     description:
       - With V(demote), the version (label C(org.opencontainers.image.version)) or digest that is to leave the channel.
-      - Channels that have something else stay as they are. One that is not there fails with the RV(reason) V(not_found).
+      - Channels that have something else stay as they are. One that is not there fails (RV(reason) V(not_found)).
     type: str
   operation:
     description:
@@ -106,7 +106,7 @@ options:
     description: Directory of the ledgers, when O(rollout) is a spec; C(rollouts) beside it by default.
     type: path
   wave:
-    description: Name of a wave of O(rollout). It is enough then that this wave got the digests and passed its soak.
+    description: Name of a wave of O(rollout). It is enough then that it got the digests and passed its soak.
     type: str
   force:
     description: Whether to overrule what speaks against a promotion. Needs a reason in O(why), and goes on record.

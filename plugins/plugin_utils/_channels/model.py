@@ -129,7 +129,7 @@ class Objection:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a rollout proved: the digests it was to bring, to whom it did, and whether it came as far as is asked for."""
+    """What a rollout proved: the digests it was to bring, to whom it did, and whether it came as far as is asked."""
 
     rollout: str
     digests: Mapping[str, str] = field(default_factory=dict)

@@ -27,7 +27,7 @@ class Killed(BaseException):
 
 
 def summary(phase="completed", canary="passed", devices=None, reverted_by=None, **digests):
-    """A rollout that brought the digests; ``devices`` are variant, wave and whether it is proven there, and catches up."""
+    """A rollout that brought the digests; ``devices`` are variant, wave, whether it is proven and catches up."""
     brought = [(name, "canary", True, False) for name in digests]
     return {
         "id": "r1",
