@@ -99,8 +99,8 @@ options:
     default: {}
   rollout:
     description:
-      - File with the summary or the spec of a rollout that has to be completed, not taken back, and to have brought these
-        very digests to at least one device of each variant that was seen to run them well.
+      - File with the summary or the spec of a rollout that is completed and not taken back. At least one device of
+        each variant has to have been seen to run these very digests well.
     type: path
   ledger:
     description: Directory of the ledgers, when O(rollout) is a spec; C(rollouts) beside it by default.
