@@ -163,7 +163,7 @@ class _Replay:
         """Note since when an open wave has enough verdicts: its soak counts from there.
 
         A verdict that was taken back, or is given anew, may leave it with too few; then the soak begins anew as well,
-        and what was looked at after the former one is forgotten.
+        and what was looked at, analysed and approved after the former one is forgotten.
         """
         wave = self._waves[index]
         if wave.phase is not WavePhase.OPEN:
@@ -178,7 +178,10 @@ class _Replay:
             self._soak_anew(index, at)
 
     def _soak_anew(self, index: int, covered_at: float | None) -> None:
-        self._waves[index] = replace(self._waves[index], covered_at=covered_at)
+        wave = replace(self._waves[index], covered_at=covered_at, findings={})
+        if self._rollout.plan.waves[index].rules.approve == "after":
+            wave = replace(wave, approved_at=None)
+        self._waves[index] = wave
         for device in self.rollout.in_wave(index):
             if device.looked_at is not None:
                 self._devices[device.host] = _changed(device, _NOT_LOOKED_AT)
