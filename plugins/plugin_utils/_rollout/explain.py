@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .decide import decide, is_to_come, is_too_late
+from .decide import Decisions, advance, is_to_come, is_too_late
 from .pace import occupancy
 from .states import OVER, STOPPED, Device, DeviceClass, DeviceState, Rollout, RolloutPhase, WavePhase, answers_by
 
@@ -28,9 +29,40 @@ class Explanation:
     until: float | None = None
 
 
+@dataclass(frozen=True)
+class _Outlook:
+    """A rollout as it is on record, and as the next run finds it once it has recorded what needs no device."""
+
+    recorded: Rollout
+    rollout: Rollout
+    decisions: Decisions
+    now: float
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nothing new starts; perhaps nobody was told so yet."""
+        return self.rollout.phase is RolloutPhase.SUPERSEDED or self.rollout.phase in STOPPED
+
+    @property
+    def will_stop(self) -> bool:
+        """Whether it is only the next run that stops it."""
+        return self.rollout.phase in STOPPED and self.recorded.phase is not self.rollout.phase
+
+
 def explain(rollout: Rollout, host: str, now: float) -> Explanation:
     """Explain one member of the rollout; raises KeyError for strangers."""
-    device = rollout.devices[host]
+    (told,) = explain_all(rollout, [host], now)
+    return told
+
+
+def explain_all(rollout: Rollout, hosts: Iterable[str], now: float) -> tuple[Explanation, ...]:
+    """Explain several at once, which decides but once what the next run does."""
+    after, _unused, decisions = advance(rollout, now)
+    outlook = _Outlook(rollout, after, decisions, now)
+    return tuple(_explained(outlook, rollout.devices[host]) for host in hosts)
+
+
+def _explained(outlook: _Outlook, device: Device) -> Explanation:
     said = device.message or device.reason or ""
     tell = {
         DeviceClass.UNTOUCHED: _untouched,
@@ -39,14 +71,14 @@ def explain(rollout: Rollout, host: str, now: float) -> Explanation:
         DeviceClass.CHARGED: _charged,
         DeviceClass.NEUTRAL: _neutral,
     }[device.device_class]
-    why, then, until = tell(rollout, device, now)
-    return Explanation(host, device.state.value, device.since, f"{why}: {said}" if said else why, then, until)
+    why, then, until = tell(outlook, device)
+    return Explanation(device.host, device.state.value, device.since, f"{why}: {said}" if said else why, then, until)
 
 
 _Told = tuple[str, str, "float | None"]
 
 
-def _untouched(rollout: Rollout, device: Device, now: float) -> _Told:
+def _untouched(outlook: _Outlook, device: Device) -> _Told:
     why = {
         DeviceState.PENDING: "its turn has not come",
         DeviceState.UNREACHABLE: "it did not answer, and nothing was done to it",
@@ -54,47 +86,56 @@ def _untouched(rollout: Rollout, device: Device, now: float) -> _Told:
     }[device.state]
     if device.hops:
         why += f" (it passed {device.hops} of the barriers on its way)"
-    kept = _kept_waiting(rollout, device, now, why)
+    kept = _kept_waiting(outlook, device, why)
     if kept is not None:
         return kept
-    if device.catching_up:
+    if outlook.rollout.devices[device.host].catching_up:
         why = f"it catches up; {why}"
-    obstacle = occupancy(rollout, [device.host]).obstacle(device.host)
+    obstacle = occupancy(outlook.rollout, [device.host]).obstacle(device.host)
     if obstacle:
         return why, f"its turn comes when there is room: {obstacle}", None
-    return (why, *_next_run(rollout, device, now))
+    return (why, *_next_run(outlook, device))
 
 
-def _next_run(rollout: Rollout, device: Device, now: float) -> tuple[str, float]:
-    if device.until is not None and device.until > now:
+def _next_run(outlook: _Outlook, device: Device) -> tuple[str, float]:
+    if device.until is not None and device.until > outlook.now:
         return "a run of the rollout may update it then", device.until
-    if rollout.downloads_until > now:
+    if outlook.rollout.downloads_until > outlook.now:
         then = "its download may begin when those that began before would be done at pace.download_rate"
-        return then, rollout.downloads_until
-    return "the next run of the rollout tries it", now
+        return then, outlook.rollout.downloads_until
+    return "the next run of the rollout tries it", outlook.now
 
 
-def _kept_waiting(rollout: Rollout, device: Device, now: float, why: str) -> _Told | None:
+def _kept_waiting(outlook: _Outlook, device: Device, why: str) -> _Told | None:
     """What keeps a device from its turn that lies in the rollout as a whole."""
     told: _Told | None = None
-    if rollout.phase is RolloutPhase.SUPERSEDED or rollout.phase in STOPPED:
-        told = (*_stopped(rollout, why), None)
-    elif is_to_come(rollout, device):
-        wait = decide(rollout, now).wait
+    wait = outlook.decisions.wait
+    if outlook.is_stopped:
+        told = (*_stopped(outlook, why), None)
+    elif is_to_come(outlook.rollout, device):
         until = None if wait is None else wait.until
         told = "it joined after the plan was made", "its turn comes when all waves passed", until
-    elif is_too_late(rollout, now):
+    elif is_too_late(outlook.rollout, outlook.now):
         told = f"the time to catch up is over (catch_up.for); {why}", "nothing: a later rollout takes it along", None
-    elif rollout.waves[device.wave].phase is WavePhase.PLANNED:
-        told = _before_its_wave(rollout, device, now)
-    elif device.host not in decide(rollout, now).touch:
+    elif outlook.rollout.waves[device.wave].phase is WavePhase.PLANNED:
+        name = outlook.rollout.plan.waves[device.wave].name
+        reason, until = ("", None) if wait is None else (f"; now: {wait.why}", wait.until)
+        told = "its wave is not open", f"its wave {name} opens when those before it passed{reason}", until
+    elif device.host not in outlook.decisions.touch:
         told = why, f"another device of variant {device.variant} has to succeed first", None
+    elif outlook.recorded.waves[device.wave].phase is WavePhase.PLANNED:
+        name = outlook.rollout.plan.waves[device.wave].name
+        told = "its wave is not open", f"its wave {name} opens in the next run", outlook.now
     return told
 
 
-def _stopped(rollout: Rollout, why: str) -> tuple[str, str]:
+def _stopped(outlook: _Outlook, why: str) -> tuple[str, str]:
+    rollout = outlook.rollout
     if rollout.phase is RolloutPhase.SUPERSEDED:
         return why, f"nothing: the rollout {rollout.superseded_by} took over"
+    if outlook.will_stop and rollout.hold is not None:
+        goes_on = "" if rollout.phase in OVER else ", until somebody resumes it after that"
+        return why, f"nothing{goes_on}: the next run finds the rollout {rollout.phase.value} ({rollout.hold.numbers})"
     if rollout.hold is not None:
         return f"the rollout is {rollout.phase.value} ({rollout.hold.numbers})", "nothing until somebody resumes it"
     order = rollout.order
@@ -102,17 +143,9 @@ def _stopped(rollout: Rollout, why: str) -> tuple[str, str]:
     return f"the rollout is {rollout.phase.value}{told}", "nothing until somebody resumes it"
 
 
-def _before_its_wave(rollout: Rollout, device: Device, now: float) -> _Told:
-    wait = decide(rollout, now).wait
-    name = rollout.plan.waves[device.wave].name
-    if wait is None:
-        return "its wave is not open", f"its wave {name} opens in the next run", now
-    return "its wave is not open", f"its wave {name} opens when those before it passed; now: {wait.why}", wait.until
-
-
-def _in_flight(rollout: Rollout, device: Device, now: float) -> _Told:
+def _in_flight(outlook: _Outlook, device: Device) -> _Told:
     if device.parked:
-        return _parked(rollout, device, now)
+        return _parked(outlook, device)
     why = {
         DeviceState.STAGING: "its image is being downloaded and staged",
         DeviceState.STAGED: "its image is staged; it boots it next",
@@ -122,36 +155,41 @@ def _in_flight(rollout: Rollout, device: Device, now: float) -> _Told:
         DeviceState.SILENT: "it was touched and has not answered since",
     }[device.state]
     if device.state is DeviceState.SILENT:
-        return why, "it counts as lost if it has not answered by then", answers_by(rollout, device)
-    return why, "the run that works on it, or the next one, finishes it", now
+        until = answers_by(outlook.rollout, device)
+        return why, "it counts as lost if it has not answered by then", until
+    return why, "the run that works on it, or the next one, finishes it", outlook.now
 
 
-def _parked(rollout: Rollout, device: Device, now: float) -> _Told:
+def _parked(outlook: _Outlook, device: Device) -> _Told:
     why = "its image is downloaded and parked, so that no reboot applies it"
-    if rollout.phase is RolloutPhase.SUPERSEDED or rollout.phase in STOPPED:
-        return why, "the next run of the rollout drops it", now
-    if device.until is not None and device.until > now:
+    if outlook.is_stopped:
+        return why, "the next run of the rollout drops it", outlook.now
+    if device.until is not None and device.until > outlook.now:
         return why, "a run of the rollout may apply it then", device.until
-    return why, "the next run of the rollout may apply it", now
+    return why, "the next run of the rollout may apply it", outlook.now
 
 
-def _succeeded(rollout: Rollout, device: Device, now: float) -> _Told:
+def _succeeded(outlook: _Outlook, device: Device) -> _Told:
+    rollout = outlook.rollout
     why = "it runs the new image and its checks are green"
     if device.is_unconfirmed:
         why += f", but it could not be looked at again at the end of the soak ({device.unconfirmed})"
-    if rollout.phase in OVER or rollout.waves[device.wave].phase is WavePhase.PASSED:
+    passed = rollout.waves[device.wave].phase is WavePhase.PASSED
+    if rollout.phase in OVER or passed or not rollout.plan.waves[device.wave].rules.soak:
         return why, "nothing", None
     if not device.is_unconfirmed:
         return why, "it is looked at again at the end of its wave's soak", None
+    if outlook.will_stop:
+        return why, "it is asked again when somebody resumes the rollout, which the next run stops", None
     if rollout.phase in STOPPED:
         return why, "it is asked again when somebody resumes the rollout", None
-    wait = decide(rollout, now).wait
+    wait = outlook.decisions.wait
     if wait is None or wait.rule != "confirmation":
         return why, "nothing, unless the soak of its wave begins anew", None
     return why, "it is asked again until then", wait.until
 
 
-def _charged(rollout: Rollout, device: Device, now: float) -> _Told:
+def _charged(outlook: _Outlook, device: Device) -> _Told:
     why = {
         DeviceState.FAILED: "its update failed",
         DeviceState.ROLLED_BACK: "it is back on its previous image",
@@ -161,11 +199,11 @@ def _charged(rollout: Rollout, device: Device, now: float) -> _Told:
     if device.acknowledged:
         why += " (acknowledged, so it counts no more)"
     if device.may_heal:
-        return why, "a run that finds it awake judges it by what it runs", now
+        return why, "a run that finds it awake judges it by what it runs", outlook.now
     return why, "nothing until somebody retries it", None
 
 
-def _neutral(rollout: Rollout, device: Device, now: float) -> _Told:
+def _neutral(_outlook: _Outlook, device: Device) -> _Told:
     why = {
         DeviceState.CURRENT: "it ran the new image already",
         DeviceState.INCOMPATIBLE: "it cannot be updated by this rollout",

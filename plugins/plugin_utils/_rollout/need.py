@@ -61,6 +61,9 @@ class Answer:
 Find = Callable[[Held], Image | None]
 """The image a slot holds, None when the registries do not know it."""
 
+OfBarrier = Callable[[str], Sequence[Image]]
+"""The images of the barrier with a digest, one of each architecture."""
+
 
 def judge(
     host: str,
@@ -70,7 +73,7 @@ def judge(
     find: Find,
     *,
     site: str | None = None,
-    of_barrier: Callable[[str], Sequence[Image]] = lambda _digest: (),
+    of_barrier: OfBarrier = lambda _digest: (),
 ) -> Need:
     """What ``host`` needs in order to run one of ``images``, those of the target for each architecture.
 
@@ -80,13 +83,14 @@ def judge(
     if refusal is not None:
         return Need(host, target.variant, Action.REFUSED, reason=refusal[0], message=refusal[1], site=site)
     if answer.seen is None:
-        return _at_most(host, target, images, answer, site)
+        return _at_most(host, target, _most_layers(target, images, of_barrier), answer, site)
     if answer.seen.booted in target.accept:
         return Need(host, target.variant, Action.CURRENT, site=site)
     booted = answer.held[0]
     hops = target.hops_from(answer.seen.booted, answer.seen.booted_version) or ()
-    way = [fitting for hop in hops for fitting in [_fitting(of_barrier(hop.digest), booted)] if fitting]
-    wanted = [_largest(each).layers for each in (*way, _fitting(images, booted))]
+    wanted = [
+        image.layers for image in _way(hops, _fitting(images, booted.architecture), booted.architecture, of_barrier)
+    ]
     found = [_find(slot, images, find) for slot in answer.held]
     have = {digest for image in found if image is not None for digest in image.layers}
     # What only a rollback slot holds is seldom wanted, so that its image may be forgotten without spoiling the figure.
@@ -117,7 +121,7 @@ def _refusal(images: Sequence[Image], answer: Answer) -> tuple[str, str] | None:
     if seen.obstacle is not None:
         return seen.obstacle
     booted = answer.held[0]
-    if not _fitting(images, booted):
+    if not _fitting(images, booted.architecture):
         offered = ", ".join(sorted(image.architecture for image in images))
         message = f"It is {booted.architecture}, the image is for {offered}: its update would fail, which is charged."
         return "architecture", message
@@ -136,23 +140,38 @@ def _passage(hop: Hop) -> str:
     return f"It is older than {hop.below} and has to boot {hop.version} first{why}."
 
 
-def _fitting(images: Sequence[Image], booted: Held) -> list[Image]:
-    return [image for image in images if booted.architecture in (None, image.architecture)]
+def _fitting(images: Sequence[Image], architecture: str | None) -> list[Image]:
+    return [image for image in images if architecture in (None, image.architecture)]
 
 
-def _at_most(host: str, target: Target, images: Sequence[Image], answer: Answer, site: str | None) -> Need:
-    """A device of which nothing is known may have none of the layers."""
+def _at_most(host: str, target: Target, layers: Layers, answer: Answer, site: str | None) -> Need:
+    """A device of which nothing is known may have none of the layers, and all barriers before it."""
     reason = answer.reason or UNREACHABLE
     return Need(
         host,
         target.variant,
         Action.UPDATE,
-        _largest(images).layers if images else {},
+        layers,
         exact=False,
         reason=reason,
         message=answer.message,
         site=site,
+        reboots=1 + len(target.barriers),
+        barrier_bytes=sum(hop.size or 0 for hop in target.barriers),
     )
+
+
+def _most_layers(target: Target, images: Sequence[Image], of_barrier: OfBarrier) -> Layers:
+    """Those of the architecture that has the most to fetch."""
+    ways = [_way(target.barriers, [image], image.architecture, of_barrier) for image in images]
+    wanted = [{digest: size for image in way for digest, size in image.layers.items()} for way in ways]
+    return max(wanted, key=lambda layers: sum(layers.values()), default={})
+
+
+def _way(hops: Sequence[Hop], images: Sequence[Image], architecture: str | None, of_barrier: OfBarrier) -> list[Image]:
+    """What a device of that architecture boots one after the other; of an unknown one the largest."""
+    stops = [*(_fitting(of_barrier(hop.digest), architecture) for hop in hops), images]
+    return [_largest(stop) for stop in stops if stop]
 
 
 def _largest(images: Sequence[Image]) -> Image:

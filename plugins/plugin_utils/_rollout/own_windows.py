@@ -102,7 +102,7 @@ def own_timing_warnings(
     for device in waiting:
         key = (own[device.host], zones.get(device.host))
         if key not in meet:
-            meet[key] = _ever_meet(spec.windows, *key, now)
+            meet[key] = _ever_meet(spec, *key, now)
     never = [device.host for device in waiting if not meet[own[device.host], zones.get(device.host)]]
     warnings = []
     if hasty:
@@ -118,10 +118,11 @@ def own_timing_warnings(
     return warnings
 
 
-def _ever_meet(of_spec: Windows, own: Windows, zone: str | None, now: float) -> bool:
-    """Whether that can be, as far as anybody knows before a device has told its zone."""
-    lists = (of_spec.apply, own.apply, of_spec.download, own.download)
+def _ever_meet(spec: Spec, own: Windows, zone: str | None, now: float) -> bool:
+    """Whether that can be, as far as anybody knows before a device has told its zone, and that it can park an image."""
+    apply, download = (spec.windows.apply, own.apply), (spec.windows.download, own.download)
+    together = (apply, download) if spec.stage.ahead else ((*apply, *download),)
     try:
-        return bool([span for span in spans(lists, zone, now) if span.end > now])
+        return all(any(span.end > now for span in spans(lists, zone, now)) for lists in together)
     except UnknownZone:
         return True

@@ -41,9 +41,9 @@ class Room:
     inside: frozenset[str] = frozenset()
     spent: frozenset[str] = frozenset()
 
-    @property
-    def free(self) -> int:
-        return max(0, self.limit - len(self.inside | self.spent))
+    def admits(self, host: str) -> bool:
+        """Whether it may be inside. A place that it takes itself, because it was down before, is left to it."""
+        return host in self.inside or len((self.inside | self.spent) - {host}) < self.limit
 
     def as_dict(self) -> dict[str, Any]:
         return {"limit": self.limit, "inside": sorted(self.inside), "spent": sorted(self.spent)}
@@ -71,20 +71,25 @@ class Occupancy:
         rooms = [self.exposure[wave], self.ramp[wave]]
         if host in self.group_of:
             rooms.append(self.groups[self.group_of[host]])
-        return all(host in room.inside or room.free > 0 for room in rooms)
+        return all(room.admits(host) for room in rooms)
 
     def obstacle(self, host: str) -> str:
         """Which limit leaves no room for the device, in words; empty when all do."""
         wave = self.wave_of[host]
         whose = "devices that catch up" if wave == CATCHING_UP else "devices of its wave"
-        if self.exposure[wave].free == 0:
+        if not self.exposure[wave].admits(host):
             return f"as many {whose} are at risk as their failure budget allows"
-        if self.ramp[wave].free == 0:
+        if not self.ramp[wave].admits(host):
             return f"as many {whose} are worked on as their pace allows for now"
         group = self.group_of.get(host)
-        if group is not None and self.groups[group].free == 0:
+        if group is not None and not self.groups[group].admits(host):
             return f"as many devices of {group} are down as its disruption budget allows"
         return ""
+
+    def counts_as_down(self, host: str) -> bool:
+        """Whether it takes a place in its group because it did not answer, and not for having been lost."""
+        group = self.group_of.get(host)
+        return group is not None and host in self.groups[group].spent - self.exposure[self.wave_of[host]].spent
 
     def occupants(self, host: str) -> frozenset[str]:
         """Who is in the middle of an update in the wave and in the group of the device."""
@@ -203,7 +208,7 @@ def _group(rollout: Rollout, group: str) -> Room:
     members += [rollout.devices[host] for host in rollout.joined if rollout.devices[host].group == group]
     budget = rollout.plan.spec.budget
     flying = frozenset(device.host for device in members if device.at_risk)
-    down = {device.host for device in members if device.state is DeviceState.LOST}
+    down = {device.host for device in members if device.state is DeviceState.LOST and not device.acknowledged}
     if budget.count_offline:
         down |= {device.host for device in members if device.state is DeviceState.UNREACHABLE}
     return Room(most_unavailable(budget, len(members)), flying, frozenset(down))

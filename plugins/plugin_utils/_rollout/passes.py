@@ -223,12 +223,19 @@ class Turn:
     def begin(self, kind: str, data: Mapping[str, Any]) -> bool:
         """Record the intent ``kind`` if there is room for the device, which nobody else takes meanwhile.
 
-        One with ``bytes`` in its data downloads that many.
+        One with ``bytes`` in its data downloads that many. Who is about to begin something answers. Where others wait
+        because it did not, that goes on record, even if there is no room.
         """
         while True:
             self._catch_up()
-            if not self._allowed or not self._room.admits(self._host):
+            if not self._allowed:
                 return False
+            if not self._room.admits(self._host):
+                if not self._room.counts_as_down(self._host):
+                    return False
+                data = {"message": "it answers again", "resumed": True}
+                self._append(Event("released", self._clock.now(), self._host, data=data), self._position)
+                continue
             event = Event(kind, self._clock.now(), self._host, data=data)
             if "bytes" in data and event.at < self._room.downloads_until:
                 return False

@@ -71,8 +71,8 @@ def apply_event(rollout: Rollout, event: Event) -> Rollout:
 class _Replay:
     """A rollout while it is replayed.
 
-    The devices are written in place and the classes of every wave are counted along: copies and recounts per event
-    would make a long ledger of a large fleet quadratic.
+    The devices are written in place; the classes of every wave, and those that catch up, are counted along: copies and
+    recounts per event would make a long ledger of a large fleet quadratic.
     """
 
     def __init__(self, rollout: Rollout) -> None:
@@ -98,6 +98,8 @@ class _Replay:
         self._devices = dict(rollout.devices)
         self._waves = list(rollout.waves)
         self._counts = [_tally(rollout.in_wave(index)) for index in range(len(self._waves))]
+        self._catching_up = 0
+        self._more_catch_up(sum(map(_catches_up, self._devices.values())))
         for index in range(len(self._waves)):
             self._cover(index, rollout.changed_at)
 
@@ -109,7 +111,9 @@ class _Replay:
             host, data["variant"], index, since=event.at, catching_up=late, group=data.get("group")
         )
         self._rollout = replace(self._rollout, joined=(*self._rollout.joined, host))
-        if not late:
+        if late:
+            self._more_catch_up(1)
+        else:
             self._counts[index][DeviceClass.UNTOUCHED] += 1
             self._waves[index] = replace(self._waves[index], approved_at=None)
 
@@ -125,6 +129,7 @@ class _Replay:
             if is_back and not after.catching_up and self._waves[after.wave].phase is WavePhase.PASSED:
                 after = self._left_behind(before, after)
         self._devices[after.host] = after
+        self._more_catch_up(_catches_up(after) - _catches_up(before))
         if after.device_class is was and after.acknowledged is before.acknowledged:
             return
         if after.catching_up:
@@ -139,6 +144,11 @@ class _Replay:
             self._waves[after.wave] = replace(wave, ramp=wave.ramp.after(succeeded, self._rollout.plan.spec.pace))
         if was not in _UNDECIDED or after.device_class not in _UNDECIDED:
             self._cover(after.wave, event.at)
+
+    def _more_catch_up(self, more: int) -> None:
+        self._catching_up += more
+        if self._catching_up > self._rollout.catching_up_size:
+            self._rollout = replace(self._rollout, catching_up_size=self._catching_up)
 
     def _left_behind(self, before: Device, after: Device) -> Device:
         """It starts anew, and its wave passed meanwhile."""
@@ -163,7 +173,7 @@ class _Replay:
         """Note since when an open wave has enough verdicts: its soak counts from there.
 
         A verdict that was taken back, or is given anew, may leave it with too few; then the soak begins anew as well,
-        and what was looked at after the former one is forgotten.
+        and what was looked at, analysed and approved after the former one is forgotten.
         """
         wave = self._waves[index]
         if wave.phase is not WavePhase.OPEN:
@@ -178,7 +188,10 @@ class _Replay:
             self._soak_anew(index, at)
 
     def _soak_anew(self, index: int, covered_at: float | None) -> None:
-        self._waves[index] = replace(self._waves[index], covered_at=covered_at)
+        wave = replace(self._waves[index], covered_at=covered_at, findings={})
+        if self._rollout.plan.waves[index].rules.approve == "after":
+            wave = replace(wave, approved_at=None)
+        self._waves[index] = wave
         for device in self.rollout.in_wave(index):
             if device.looked_at is not None:
                 self._devices[device.host] = _changed(device, _NOT_LOOKED_AT)
@@ -186,6 +199,10 @@ class _Replay:
 
 _VERDICTS = (DeviceClass.SUCCEEDED, DeviceClass.CHARGED)
 _UNDECIDED = (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT)
+
+
+def _catches_up(device: Device) -> bool:
+    return device.catching_up and device.device_class is not DeviceClass.NEUTRAL
 
 
 def _tally(devices: Iterable[Device]) -> dict[DeviceClass, int]:

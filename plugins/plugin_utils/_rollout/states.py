@@ -306,9 +306,10 @@ class Rollout:
 
     ``order`` is the last thing an operator told it to do. ``resumes_as`` is the phase it was paused in.
     ``changed_at`` is when something last happened to it as a whole. ``joined`` are hosts that came after the plan was
-    made, in order; ``catch_up_ramp`` is the pace of those that catch up. ``downloads_until`` is when what was begun to
-    download would be done at ``pace.download_rate``, if the spec has one. ``reverted_by`` is the rollout that takes it
-    back, whichever rollouts took its devices after that.
+    made, in order; ``catch_up_ramp`` is the pace of those that catch up, ``catching_up_size`` how many of them were not
+    neutral when these were most: the base of percent budgets. ``downloads_until`` is when what was begun to download
+    would be done at ``pace.download_rate``, if the spec has one. ``reverted_by`` is the rollout that takes it back,
+    whichever rollouts took its devices after that.
     """
 
     plan: Plan
@@ -325,6 +326,7 @@ class Rollout:
     changed_at: float = 0.0
     joined: tuple[str, ...] = ()
     catch_up_ramp: Ramp = Ramp(1)
+    catching_up_size: int = 0
     downloads_until: float = 0.0
 
     def in_wave(self, index: int) -> tuple[Device, ...]:
@@ -340,11 +342,6 @@ class Rollout:
     def catching_up(self) -> tuple[Device, ...]:
         """The devices that no wave counts."""
         return tuple(device for device in self.devices.values() if device.catching_up)
-
-    @property
-    def catching_up_size(self) -> int:
-        """How many of them are not neutral."""
-        return sum(device.device_class is not DeviceClass.NEUTRAL for device in self.catching_up)
 
     def group_of(self, host: str) -> str | None:
         """Which disruption budget a device falls under; None where the spec limits nothing."""
@@ -390,7 +387,10 @@ def failure_budget(rollout: Rollout, index: int) -> int:
 
 
 def catch_up_budget(rollout: Rollout) -> int:
-    """How many of those catching up may be charged: a count, or percent of those that are not neutral, rounded down."""
+    """How many of those catching up may be charged: a count, or percent of their size, rounded down.
+
+    Who leaves afterwards takes nothing of it away: what failed within the budget stays within it.
+    """
     return share(rollout.plan.spec.catch_up.max_failures, rollout.catching_up_size)
 
 

@@ -27,6 +27,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states im
     DeviceState,
     Rollout,
     RolloutPhase,
+    catch_up_budget,
     count,
 )
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.summary import summarize
@@ -115,6 +116,36 @@ def test_the_budget_holds_a_rollout_that_still_runs() -> None:
     held, _unused, _unused = advance(apply_events(rollout, told("rolled_back", asleep)), BEGIN)
     assert held.hold is not None
     assert (held.hold.rule, held.hold.wave) == ("catch_up_budget", None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("removed", {}),
+        ("excluded", {"by": "a", "why": "b"}),
+        ("already_current", {}),
+        ("hosts_superseded", {"by": "r2"}),
+    ],
+)
+def test_what_failed_within_the_budget_stays_within_it_when_others_leave(kind: str, data: dict[str, Any]) -> None:
+    devices = one(44, catch_up={"max_failures": "5%"})
+    late = devices.members[:40]
+    rollout = apply_events(ended(devices, *late), told("failed", *late[:2], reason="unhealthy"))
+    assert decide(rollout, BEGIN).record == ()
+    if kind == "hosts_superseded":
+        left = apply_events(rollout, [Event(kind, BEGIN, data={**data, "hosts": list(late)})])
+    else:
+        left = apply_events(rollout, told(kind, late[-1], **data))
+    assert decide(left, BEGIN).record == ()
+    assert left.catching_up_size == 40
+
+
+def test_whoever_joins_makes_the_budget_larger() -> None:
+    devices = one(23, catch_up={"max_failures": "5%"})
+    rollout = ended(devices, *devices.members[:19])
+    assert (rollout.catching_up_size, catch_up_budget(rollout)) == (19, 0)
+    rollout = apply_events(rollout, [joined(rollout, Candidate("late", "kde"), BEGIN)])
+    assert (rollout.catching_up_size, catch_up_budget(rollout)) == (20, 1)
 
 
 def test_untrusted_content_holds_it_whatever_the_budget() -> None:

@@ -625,3 +625,26 @@ def test_after_a_resume_the_wave_is_analysed_again() -> None:
     assert isinstance(wait, Wait)
     assert wait.run is not None
     assert len(wait.run[1]) == 2
+
+
+def test_a_soak_that_begins_anew_takes_neither_the_old_analysis_nor_the_old_approval() -> None:
+    plan = one_wave(3, {**TWO, "approve": "after", "max_failures": 1, "success_threshold": 50})
+    good, other, bad = plan.members
+    findings = [analysed("errors", "successful"), analysed("crashes", "successful")]
+    approved = Event("approved", BEGIN, wave=0, data={"by": "anna", "why": "fine"})
+    events = [opened(), *told("succeeded", good, other), *told("failed", bad), *findings, approved]
+    assert evaluate(replay(plan, *events), 0, BEGIN + 1) == Pass()
+    again = [*events, *told("retried", bad, by="anna", why="mended"), *told("succeeded", bad)]
+    wait = evaluate(replay(plan, *again), 0, BEGIN + 1)
+    assert isinstance(wait, Wait)
+    assert wait.rule == "analysis"
+    wait = evaluate(replay(plan, *again, *findings), 0, BEGIN + 1)
+    assert isinstance(wait, Wait)
+    assert wait.rule == "approval"
+
+
+def test_a_soak_that_begins_anew_asks_nobody_again_who_let_the_wave_begin() -> None:
+    plan = one_wave(2, {"approve": "before"})
+    approved = Event("approved", BEGIN, wave=0, data={"by": "anna", "why": "fine"})
+    rollout = replay(plan, approved, opened(), *told("succeeded", *plan.members))
+    assert rollout.waves[0].approved_at == BEGIN

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._plan_answers import answer_of
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.forecast import Action, Need
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.need import Held, Image, judge, repository
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Target
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Hop, Target
 
 from tests.fleet_model import digest
 
@@ -144,3 +145,22 @@ def test_an_image_that_did_not_come_from_a_registry_is_not_asked_for_there() -> 
 )
 def test_repositories_are_told_from_tags_and_ports(reference: str, name: str) -> None:
     assert repository(reference) == name
+
+
+def test_of_whom_nothing_is_known_all_barriers_are_part_of_the_upper_bound() -> None:
+    hops = tuple(Hop(digest(name), (digest(name),), version, version) for name, version in (("d", "1.1"), ("e", "1.2")))
+    hops = (replace(hops[0], size=500), replace(hops[1], size=300))
+    target = replace(TARGET, barriers=hops)
+    first = [Image("amd64", frozenset({digest("d")}), {"base": 1000, "first": 500})]
+    second = [Image("arm64", frozenset({digest("e")}), {"second arm": 30})]
+    stops = {digest("d"): first, digest("e"): second}
+
+    def judged_by(result: object, *images: Image) -> Need:
+        return judge("x", target, images, answer_of(result), lambda _held: None, of_barrier=stops.__getitem__)
+
+    need = judged_by(None, NEW)
+    assert need.layers == {"base": 1000, "first": 500, "new": 70, "more": 8}
+    assert (need.exact, need.reboots, need.barrier_bytes) == (False, 3, 800)
+    asked = judged_by(answered({**slot(digest("0")), "version": "1.0"}), NEW)
+    assert (asked.bytes, asked.reboots, asked.barrier_bytes) == (need.bytes, need.reboots, need.barrier_bytes)
+    assert judged_by(None, NEW, NEW_ARM).layers == {**NEW_ARM.layers, "second arm": 30}

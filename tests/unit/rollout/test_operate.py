@@ -22,7 +22,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states im
     WavePhase,
 )
 
-from tests.unit.rollout.builders import BEGIN, opened, passed, replay, several_waves, told
+from tests.unit.rollout.builders import BEGIN, one_wave, opened, passed, replay, several_waves, told
 
 NOW = BEGIN + 1000
 RULES: dict[str, Any] = {"soak": "0s", "max_failures": 0, "coverage_timeout": "1d", "min_coverage": 100}
@@ -260,6 +260,49 @@ def test_every_state_has_its_explanation(kinds: list[str], state: DeviceState, o
     assert explained.since >= BEGIN
     if order is None:
         assert explained.state == state.value
+
+
+def test_what_the_next_run_records_first_is_told() -> None:
+    devices = plan()
+    canary, later = devices.hosts[0][0], devices.hosts[1][0]
+    rollout = replay(devices, opened(), *told("unreachable", canary))
+    late = BEGIN + 90 * 86400
+    recorded = advance(rollout, late)[1]
+    assert [event.data["rule"] for event in recorded] == ["coverage_timeout"]
+    for host in (canary, later):
+        explained = explain(rollout, host, late)
+        assert "nothing, until somebody resumes it after that: the next run finds the rollout held (" in explained.next
+        assert recorded[0].data["numbers"] in explained.next
+    assert explain(apply_events(rollout, recorded), canary, late).next == "nothing until somebody resumes it"
+
+
+def test_who_is_left_to_catch_up_by_the_next_run_is_told_so() -> None:
+    rules = {"on_coverage_timeout": "accept", "accept_floor": 50, "min_coverage": 100, "min_sample": 1}
+    devices = one_wave(2, rules)
+    good, asleep = devices.members
+    rollout = replay(devices, opened(), *told("succeeded", good), *told("unreachable", asleep))
+    explained = explain(rollout, asleep, BEGIN + 90 * 86400)
+    assert explained.why.startswith("it catches up; it did not answer")
+    assert explained.next == "the next run of the rollout tries it"
+
+
+def test_that_a_rollout_is_about_to_be_given_up_is_told() -> None:
+    devices = one_wave(4, {"max_failures": 4}, abort={"percent": 50, "min_executed": 2})
+    *failed, waiting = devices.members
+    rollout = replay(devices, opened(), *told("failed", *failed))
+    assert advance(rollout, NOW)[0].phase is RolloutPhase.ABORTED
+    explained = explain(rollout, waiting, NOW)
+    assert explained.state == "pending"
+    assert explained.next.startswith("nothing: the next run finds the rollout aborted (3 of 3 devices failed")
+
+
+@pytest.mark.parametrize(
+    ("soak", "then"), [("0s", "nothing"), ("1h", "it is looked at again at the end of its wave's soak")]
+)
+def test_nobody_is_promised_a_look_after_no_soak(soak: str, then: str) -> None:
+    devices = one_wave(2, {"soak": soak, "coverage_timeout": "2h"})
+    rollout = replay(devices, opened(), *told("succeeded", devices.members[0]))
+    assert explain(rollout, devices.members[0], NOW).next == then
 
 
 def test_a_device_of_a_later_wave_is_told_what_it_waits_for() -> None:

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.explain import explain
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.pace import (
     load_occupancy,
@@ -20,6 +21,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.pace impo
 )
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import Clock, Ticket, Turn
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Candidate, Plan, make_plan
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import apply_events
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Budget, Pace
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import Ramp
 
@@ -119,7 +121,7 @@ def test_the_ramp_of_a_wave_limits_it() -> None:
 SITES = {"d1": "berlin", "d2": "berlin", "d3": "berlin", "d4": "berlin", "d5": "oslo", "d6": None}
 
 
-def sites_plan(**budget: Any) -> Plan:
+def sites_plan(sites: Mapping[str, str | None] = SITES, **budget: Any) -> Plan:
     spec = small_spec(
         waves=[{"name": "only", "percent": 100, "max_failures": 6}],
         pace=WIDE,
@@ -127,7 +129,7 @@ def sites_plan(**budget: Any) -> Plan:
     )
     assert spec.labels == ("site",)
     targets = plan_for(spec, [("x", "kde")]).targets
-    return make_plan(spec, [Candidate(host, "kde", {"site": site}) for host, site in SITES.items()], targets)
+    return make_plan(spec, [Candidate(host, "kde", {"site": site}) for host, site in sites.items()], targets)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +149,51 @@ def sites_plan(**budget: Any) -> Plan:
 )
 def test_a_disruption_budget_is_kept_per_group(budget: Any, events: list[Event], started: list[str]) -> None:
     assert admitted(sites_plan(**budget), events, [host for host in SITES if host != "d4"]) == started
+
+
+OFFLINE = {"max_unavailable": 1, "count_offline": True}
+
+
+def test_who_was_asleep_is_not_in_its_own_way() -> None:
+    plan = sites_plan(**OFFLINE)
+    rollout = replay(plan, opened(), *told("unreachable", "d4"))
+    room = occupancy(rollout, ["d1", "d4"])
+    assert (room.admits("d4"), room.obstacle("d4")) == (True, "")
+    assert "berlin" in room.obstacle("d1")
+    assert explain(rollout, "d4", BEGIN).next == "the next run of the rollout tries it"
+    both = occupancy(apply_events(rollout, told("unreachable", "d3")), ["d3", "d4"])
+    assert (both.admits("d3"), both.admits("d4")) == (False, False), "of two that do not answer one is down"
+
+
+def test_those_who_were_asleep_together_do_not_wait_for_each_other_for_ever(tmp_path: Path) -> None:
+    plan = sites_plan(dict.fromkeys(("d1", "d2", "d3"), "oslo"), **OFFLINE)
+    asleep = told("unreachable", *plan.members)
+    mine, ledger = turn(tmp_path, plan, asleep)
+    *peers, host = plan.members
+    assert not mine.begin("staging", {})
+    news = ledger.read()[2 + len(asleep) :]
+    assert [(event.kind, event.host) for event in news] == [("released", host)]
+    assert not mine.begin("staging", {}), "the others may still be down"
+    ledger.append(told("deferred", *peers), 1)
+    assert mine.begin("staging", {})
+
+
+def test_one_that_was_lost_is_not_released_for_want_of_room(tmp_path: Path) -> None:
+    plan = sites_plan(dict.fromkeys(("d1", "d2", "d3"), "oslo"), **OFFLINE)
+    *others, host = plan.members
+    mine, ledger = turn(tmp_path, plan, [*told("staged", *others), *told("lost", host)])
+    before = ledger.position()
+    assert not mine.begin("applying", {})
+    assert ledger.position() == before
+
+
+def test_who_is_lost_keeps_its_group_closed_until_somebody_acknowledged_that() -> None:
+    plan = sites_plan(max_unavailable=1)
+    held = Event("held", BEGIN, wave=0, data={"rule": "failure_budget", "numbers": "", "hosts": [], "remedy": ""})
+    rollout = replay(plan, opened(), *told("lost", "d4"), held)
+    assert not occupancy(rollout, ["d1"]).admits("d1")
+    rollout = apply_events(rollout, [Event("resumed", BEGIN, data={"by": "a", "why": "b"})])
+    assert occupancy(rollout, ["d1"]).admits("d1")
 
 
 def test_a_group_is_never_closed_for_good() -> None:

@@ -261,6 +261,21 @@ def test_what_of_the_windows_of_devices_will_surprise_is_said_beforehand() -> No
     assert own_timing_warnings(rollout, {HOST: parse_windows({"apply": [NOW]}, "")}, {HOST: "UTC"}, BEGIN) == []
 
 
+@pytest.mark.parametrize(
+    ("policy", "own", "warned"),
+    [
+        ("parked", {"apply": [LATER]}, False),
+        ("with_reboot", {"apply": [LATER]}, True),
+        ("parked", {"apply": [NOW]}, True),
+        ("parked", {"apply": [LATER], "download": [LATER]}, True),
+    ],
+)
+def test_who_downloads_ahead_needs_no_window_for_both(policy: str, own: dict[str, Any], warned: bool) -> None:
+    rollout = story(windows={"download": [NOW], "apply": [LATER]}, stage={"policy": policy}).rollout
+    warnings = own_timing_warnings(rollout, {HOST: parse_windows(own, "")}, {HOST: "UTC"}, BEGIN)
+    assert any("never open together" in warning for warning in warnings) is warned
+
+
 class Slow(FakeDevice):
     """Staging takes three hours."""
 
