@@ -204,17 +204,19 @@ def note_answers(root: Path, opened: Opened, answers: Mapping[str, Answer]) -> O
 
     The gate waits for the turn of devices that it may expect something of, and for no others.
     """
-    if opened.epoch is None:
+    if opened.epoch is None or not answers:
         return opened
-    now = CLOCK.now()
-    found = [_heard(opened.rollout, opened.rollout.devices[host], answer, now) for host, answer in answers.items()]
-    news = [event for event in found if event is not None]
-    if not news:
-        return opened
-    rollout, decided, decisions = advance(_after(opened.rollout, news), now)
-    open_stores(root).rollout(rollout.plan.spec.id).append([*news, *decided], opened.epoch)
-    recorded = (*opened.recorded, *news, *decided)
-    return replace(opened, rollout=rollout, recorded=recorded, wait=decisions.wait)
+    ledger = open_stores(root).rollout(opened.rollout.plan.spec.id)
+    while True:
+        position, now = ledger.position(), CLOCK.now()
+        # Asking takes a while, in which somebody may have ordered something.
+        rollout = replay(ledger.read())
+        found = [_heard(rollout, rollout.devices[host], answer, now) for host, answer in answers.items()]
+        news = [event for event in found if event is not None]
+        rollout, decided, decisions = advance(_after(rollout, news), now)
+        if ledger.append([*news, *decided], opened.epoch, position):
+            recorded = (*opened.recorded, *news, *decided)
+            return replace(opened, rollout=rollout, recorded=recorded, wait=decisions.wait)
 
 
 def _heard(rollout: Rollout, device: Device, answer: Answer, now: float) -> Event | None:
@@ -520,7 +522,16 @@ class _StrictLoader(yaml.SafeLoader):
 def _this_process(epoch: int) -> Holder:
     """The ansible-playbook process: action plugins run in a child of it."""
     pid = os.getppid()
-    return Holder(platform.node(), _boot_id(), pid, _start_of(pid) or "", controller_user(), epoch)
+    return Holder(
+        platform.node(),
+        _boot_id(),
+        pid,
+        _start_of(pid) or "",
+        controller_user(),
+        epoch,
+        _line_of(Path("/etc/machine-id")),
+        _pid_namespace(),
+    )
 
 
 def controller_user() -> str:
@@ -532,9 +543,8 @@ def controller_user() -> str:
 
 
 def _may_be_at_work(holder: Holder) -> bool:
-    if (holder.pid, holder.machine) == (os.getppid(), platform.node()):
-        return False
-    return holder.machine != platform.node() or _is_alive(holder)
+    here = _this_process(holder.epoch)
+    return holder.is_elsewhere(here) or (holder.pid != here.pid and _is_alive(holder))
 
 
 def _is_alive(holder: Holder) -> bool:
@@ -556,8 +566,20 @@ def _start_of(pid: int) -> str | None:
 
 
 def _boot_id() -> str:
+    return _line_of(Path("/proc/sys/kernel/random/boot_id"))
+
+
+def _pid_namespace() -> str:
+    """Within which numbers of processes mean something: those of another container are none of ours."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
+def _line_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
     except OSError:
         return ""
 

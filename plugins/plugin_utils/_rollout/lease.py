@@ -4,7 +4,8 @@
 """Who may advance a rollout: one controller at a time, known by its process.
 
 The lease is a small JSON file beside the ledger. It has no expiry, because an expired lease of a live controller lets
-two of them march; instead its holder is looked up: a process that is gone gave its lease up.
+two of them march; instead its holder is looked up: a process that is gone gave its lease up. Where it cannot be looked
+up, on another machine or in another container, it counts as being at work.
 """
 
 from __future__ import annotations
@@ -22,7 +23,11 @@ from .storage import unwritable
 
 @dataclass(frozen=True)
 class Holder:
-    """A controller process; ``started`` is its start in clock ticks since the boot ``boot_id`` of ``machine``."""
+    """A controller process; ``started`` is its start in clock ticks since the boot ``boot_id`` of ``machine``.
+
+    Machines may have one name, and containers one machine: ``machine_id`` and ``pid_namespace`` tell them apart. They
+    are None in a lease of a version that did not write them.
+    """
 
     machine: str
     boot_id: str
@@ -30,6 +35,19 @@ class Holder:
     started: str
     user: str
     epoch: int
+    machine_id: str | None = None
+    pid_namespace: str | None = None
+
+    def is_elsewhere(self, here: Holder) -> bool:
+        """Whether it runs where ``here`` cannot look its process up: on another machine, or in another container."""
+        if self.machine != here.machine:
+            return True
+        if self.machine_id is None or self.pid_namespace is None:
+            return False
+        if (self.machine_id, self.pid_namespace) != (here.machine_id, here.pid_namespace):
+            return True
+        # Without an identity of the machine another boot may as well be one of another machine.
+        return not self.machine_id and self.boot_id != here.boot_id
 
 
 def take(directory: Path, candidate: Holder, is_alive: Callable[[Holder], bool]) -> None:
@@ -55,10 +73,12 @@ def refuse_another(current: Holder | None, candidate: Holder, is_alive: Callable
     """Raise RolloutError when ``current`` may be at work; ``remove`` says how to take the lease from a lost machine."""
     if current is None or _same(current, candidate):
         return
-    elsewhere = current.machine != candidate.machine
+    elsewhere = current.is_elsewhere(candidate)
     if elsewhere or is_alive(current):
+        namesake = elsewhere and current.machine == candidate.machine
+        where = f"{current.machine}, another machine or container of this name" if namesake else current.machine
         raise RolloutError(
-            f"This rollout is already being run by {current.user} (process {current.pid} on {current.machine}).",
+            f"This rollout is already being run by {current.user} (process {current.pid} on {where}).",
             f"Wait for it to end; if that machine is gone, {remove} and run again."
             if elsewhere
             else "Wait for it to end, or stop it, then run again.",

@@ -86,12 +86,16 @@ class _Replay:
         """Take one event in."""
         if event.host is None:
             change = _ROLLOUT_EVENTS.get(event.kind)
-            if change is not None:
+            if change is not None and not self._comes_too_late(event):
                 self._take(change(self.rollout, event))
         elif event.host in self._devices:
             self._tell(self._devices[event.host], event)
         elif event.kind == "joined":
             self._join(event.host, event)
+
+    def _comes_too_late(self, event: Event) -> bool:
+        """Whether it was decided by somebody who did not know yet that the rollout was ended."""
+        return event.kind in _DECIDED and self._rollout.phase in _ENDED
 
     def _take(self, rollout: Rollout) -> None:
         self._rollout = rollout
@@ -197,6 +201,9 @@ class _Replay:
                 self._devices[device.host] = _changed(device, _NOT_LOOKED_AT)
 
 
+_ENDED = (RolloutPhase.CANCELED, RolloutPhase.ABORTED, RolloutPhase.SUPERSEDED)
+_DECIDED = frozenset({"wave_opened", "wave_passed", "held", "completed"})
+"""What a rollout decides by itself as long as nobody ended it."""
 _VERDICTS = (DeviceClass.SUCCEEDED, DeviceClass.CHARGED)
 _UNDECIDED = (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT)
 

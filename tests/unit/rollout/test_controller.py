@@ -432,7 +432,7 @@ class sleeper:
     def __enter__(self) -> lease.Holder:
         self._process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
         started = _controller._start_of(self._process.pid) or ""
-        return lease.Holder(platform.node(), _controller._boot_id(), self._process.pid, started, "bob", 1)
+        return replace(_controller._this_process(1), pid=self._process.pid, started=started, user="bob")
 
     def __exit__(self, *_error: object) -> None:
         self._process.kill()
@@ -467,6 +467,15 @@ def test_a_lease_of_another_machine_is_refused(tmp_path: Path) -> None:
     start(tmp_path, R1)
     write_lease(tmp_path / "r1", lease.Holder("elsewhere", "b", 1, "1", "bob", 1))
     assert "lease.json" in refused(tmp_path, R1).remedy
+
+
+@pytest.mark.parametrize("change", [{"machine_id": "another"}, {"pid_namespace": "pid:[1]"}])
+def test_a_namesake_may_be_at_work_on_another_rollout(tmp_path: Path, change: dict[str, str]) -> None:
+    """Its process number means nothing here, also when it is ours by chance."""
+    start(tmp_path, R1)
+    write_lease(tmp_path / "r1", replace(_controller._this_process(1), started="1", **change))  # type: ignore[arg-type]
+    assert refused(tmp_path, whole("r2", supersedes=["r1"])).reason == "devices_busy"
+    assert refused(tmp_path, R1).reason == "lease_held"
 
 
 def test_a_user_without_a_name_may_run_a_rollout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -805,6 +814,38 @@ def test_in_a_wave_that_passed_nobody_s_waking_is_recorded(tmp_path: Path) -> No
     opened = heard(tmp_path, R1, d000=AWAKE)
     assert opened.recorded == ()
     assert batches(opened.rollout, skip=()) == (("d000",),)
+
+
+@pytest.mark.parametrize(
+    ("order", "phase"), [("aborted", RolloutPhase.ABORTED), ("canceled", RolloutPhase.CANCELED)]
+)
+def test_an_order_given_while_devices_are_asked_is_followed(tmp_path: Path, order: str, phase: RolloutPhase) -> None:
+    spec = small_spec(waves=[{"name": "all", "percent": 100, "soak": "0s", "min_coverage": 75, "max_failures": 0}])
+    opened = start(tmp_path, spec)
+    tell(tmp_path, spec, *told("succeeded", *HOSTS[:3]), Event(order, 1.0, data={"by": "anna", "why": "seen"}))
+    after = note_answers(tmp_path, opened, {HOSTS[3]: asleep("no answer")})
+    rollout = derive(Ledger(tmp_path, "r1").read())
+    assert rollout is not None
+    assert (rollout.phase, after.rollout.phase) == (phase, phase)
+    assert batches(after.rollout, skip=()) == ()
+    assert kinds(tmp_path, spec)[-1] == order
+
+
+def test_an_order_given_while_an_answer_is_recorded_is_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = start(tmp_path, R1)
+    append, orders = Ledger.append, [Event("paused", 1.0, data={"by": "anna", "why": "seen"})]
+
+    def meanwhile(self: Ledger, events: Any, epoch: int, expected: int | None = None) -> bool:
+        if orders:
+            append(self, [orders.pop()], epoch)
+        return append(self, events, epoch, expected)
+
+    monkeypatch.setattr(Ledger, "append", meanwhile)
+    after = note_answers(tmp_path, opened, {"d000": asleep("no answer")})
+    assert after.rollout.phase is RolloutPhase.PAUSED
+    assert kinds(tmp_path, R1)[-2:] == ["paused", "unreachable"]
 
 
 def test_without_a_lease_nothing_is_recorded(tmp_path: Path) -> None:

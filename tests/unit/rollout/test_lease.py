@@ -57,6 +57,47 @@ def test_the_lease_of_another_machine_is_refused_because_nobody_can_look_there(t
     assert str(tmp_path / "lease.json") in caught.value.remedy
 
 
+HERE, THERE = replace(ME, machine_id="1a", pid_namespace="pid:[1]"), {"machine_id": "1a", "pid_namespace": "pid:[1]"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {**THERE, "machine_id": "2b", "boot_id": "boot-2"},
+        {**THERE, "pid_namespace": "pid:[2]"},
+        {**THERE, "machine_id": ""},
+    ],
+    ids=["another machine", "another container", "unknown machine"],
+)
+def test_the_lease_of_a_namesake_is_refused(tmp_path: Path, change: dict[str, str]) -> None:
+    take(tmp_path, replace(OTHER, **change), dead)  # type: ignore[arg-type]
+    with pytest.raises(RolloutError) as caught:
+        take(tmp_path, HERE, dead)
+    assert "on desk, another machine or container of this name" in caught.value.cause
+    assert str(tmp_path / "lease.json") in caught.value.remedy
+
+
+def test_without_an_identity_another_boot_may_be_one_of_another_machine(tmp_path: Path) -> None:
+    nameless = {"machine_id": "", "pid_namespace": "pid:[1]"}
+    take(tmp_path, replace(OTHER, **nameless), dead)  # type: ignore[arg-type]
+    take(tmp_path, replace(ME, **nameless), dead)  # type: ignore[arg-type]
+    with pytest.raises(RolloutError, match="another machine or container"):
+        take(tmp_path, replace(HERE, **nameless, boot_id="boot-2"), dead)  # type: ignore[arg-type]
+
+
+def test_a_machine_that_was_rebooted_takes_its_lease(tmp_path: Path) -> None:
+    take(tmp_path, replace(OTHER, **THERE), dead)  # type: ignore[arg-type]
+    take(tmp_path, replace(HERE, boot_id="boot-2"), dead)
+
+
+def test_a_lease_of_before_machines_had_an_identity_is_read(tmp_path: Path) -> None:
+    known = {key: value for key, value in asdict(OTHER).items() if key not in ("machine_id", "pid_namespace")}
+    (tmp_path / "lease.json").write_text(json.dumps(known))
+    with pytest.raises(RolloutError, match="by bob"):
+        take(tmp_path, HERE, alive)
+    take(tmp_path, HERE, dead)
+
+
 def test_a_process_takes_its_own_lease_again(tmp_path: Path) -> None:
     take(tmp_path, ME, alive)
     take(tmp_path, replace(ME, epoch=3), alive)

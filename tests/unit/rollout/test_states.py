@@ -295,3 +295,16 @@ def test_only_the_wave_of_the_device_is_covered() -> None:
     plan = several_waves([2], 4, wave_defaults={"min_coverage": 50, "soak": "0s"})
     rollout = replay(plan, opened(0), passed(0), opened(1), *told("succeeded", *plan.hosts[0], at=BEGIN + 3))
     assert [wave.covered_at for wave in rollout.waves] == [None, None]
+
+
+@pytest.mark.parametrize("end", ["canceled", "aborted", "superseded"])
+def test_what_was_decided_without_knowing_of_an_end_undoes_none(end: str) -> None:
+    told_by = {"by": "anna", "why": "seen"}
+    late = [
+        passed(0, at=BEGIN + 9),
+        Event("held", BEGIN + 9, wave=0, data={"rule": "r", "numbers": "n", "hosts": [], "remedy": "r"}),
+        opened(0, at=BEGIN + 9),
+        Event("completed", BEGIN + 9),
+    ]
+    events = [opened(), *told("succeeded", FIRST), Event(end, BEGIN + 5, data=told_by)]
+    assert replay(PLAN, *events, *late) == replay(PLAN, *events)
