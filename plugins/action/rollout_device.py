@@ -21,6 +21,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._device_port impor
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.device import Update
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.fencing import is_turn_before
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.own_windows import windows_of_device
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.pace import load_occupancy
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import Ticket, Turn
@@ -65,12 +66,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         told: list[tuple[str, Mapping[str, Any]]] = []
         spec = load_spec(options["spec"], "the recorded plan")
         calls = DeviceCalls(self, task_vars or {}, _CONNECT_SECONDS)
-        port = ModulePort(calls, spec, _fence(options))
+        ours = options["fence"]["turn"]
+        ledger = open_stores(options["ledger"]).rollout(spec.id)
+        port = ModulePort(calls, spec, _fence(options), lambda turn: is_turn_before(ledger.read(), turn, ours))
         try:
             self._update(options, port, spec, told)
         except RolloutError as error:
             if error.reason == "fenced":  # the others of this run stop as well, before they change anything
-                open_stores(options["ledger"]).rollout(spec.id).release_lease(options["epoch"])
+                ledger.release_lease(options["epoch"])
             return {**result, "failed": True, "msg": str(error), "reason": error.reason, "changed": port.changed}
         kinds = [kind for kind, _unused in told]
         last = dict(told[-1][1]) if told else {}

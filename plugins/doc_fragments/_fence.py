@@ -32,7 +32,9 @@ options:
         type: str
         required: true
       turns:
-        description: Names of all turns that its ledger knows. A claim with another one is of another copy of it.
+        description:
+          - Names of turns before it in its ledger. A claim with another one is refused.
+          - The rollout names the last ones. A device that was claimed by an older one is asked again with that one.
         type: list
         elements: str
         default: []

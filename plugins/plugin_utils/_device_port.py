@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeGuard
 
 from ..module_utils._bootc.status import Status, version_tuple
 from ..module_utils._bootc.transitions.supported import can_park
@@ -39,13 +39,21 @@ class ModulePort:
 
     ``changed`` says whether any of them changed the device. What they return comes from the device and may be anything.
     ``fence`` tells the device on whose behalf it is changed. It may refuse that: as a DeviceError where another rollout
-    holds it, as a RolloutError where this rollout has a newer controller, which is the end of this run.
+    holds it, as a RolloutError where this rollout has a newer controller, which is the end of this run. The fence names
+    only the last turns of a long rollout: ``knows`` tells whether the ledger has one that a device names before ours.
     """
 
-    def __init__(self, calls: Calls, spec: Spec, fence: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        calls: Calls,
+        spec: Spec,
+        fence: Mapping[str, Any] | None = None,
+        knows: Callable[[str], bool] = lambda _turn: False,
+    ) -> None:
         self._calls = calls
         self._spec = spec
         self._fence = fence
+        self._knows = knows
         self.changed = False
 
     def observe(self, inhibitors: Sequence[str] = ()) -> Observation:
@@ -159,13 +167,26 @@ class ModulePort:
             raise Unreachable(self._calls.said)
         self.changed = self.changed or result.get("changed") is True
         if result.get("failed"):
-            if result.get("reason") == "fenced" and self._was_overtaken(result.get("claim")):
+            claim = result.get("claim")
+            if result.get("reason") == "fenced" and self._was_overtaken(claim):
+                if "fence" in options and self._learn(claim):
+                    return self._run(module, {**options, **self._fenced(ends=options["fence"].get("ends") is True)})
                 raise RolloutError(_message(result), "This run stops here.", "fenced")
             raise DeviceError(_text(result.get("reason")) or "unexpected", _message(result))
         return result
 
-    def _was_overtaken(self, claim: object) -> bool:
-        """Whether the claim is of this very rollout, by a turn of it that its ledger does not know."""
+    def _learn(self, claim: Mapping[str, Any]) -> bool:
+        """Show from now on the turn of a claim that was made long ago, if the ledger has it and it was not shown."""
+        if self._fence is None:
+            return False
+        turn, shown = claim.get("turn"), self._fence["turns"]
+        if not isinstance(turn, str) or turn in shown or not self._knows(turn):
+            return False
+        self._fence = {**self._fence, "turns": [*shown, turn]}
+        return True
+
+    def _was_overtaken(self, claim: object) -> TypeGuard[Mapping[str, Any]]:
+        """Whether the claim is of this very rollout, by a turn of it that it was not shown."""
         return isinstance(claim, Mapping) and self._fence is not None and claim.get("rollout") == self._fence["rollout"]
 
 

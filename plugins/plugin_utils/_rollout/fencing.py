@@ -15,7 +15,8 @@ from typing import Any
 from .events import Event, format_time
 from .spec import Spec
 
-_MOST_TURNS = 2000
+_MOST_TURNS = 200
+"""How many turns are sent with every change. A device that was claimed by an older one says so, and is asked again."""
 
 
 def fence_of(events: Iterable[Event], spec: Spec, epoch: int) -> dict[str, Any]:
@@ -37,6 +38,12 @@ def fence_of(events: Iterable[Event], spec: Spec, epoch: int) -> dict[str, Any]:
         "supersedes": sorted({*spec.supersedes, *taken}),
         "by": f"{last.get('by')} on {last.get('machine')}",
     }
+
+
+def is_turn_before(events: Iterable[Event], turn: str, ours: str) -> bool:
+    """Whether ``turn`` is one of the openings among ``events`` before that of ``ours``."""
+    known = [turn_of(event) for event in events if event.kind == "opened"]
+    return ours in known and turn in known[: known.index(ours)]
 
 
 def turn_of(opened: Event) -> str:

@@ -34,7 +34,11 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout import le
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide import batches
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.fencing import fence_of
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.fencing import (
+    fence_of,
+    is_turn_before,
+    turn_of,
+)
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import Clock, clear_batch
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Candidate, Target, load_target
@@ -816,9 +820,7 @@ def test_in_a_wave_that_passed_nobody_s_waking_is_recorded(tmp_path: Path) -> No
     assert batches(opened.rollout, skip=()) == (("d000",),)
 
 
-@pytest.mark.parametrize(
-    ("order", "phase"), [("aborted", RolloutPhase.ABORTED), ("canceled", RolloutPhase.CANCELED)]
-)
+@pytest.mark.parametrize(("order", "phase"), [("aborted", RolloutPhase.ABORTED), ("canceled", RolloutPhase.CANCELED)])
 def test_an_order_given_while_devices_are_asked_is_followed(tmp_path: Path, order: str, phase: RolloutPhase) -> None:
     spec = small_spec(waves=[{"name": "all", "percent": 100, "soak": "0s", "min_coverage": 75, "max_failures": 0}])
     opened = start(tmp_path, spec)
@@ -870,6 +872,17 @@ def test_a_device_is_shown_this_turn_and_the_turns_before_it(tmp_path: Path, tim
     assert second["turn"] != first["turn"]
     assert fence_of(Ledger(tmp_path, "r1").read(), R1, 2) == second, "it is another one when it is read back"
     assert json.loads(json.dumps(second)) == second
+
+
+def test_a_long_rollout_shows_its_last_turns_and_knows_them_all() -> None:
+    opened = [Event("opened", float(number), data={"machine": "desk", "pid": 1}) for number in range(3000)]
+    fence = fence_of(opened, R1, 3000)
+    assert len(json.dumps(fence["turns"])) < 5000
+    assert fence["turns"][-1] == turn_of(opened[-2])
+    assert is_turn_before(opened, turn_of(opened[0]), fence["turn"])
+    assert not is_turn_before(opened[:-1], turn_of(opened[-1]), turn_of(opened[-2]))
+    assert not is_turn_before(opened, turn_of(opened[-1]), turn_of(opened[-2])), "a later run is no turn before ours"
+    assert not is_turn_before(opened, "0" * 16, fence["turn"])
 
 
 def test_copies_of_a_ledger_have_turns_of_their_own(tmp_path: Path, time: FakeTime) -> None:

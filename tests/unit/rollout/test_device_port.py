@@ -359,7 +359,7 @@ def test_its_zone_and_inhibitors_may_be_anything() -> None:
     assert (seen.timezone, seen.inhibited_by) == (None, (("unknown", "no detail"),))
 
 
-FENCE = {"rollout": "r1", "epoch": 2, "turn": "t2"}
+FENCE: dict[str, Any] = {"rollout": "r1", "epoch": 2, "turn": "t2", "turns": ["t1"]}
 WELL = {"bootc": status(), "healthy": True}
 
 
@@ -396,6 +396,30 @@ def test_a_device_that_this_rollout_holds_by_another_controller_ends_the_run() -
     with pytest.raises(RolloutError, match="taken over This run stops here") as caught:
         ModulePort(calls, small_spec(), FENCE).reboot([NEW])
     assert caught.value.reason == "fenced"
+
+
+def test_a_device_that_was_claimed_long_ago_is_asked_again_with_the_turn_it_names() -> None:
+    old = {"failed": True, "reason": "fenced", "msg": "unknown", "claim": {"rollout": "r1", "turn": "long-ago"}}
+    calls = Answers(old, {**WELL, "healthy": True}, WELL)
+    device = ModulePort(calls, small_spec(), FENCE, lambda turn: turn == "long-ago")
+    device.health([])
+    device.reboot([NEW])
+    shown = [options["fence"] for _unused, options in calls.asked]
+    knowing = {**FENCE, "turns": [*FENCE["turns"], "long-ago"]}
+    assert shown == [{**FENCE, "ends": True}, {**knowing, "ends": True}, knowing]
+
+
+@pytest.mark.parametrize("claim", [{"turn": "theirs"}, {"turn": ["long-ago"]}, {}])
+def test_a_turn_that_the_ledger_does_not_have_ends_the_run(claim: Any) -> None:
+    calls = Answers({"failed": True, "reason": "fenced", "msg": "taken over", "claim": {"rollout": "r1", **claim}})
+    with pytest.raises(RolloutError):
+        ModulePort(calls, small_spec(), FENCE, lambda turn: turn == "long-ago").reboot([NEW])
+
+
+def test_a_device_that_refuses_a_turn_it_was_shown_ends_the_run() -> None:
+    old = {"failed": True, "reason": "fenced", "msg": "unknown", "claim": {"rollout": "r1", "turn": "long-ago"}}
+    with pytest.raises(RolloutError):
+        ModulePort(Answers(old, old), small_spec(), FENCE, lambda _turn: True).reboot([NEW])
 
 
 @pytest.mark.parametrize("claim", [None, [], "r1", {}, {"rollout": ["r1"]}])
