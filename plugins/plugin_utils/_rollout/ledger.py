@@ -27,6 +27,8 @@ from .storage import unreadable, unwritable
 
 _EVENTS = "events.jsonl"
 _HEAD = "head.json"
+_ATTRIBUTES = ".gitattributes"
+_AS_THEY_ARE = "# Each line of a ledger holds the hash of the one before: git must not convert their ends.\n* -text\n"
 _TAIL = 1 << 16
 _BLOCK = 1 << 20
 """How many bytes of lines are parsed at a time."""
@@ -167,22 +169,27 @@ class Ledger:
             with open(descriptor, "rb", closefd=False) as file:
                 self._check_chain(file, written)
             return
+        if written.sequence == found.sequence:
+            raise self._not_the_head(written.sequence)
         raise self._end_missing(written, found.sequence)
 
     def _write_head(self, head: Head) -> None:
         """Name the last line; the caller holds the lock and has synced that line.
 
-        Once there, a head is not synced each time: a power loss leaves an older one, whose line is in the ledger.
+        Once there, a head is not synced each time: a power loss leaves an older one, whose line is in the ledger. An
+        OSError says that it was not written; what fails after that may leave an older one as well, and no more.
         """
         descriptor = os.open(self._head_path, os.O_WRONLY | os.O_CREAT, 0o666)
         try:
             is_new = not os.fstat(descriptor).st_size
             os.pwrite(descriptor, head.render(), 0)
             if is_new:
-                os.fsync(descriptor)
-                _sync_directory(self.directory)
+                with suppress(OSError):
+                    os.fsync(descriptor)
+                    _sync_directory(self.directory)
         finally:
-            os.close(descriptor)
+            with suppress(OSError):
+                os.close(descriptor)
 
     def _sync_head(self) -> None:
         try:
@@ -223,7 +230,7 @@ class Ledger:
         if written is not None and written.sequence > chain.head.sequence:
             raise self._end_missing(written, chain.head.sequence)
         if not chain.is_witnessed:
-            raise self._damaged(f"line {chain.witness.sequence} is not the one that {_HEAD} names")
+            raise self._not_the_head(chain.witness.sequence)
         return events
 
     def _last(self, line: bytes) -> tuple[int, int]:
@@ -256,12 +263,29 @@ class Ledger:
     def _end_missing(self, written: Head, found: int) -> RolloutError:
         return self._damaged(f"it had {written.sequence} lines and has {found}; the last ones are missing")
 
+    def _not_the_head(self, number: int) -> RolloutError:
+        return self._damaged(f"line {number} is not the one that {_HEAD} names")
+
     def _damaged(self, what: str) -> RolloutError:
+        if self._has_other_line_ends():
+            return RolloutError(
+                f"{self._path}: its lines end in CR LF, and were written with LF: git, or an editor, converted them.",
+                f"Keep git from it with a file {self.root / _ATTRIBUTES} with the line `* -text`, then remove "
+                f"events.jsonl and {_HEAD} and check both out again (`git checkout`), or restore them from a copy.",
+                "ledger_damaged",
+            )
         return RolloutError(
             f"{self._path}: {what}, so the ledger was changed or damaged after it was written.",
             _RESTORE,
             "ledger_damaged",
         )
+
+    def _has_other_line_ends(self) -> bool:
+        try:
+            with self._path.open("rb") as file:
+                return file.readline().endswith(b"\r\n")
+        except OSError:
+            return False
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -304,11 +328,19 @@ def ledger_root_lock(root: Path) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             root.mkdir(parents=True, exist_ok=True)
+            if not (root / ".lock").exists():
+                _keep_from_git(root)
             file = stack.enter_context((root / ".lock").open("a"))
             fcntl.flock(file.fileno(), fcntl.LOCK_EX)
         except OSError as error:
             raise unwritable("the ledger", root, error, _BEFORE) from error
         yield
+
+
+def _keep_from_git(root: Path) -> None:
+    """Have git take the ledgers as they are, should they be kept in it; a file of somebody stays as it is."""
+    with suppress(OSError), (root / _ATTRIBUTES).open("x", encoding="utf-8") as file:
+        file.write(_AS_THEY_ARE)
 
 
 def rollouts_in(root: Path) -> list[Ledger]:

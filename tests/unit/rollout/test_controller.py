@@ -95,7 +95,8 @@ def refused(root: Path, spec: Spec, hosts: Iterable[str] = HOSTS, **options: Any
 
 
 def snapshot(root: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file() and p.name != ".lock"}
+    files = [p for p in root.rglob("*") if p.is_file() and p.name not in (".lock", ".gitattributes")]
+    return {str(p.relative_to(root)): p.read_bytes() for p in files}
 
 
 def tell(root: Path, spec: Spec, *events: Event) -> None:

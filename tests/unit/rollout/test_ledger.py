@@ -266,6 +266,38 @@ def test_a_disk_that_fails_at_the_last_moment_records_nothing(
     assert [event.data["text"] for event in ledger.read()] == ["a", "d"]
 
 
+@pytest.mark.parametrize("is_new", [False, True])
+def test_what_fails_after_the_head_was_written_takes_no_line_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_new: bool
+) -> None:
+    """A network file system may say when a file is closed that it could not be written: the head lags, if anything."""
+    ledger = fresh(tmp_path, note("a"))
+    if is_new:
+        head_file(ledger).unlink()
+    pwrite, written = os.pwrite, []
+
+    def writes(*arguments: Any) -> int:
+        written.append(arguments)
+        return pwrite(*arguments)
+
+    def fails_then(call: Any) -> Any:
+        def fails(descriptor: int) -> None:
+            call(descriptor)
+            if written:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        return fails
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", writes)
+        patch.setattr(os, "close", fails_then(os.close))
+        patch.setattr(os, "fsync", fails_then(os.fsync))
+        assert ledger.append([note("b")], 1)
+    assert written
+    ledger.append([note("c")], 1)
+    assert [event.data["text"] for event in ledger.read()] == ["a", "b", "c"]
+
+
 _LIMITED = """
 import resource, signal, sys
 from pathlib import Path
@@ -398,7 +430,36 @@ def test_a_ledger_of_another_fate_is_noticed(tmp_path: Path) -> None:
         other.append(more, 1)
         rewrite(ledger, (other.directory / "events.jsonl").read_bytes())
         assert "line 2 is not the one that head.json names" in refused(ledger.read).cause
-        assert refused(ledger.append, [note()], 1).reason == "ledger_damaged"
+        assert "line 2 is not the one that head.json names" in refused(ledger.append, [note()], 1).cause or more
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_line_ends_that_git_converted_are_named(tmp_path: Path, number: int) -> None:
+    ledger = fresh(tmp_path, *[note(str(each)) for each in range(number)])
+    for path in (ledger.directory / "events.jsonl", head_file(ledger)):
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    for error in (refused(ledger.read), refused(ledger.append, [note()], 1)):
+        assert error.reason == "ledger_damaged"
+        assert "its lines end in CR LF" in error.cause
+        assert f"{tmp_path / '.gitattributes'} with the line `* -text`" in error.remedy
+
+
+def test_git_is_told_to_take_the_ledgers_as_they_are(tmp_path: Path) -> None:
+    root = tmp_path / "rollouts"
+    with ledger_root_lock(root):
+        pass
+    assert (root / ".gitattributes").read_text().endswith("\n* -text\n")
+    (root / ".gitattributes").unlink()
+    with ledger_root_lock(root):
+        pass
+    assert not (root / ".gitattributes").exists(), "somebody removed it"
+
+
+def test_what_somebody_told_git_stays(tmp_path: Path) -> None:
+    (tmp_path / ".gitattributes").write_text("*.html binary\n")
+    with ledger_root_lock(tmp_path):
+        pass
+    assert (tmp_path / ".gitattributes").read_text() == "*.html binary\n"
 
 
 def test_a_controller_killed_between_a_line_and_its_head_harms_nothing(
