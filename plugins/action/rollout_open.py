@@ -114,7 +114,8 @@ class ActionModule(RolloutAction):
             accept_removed=options["accept_removed"],
             takeover=Takeover(tuple(options["supersedes"]), str(options["why"])),
         )
-        return root, candidates, opened, own_timing_warnings(opened.rollout, own, zones, CLOCK.now())
+        surprises = own_timing_warnings(opened.rollout, own, zones, CLOCK.now())
+        return root, candidates, opened, [*opened.warnings, *surprises]
 
     def _members(self, spec: Spec, task_vars: dict[str, Any], *, device_windows: bool) -> list[_Member]:
         lookup = lookup_loader.get("ansible.builtin.inventory_hostnames", loader=self._loader, templar=self._templar)

@@ -44,6 +44,7 @@ from ._rollout.states import (
     answers_by,
 )
 from ._rollout.store import Store, Stores, open_stores
+from ._rollout.timing import clock_warnings
 
 CLOCK = Clock(time.time, time.sleep)
 
@@ -61,6 +62,8 @@ class Opened:
     wait: Wait | None
     fence: Mapping[str, Any] | None = None
     """What the device modules are shown, so that devices can tell this run from others."""
+    warnings: tuple[str, ...] = ()
+    """What is odd about the ledger, for people."""
 
 
 def read_spec(path: Path) -> Spec:
@@ -93,6 +96,7 @@ def open_rollout(
     with nullcontext() if dry_run else stores.lock():
         position = ledger.position()
         events = ledger.read()
+        warnings = tuple(clock_warnings(events, CLOCK.now()))
         known = derive(events)
         planned: list[Event] = []
         rivals: list[_Rival] = []
@@ -126,7 +130,7 @@ def open_rollout(
         if dry_run or not (recorded or due or decisions.needs_the_gate or _ends_by(decisions.wait, deadline)):
             if not dry_run:
                 _clear_away(ledger)
-            return Opened(rollout, None, recorded, decisions.wait)
+            return Opened(rollout, None, recorded, decisions.wait, warnings=warnings)
         ledger.create()
         ledger.take_lease(holder, _is_alive)
         for rival in rivals:
@@ -138,7 +142,7 @@ def open_rollout(
                 "ledger_conflict",
             )
         fence = fence_of([*events, start], rollout.plan.spec, holder.epoch)
-        return Opened(rollout, holder.epoch, recorded, decisions.wait, fence)
+        return Opened(rollout, holder.epoch, recorded, decisions.wait, fence, warnings)
 
 
 def insist_on_lease(ledger: Store, epoch: int) -> None:

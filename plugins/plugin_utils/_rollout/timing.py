@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
+from .events import Event
 from .port import Observation
 from .spec import Spec
 from .states import Device, DeviceClass, DeviceState, Rollout
@@ -22,6 +23,26 @@ OWN_WINDOWS = "bootc_windows"
 """The inventory variable that holds windows of one device, with the keys of `windows` in a spec."""
 
 _SET_ZONE = "set the inventory variable bootc_timezone"
+
+
+_SKEW = 5 * 60
+"""Seconds that two controllers may be apart, or a clock may be put right by, without a word about it."""
+
+
+def clock_warnings(events: Iterable[Event], now: float) -> list[str]:
+    """What the times of a ledger say against the clock of this machine."""
+    latest = max((event.at for event in events), default=now)
+    if latest - now <= _SKEW:
+        return []
+    return [
+        f"The clock went back: here it is {_minute(now)}, and the ledger has an event of {_minute(latest)}. One of the "
+        "two is wrong, and soaks and windows with it. If it is this clock, end this run and set it. If it was the one "
+        "of then, waits may last until that time: look at the wave, and take it as it is with the order `accept`."
+    ]
+
+
+def _minute(moment: float) -> str:
+    return format(datetime.fromtimestamp(moment, timezone.utc), "%Y-%m-%d %H:%M UTC")
 
 
 @dataclass(frozen=True)

@@ -860,6 +860,15 @@ def test_without_a_lease_nothing_is_recorded(tmp_path: Path) -> None:
 # -- what devices are shown ------------------------------------------------------------------------------------------
 
 
+def test_who_opens_a_ledger_of_the_future_is_warned(tmp_path: Path, time: FakeTime) -> None:
+    assert start(tmp_path, R1).warnings == ()
+    tell(tmp_path, R1, Event("noted", time.now() + 3600))
+    end(tmp_path, R1)
+    for dry_run in (True, False):
+        (warning,) = start(tmp_path, R1, dry_run=dry_run).warnings
+        assert "The clock went back" in warning
+
+
 def test_a_device_is_shown_this_turn_and_the_turns_before_it(tmp_path: Path, time: FakeTime) -> None:
     first = start(tmp_path, R1).fence
     assert first is not None

@@ -35,7 +35,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states im
     DeviceState,
     RolloutPhase,
 )
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.timing import starving
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.timing import clock_warnings, starving
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.windows import NO_WINDOWS, parse_windows
 
 from tests.fleet_model import OLD, FakeDevice, FakeTime, digest, plan_for, small_spec
@@ -662,3 +662,18 @@ def test_whoever_waits_for_the_downloads_of_others_is_told_until_when() -> None:
     assert "pace.download_rate" in found.next
     assert found.until == BEGIN + 100
     assert "download_rate" not in explain(rollout, second, BEGIN + 100).next
+
+
+# -- clocks ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("behind", [-DAY, 0, 30, 5 * 60])
+def test_a_clock_that_was_put_right_by_seconds_is_no_matter(behind: float) -> None:
+    assert clock_warnings([opened(), Event("held", BEGIN - DAY)], BEGIN - behind) == []
+    assert clock_warnings([], BEGIN) == []
+
+
+def test_a_clock_that_went_back_is_told_with_both_times() -> None:
+    """Also after the first event with the right time: what was recorded before still has to come."""
+    (told,) = clock_warnings([opened(), Event("opened", BEGIN - 366 * DAY)], BEGIN - 366 * DAY + 60)
+    assert "here it is 2026-01-14 08:01 UTC, and the ledger has an event of 2027-01-15 08:00 UTC" in told
