@@ -222,6 +222,7 @@ from ..module_utils._engine.inputs import (
     recorded_parts,
 )
 from ..module_utils._engine.jobs import texts
+from ..module_utils._engine.lint import secret_arguments
 from ..module_utils._engine.memory import forget_name, memory_file
 from ..module_utils._engine.module import BUILD_ARGUMENTS
 from ..module_utils._engine.run import end_when_told, run_command
@@ -272,7 +273,9 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     engine = Engine(run_command, choose_engine(params["engine"], shutil.which))
     context = Path(params["context"]).resolve()
     containerfile = Path(params["containerfile"]).resolve() if params["containerfile"] else context / "Containerfile"
-    check_options(params, containerfile, context)
+    check_options(params, containerfile, context, check_mode=module.check_mode)
+    for finding in secret_arguments(params["build_args"]):
+        module.warn(f"{finding.cause} {finding.remedy}")
     timestamp = params["timestamp"] if params["timestamp"] >= 0 else None
     pending = bool(params["parent"] and params["parent_pending"] and module.check_mode)
     labels, annotations = texts(params["labels"]), texts(params["annotations"])
@@ -337,7 +340,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     }
 
 
-def check_options(params: Mapping[str, Any], containerfile: Path, context: Path) -> None:
+def check_options(params: Mapping[str, Any], containerfile: Path, context: Path, *, check_mode: bool) -> None:
     """Refuse what the engine would only refuse late, or misunderstand."""
     parse_reference(params["name"])
     if params["parent"] and "PARENT" in params["build_args"]:
@@ -351,7 +354,7 @@ def check_options(params: Mapping[str, Any], containerfile: Path, context: Path)
     if not containerfile.is_file():
         raise EngineError(INVALID, f"There is no Containerfile {containerfile} on this host.", "Correct the path.")
     check_auth_file(params["auth_file"])
-    check_secrets(params["secrets"])
+    check_secrets(params["secrets"], check_mode=check_mode)
 
 
 def main() -> None:

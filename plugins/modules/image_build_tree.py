@@ -146,7 +146,8 @@ options:
     default: {}
   container_lint:
     description:
-      - Whether images that were built and are wanted check themselves with C(bootc container lint).
+      - Whether images that are wanted check themselves with C(bootc container lint), each once. One that is in local
+        storage since an earlier build and was not checked then is checked as well, except in check mode.
       - With V(auto), those that have bootc do. With V(required), an image without it is an error.
       - An image that does not pass loses its name, so that the next run builds it again.
     type: str

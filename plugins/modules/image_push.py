@@ -74,7 +74,8 @@ options:
     description:
       - Whether O(image) and O(tags) may be another image already. Give V(false) for tags of one release, which mean one
         image for ever. Then the module fails with RV(reason=taken) instead of taking a tag from the other image, which
-        who runs it could not find again.
+        who runs it could not find again. Where the same image is there already, but compressed otherwise or with other
+        annotations, it is left as it is, with a warning.
     type: bool
     default: true
   retries:
@@ -194,8 +195,8 @@ commands:
 reason:
   description:
     - Kind of the failure, for decisions. V(engine_missing), V(not_found) for a missing local image, V(taken) for a tag
-      that is another image, V(auth), V(network), V(timeout), V(unsupported), V(invalid) for wrong options,
-      V(unexpected) for the rest.
+      that is another image, V(conflict) for one that somebody else moved meanwhile, V(auth), V(network), V(timeout),
+      V(unsupported), V(invalid) for wrong options, V(unexpected) for the rest.
   returned: failure
   type: str
   sample: auth
@@ -204,7 +205,7 @@ reason:
 import os
 import shutil
 import time
-from typing import Any, Mapping
+from typing import Any, Callable, Iterable, Mapping
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
@@ -219,10 +220,10 @@ from ..module_utils._oci.client import RegistryClient
 from ..module_utils._oci.errors import NOT_FOUND as NOT_PUBLISHED
 from ..module_utils._oci.errors import Refused, RegistryError
 from ..module_utils._oci.layers import download, total_size
-from ..module_utils._oci.manifest import Manifest
+from ..module_utils._oci.manifest import Descriptor, Manifest
 from ..module_utils._oci.module import REGISTRY_ARGUMENTS, registry_client
 from ..module_utils._oci.reference import Reference, parse_reference
-from ..module_utils._oci.tagging import insist_on_tags
+from ..module_utils._oci.tagging import insist_on_tags, move_tag, plan_moves, read_back, read_tags
 from ..module_utils._oci.transport import REQUESTS_IMPORT_ERROR
 
 _FIRST_DELAY = 2.0
@@ -287,23 +288,42 @@ def reasons(there: Manifest | None, local: LocalImage, target: Reference, compre
     return why
 
 
-def insist_on_free_tags(
-    client: RegistryClient, target: Reference, before: Mapping[str, str | None], local: LocalImage
-) -> None:
-    """Refuse to take a tag from another image."""
-    for tag, digest in before.items():
-        there = published(client, target.with_tag(tag)) if digest is not None else None
-        if there is not None and not is_image(there, local):
-            raise EngineError(
-                TAKEN,
-                f"{target.with_tag(tag)} is another image already: {digest}.",
-                "Give what is new a version of its own, or delete that tag: who runs the other image finds it by it.",
-            )
+def kept_image(client: RegistryClient, target: Reference, tags: Iterable[str], local: LocalImage) -> Manifest | None:
+    """Return what tags that mean one image for ever have already; refuse to take one from another image.
+
+    The same image may be there compressed otherwise, or with other annotations. Then its digest is another one, and who
+    runs it finds it by that, so what is there stays.
+    """
+    kept: Manifest | None = None
+    for tag in tags:
+        there = published(client, target.with_tag(tag))
+        if there is None:
+            continue
+        if not is_image(there, local):
+            raise _taken(target.with_tag(tag), there.digest)
+        if kept is not None and kept.digest != there.digest:
+            raise _taken(target.with_tag(tag), f"{there.digest}, and not {kept.digest}")
+        kept = there
+    return kept
 
 
-def push(engine: Engine, wanted: Push, *, retries: int, timeout: float) -> str:
-    """Push, and try again while the trouble is of the passing kind. Layers that arrived are not sent again."""
+def _taken(target: Reference, found: str) -> EngineError:
+    return EngineError(
+        TAKEN,
+        f"{target} is another image already: {found}.",
+        "Give what is new a version of its own, or delete that tag: who runs the other image finds it by it.",
+    )
+
+
+def push(engine: Engine, wanted: Push, look: Callable[[], str | None], *, retries: int, timeout: float) -> str:
+    """Push, and try again while the trouble is of the passing kind. Layers that arrived are not sent again.
+
+    ``look`` is called right before each try; what it returns is the digest of what is there and shall stay.
+    """
     for tried in range(1, retries + 1):
+        there = look()
+        if there is not None:
+            return there
         try:
             return engine.push(wanted, timeout)
         except EngineError as error:
@@ -311,19 +331,33 @@ def push(engine: Engine, wanted: Push, *, retries: int, timeout: float) -> str:
             if error.kind != NETWORK or wait > _LONGEST_ASKED:
                 raise
         time.sleep(wait)
-    return engine.push(wanted, timeout)
+    return look() or engine.push(wanted, timeout)
 
 
-def verified(client: RegistryClient, target: Reference, digest: str) -> Manifest:
+def verified(client: RegistryClient, target: Reference, before: str | None, digest: str) -> Manifest:
     """Read the pushed manifest back by tag: it must be what was pushed, and nobody else's."""
-    manifest = client.get_manifest(target)
-    if manifest.digest != digest:
+    stayed = read_back(client, target, before, digest)
+    if stayed != digest:
         raise EngineError(
             UNEXPECTED,
-            f"{digest} was pushed to {target}, but {manifest.digest} is there now.",
+            f"{digest} was pushed to {target}, but {stayed or 'nothing'} is there now.",
             "Someone else pushed to the same tag at the same time; make sure that only one job publishes.",
         )
-    return manifest
+    return client.get_manifest(target.with_digest(digest))
+
+
+def move_tags(client: RegistryClient, target: Reference, before: Mapping[str, str | None], manifest: Manifest) -> None:
+    """Put those tags on the manifest that are not there yet; raise ``conflict`` where somebody else moves one."""
+    for move in plan_moves(before, manifest.digest, None, target.name):
+        move_tag(client, target, move, manifest)
+
+
+def update_size(
+    client: RegistryClient, target: Reference, before: Iterable[str | None], layers: Iterable[Descriptor]
+) -> int | None:
+    """Return the bytes that the image there was before lacks of these layers; none when there was no image."""
+    previous = next((published(client, target.with_digest(digest)) for digest in before if digest), None)
+    return None if previous is None or previous.is_index else download(previous.layers, layers)
 
 
 def check_options(params: dict[str, Any]) -> Reference:
@@ -368,34 +402,39 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             f"{params['name']} is neither in local storage nor in {target.name}, where the build may have found it.",
             "Build again.",
         )
+    kept = None if params["replace"] else kept_image(client, target, tags, local)
+    if kept is not None:
+        warn_of_kept(module, kept, local, target)
+        earlier, found = kept, kept
     layers_there = earlier.layers if found is None and earlier is not None and is_image(earlier, local) else []
     otherwise = other_compression(layers_there, params["compression"])
     can_recompress = not otherwise or engine.can_recompress()
-    why = reasons(earlier, local, target, len(otherwise) if can_recompress else 0)
+    why = [] if kept else reasons(earlier, local, target, len(otherwise) if can_recompress else 0)
     needs_push = bool(why)
     before.update({tag: published_digest(client, target.with_tag(tag)) for tag in tags[1:]})
-    if not params["replace"]:
-        insist_on_free_tags(client, target, before, local)
 
     manifest = None if needs_push else earlier
     if needs_push and not module.check_mode:
+
+        def look() -> str | None:
+            # The tries may lie hours apart. After one that failed, the image may be there all the same.
+            there = None if params["replace"] else kept_image(client, target, tags[:1], local)
+            return there.digest if there else None
+
         wanted = Push(params["name"], str(target), params["tls_verify"], params["auth_file"], params["compression"])
-        digest = push(engine, wanted, retries=params["retries"], timeout=params["timeout"])
-        manifest = verified(client, target, digest)
+        digest = push(engine, wanted, look, retries=params["retries"], timeout=params["timeout"])
+        manifest = verified(client, target, before[target.tag or ""], digest)
         if not is_image(manifest, local) or other_annotations(manifest, local):
             module.warn(f"{params['name']} was changed on its way to the registry, so every run will push it again.")
     if manifest is not None:
         warn_of_compression(module, manifest, params["compression"])
     after = dict.fromkeys(tags, manifest.digest if manifest else _UNKNOWN)
     if manifest is not None and not module.check_mode:
-        for tag in tags[1:] if needs_push else tags:
-            if before[tag] != manifest.digest:
-                client.put_manifest(target.with_tag(tag), manifest)
+        others = {tag: before[tag] for tag in (tags[1:] if needs_push else tags)}
+        # Where a tag may be replaced, what counts is what it is now, and not what it was before a long push.
+        now = read_tags(client, target, others) if needs_push and params["replace"] else others
+        move_tags(client, target, now, manifest)
     layers = manifest.layers if manifest else []
-    previous = next((published(client, target.with_digest(digest)) for digest in before.values() if digest), None)
-    update_size = None
-    if manifest is not None and previous is not None and not previous.is_index:
-        update_size = download(previous.layers, layers)
     config = client.get_config(target, manifest) if manifest is not None else {}
     return {
         "changed": before != after,
@@ -408,7 +447,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         "tags": dict.fromkeys(tags, manifest.digest if manifest else None),
         "layers": [{"digest": x.digest, "size": x.size, "media_type": x.media_type} for x in layers],
         "size": total_size(layers) if manifest else None,
-        "update_size": update_size,
+        "update_size": update_size(client, target, before.values(), layers) if manifest else None,
         "created": config.get("created"),
         "input_hash": ((config.get("config") or {}).get("Labels") or {}).get(HASH_LABEL),
         "commands": engine.commands,
@@ -416,13 +455,28 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     }
 
 
+def warn_of_kept(module: AnsibleModule, kept: Manifest, local: LocalImage, target: Reference) -> None:
+    """Say what is left as it is although a push would make it another."""
+    annotations = other_annotations(kept, local)
+    if annotations:
+        module.warn(
+            f"{target.name}@{kept.digest} has other annotations than {module.params['name']} "
+            f"({', '.join(annotations)}), and is left as it is because replace is false."
+        )
+
+
 def warn_of_compression(module: AnsibleModule, manifest: Manifest, compression: str) -> None:
     """Old engines keep the compression a layer has in the registry, whatever they are asked for."""
     others = other_compression(manifest.layers, compression)
     if others:
         module.warn(
-            f"{len(others)} of {len(manifest.layers)} layers are not compressed with {compression}, because the engine "
-            "found them compressed otherwise in the registry. Podman 4.7 or newer compresses them anew."
+            f"{len(others)} of {len(manifest.layers)} layers are not compressed with {compression}, because the "
+            "registry has them compressed otherwise. "
+            + (
+                "Podman 4.7 or newer compresses them anew."
+                if module.params["replace"]
+                else "With replace: false, what is there stays as it is."
+            )
         )
 
 
@@ -449,6 +503,8 @@ def main() -> None:
         result = run(module)
     except (EngineError, RegistryError) as error:
         module.fail_json(msg=str(error), reason=error.kind)
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename or module.params['name']}: {error.strerror}.", reason=UNEXPECTED)
     except ValueError as error:
         module.fail_json(msg=str(error), reason=INVALID)
     if not module._diff:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Sequence
 
 from .client import Build, Engine, Secret
@@ -14,7 +15,8 @@ from .errors import FAILED, NOT_FOUND, UNEXPECTED, EngineError
 from .ignore import find_ignore_file
 from .jobs import PARENT_LABEL, Job
 from .lookup import parent_reference
-from .tree import Step
+from .memory import load_memory, note_checked
+from .tree import STORAGE, Step
 
 OFF, AUTO, REQUIRED = CONTAINER_LINT = ("off", "auto", "required")
 
@@ -37,10 +39,14 @@ class BuildOptions:
 class Builder:
     """Builds jobs whose parents are there."""
 
-    def __init__(self, engine: Engine, options: BuildOptions, steps: Sequence[Step]) -> None:
-        """Keep what is needed; ``steps`` are those of the whole tree, to find parents that need no build."""
+    def __init__(self, engine: Engine, options: BuildOptions, steps: Sequence[Step], memory: Path) -> None:
+        """Keep what is needed; ``steps`` are those of the whole tree, to find parents that need no build.
+
+        ``memory`` is the file that knows which images passed their check.
+        """
         self._engine = engine
         self._options = options
+        self._memory = memory
         self._steps = {step.job.image: step for step in steps}
 
     def build(self, step: Step, parent_id: str | None) -> str:
@@ -73,8 +79,30 @@ class Builder:
             ),
             options.timeout,
         )
-        self._check(job)
+        if self._options.container_lint != OFF and job.wanted:
+            self._check(job, built)
         return built
+
+    def check_stored(self) -> dict[str, EngineError]:
+        """Check what is wanted, need not be built and never passed; return what is wrong with which image.
+
+        It may have been built as a parent only, without the check, or by a run that was killed before it.
+        """
+        failed: dict[str, EngineError] = {}
+        if self._options.container_lint == OFF:
+            return failed
+        checked = load_memory(self._memory).checked
+        for step in self._steps.values():
+            copy = step.copy
+            if not step.job.wanted or step.reasons or copy is None or copy.place != STORAGE:
+                continue
+            if checked.get(copy.image_id, False) or (copy.image_id in checked and self._options.container_lint == AUTO):
+                continue
+            try:
+                self._check(step.job, copy.image_id)
+            except EngineError as error:
+                failed[step.job.image] = error
+        return failed
 
     def _parent(self, job: Job, parent_id: str | None) -> tuple[str | None, str | None]:
         """Return what to call the parent, and its image id when it is a node of the tree."""
@@ -88,9 +116,7 @@ class Builder:
             raise EngineError(UNEXPECTED, f"Nobody built {job.parent}, and it was not found either.", "Report this.")
         return parent_reference(self._engine, copy, job.parent), copy.image_id
 
-    def _check(self, job: Job) -> None:
-        if self._options.container_lint == OFF or not job.wanted:
-            return
+    def _check(self, job: Job, image_id: str) -> None:
         try:
             has_bootc = self._engine.container_lint(job.image, self._options.timeout)
             if not has_bootc and self._options.container_lint == REQUIRED:
@@ -98,11 +124,12 @@ class Builder:
                     NOT_FOUND, f"{job.image} has no bootc to check it with.", "Install bootc in one of its parents."
                 )
         except EngineError as error:
-            # With its name it would count as built, and the next run would not look at it again.
+            # With its name it would count as built, and could be published.
             self._engine.untag(job.image)
             if error.kind == FAILED:
                 raise EngineError(FAILED, f"bootc container lint refuses {job.image}. {error}") from error
             raise
+        note_checked(self._memory, image_id, has_bootc=has_bootc)
 
 
 def identity_of_base(engine: Engine, base: str) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
@@ -17,10 +18,21 @@ def check_auth_file(path: str | None) -> None:
         raise EngineError(AUTH, f"The auth file {path} does not exist on this host.", "Create it with 'podman login'.")
 
 
-def check_secrets(secrets: Sequence[Mapping[str, Any]]) -> None:
-    """Raise EngineError for a secret that cannot be passed on, or is not there."""
+def check_secrets(secrets: Sequence[Mapping[str, Any]], *, check_mode: bool) -> None:
+    """Raise EngineError for a secret that cannot be passed on, or is not there.
+
+    In check mode a variable of the environment need not be there: nothing is built, and a preview may know no secret.
+    """
     for secret in secrets:
         if any("," in (secret[key] or "") for key in ("id", "path", "env")):
             raise EngineError(INVALID, f"The secret '{secret['id']}' has a comma, which engines read as a separator.")
         if secret["path"] and not Path(secret["path"]).is_file():
             raise EngineError(INVALID, f"The secret '{secret['id']}' has no file {secret['path']} on this host.")
+        # Engines take an unset variable for an empty secret, or for none, and the build may pass without it.
+        if not secret["path"] and not check_mode and secret["env"] not in os.environ:
+            raise EngineError(
+                INVALID,
+                f"The secret '{secret['id']}' is to come from the variable {secret['env']}, which is not in the "
+                "environment of this host.",
+                "Set it for the task, or give the secret as a file.",
+            )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
 from .errors import AUTH, FAILED, MISSING, NETWORK, NOT_FOUND, UNEXPECTED, UNSUPPORTED, EngineError
+from .lint import declared_arguments, is_secret_name
 from .run import Finished, Run
 
 ENGINES = ("podman", "buildah")
@@ -194,7 +195,7 @@ class Engine:
         return answer
 
     def _act(self, arguments: Sequence[str], timeout: float, kind: Callable[[str], str]) -> None:
-        self.commands.append([self.program, *arguments])
+        self.commands.append([self.program, *without_secrets(arguments)])
         answer = self._run([self.program, *arguments], timeout)
         if answer.rc != 0:
             raise self._failed(arguments, answer, kind(answer.stderr))
@@ -208,7 +209,7 @@ class Engine:
             ) from error
 
     def _failed(self, arguments: Sequence[str], answer: Finished, kind: str) -> EngineError:
-        command = " ".join(shlex.quote(part) for part in (self.program, *arguments))
+        command = " ".join(shlex.quote(part) for part in (self.program, *without_secrets(arguments)))
         tail = _tail(answer.stderr) or _tail(answer.stdout) or "it said nothing"
         cause = f"{self.program} {arguments[0]} failed with exit code {answer.rc}: {tail}"
         return EngineError(kind, cause if cause.endswith(".") else f"{cause}.", _REMEDIES.get(kind, ""), command)
@@ -260,9 +261,19 @@ def push_arguments(push: Push, digest_file: Path, *, force_compression: bool) ->
     return [*arguments, push.name, f"docker://{push.target}"]
 
 
+def without_secrets(arguments: Sequence[str]) -> list[str]:
+    """Return arguments as they may be shown: without the values of build arguments that are named like secrets."""
+    shown = list(arguments)
+    for at, flag in enumerate(arguments[:-1]):
+        name, equals, _value = arguments[at + 1].partition("=")
+        if flag == "--build-arg" and equals and is_secret_name(name):
+            shown[at + 1] = f"{name}=***"
+    return shown
+
+
 def declares_parent(containerfile: bytes) -> bool:
     """Tell whether a Containerfile takes its parent as ``ARG PARENT``."""
-    return re.search(rb"^[ \t]*ARG[ \t]+PARENT\b", containerfile, re.IGNORECASE | re.MULTILINE) is not None
+    return "PARENT" in declared_arguments(containerfile.decode(errors="replace"))
 
 
 def _is_id(parent: str) -> bool:
@@ -286,20 +297,25 @@ def _with_algorithm(image_id: str) -> str:
     return image_id if image_id.startswith("sha256:") else f"sha256:{image_id}"
 
 
+def _status(codes: str) -> str:
+    """Pattern of a status of HTTP, which is no part of a tag, a port or a version."""
+    return rf"(?<![\w.:/-])(?:{codes})(?![\w/-]|[.:]\w)"
+
+
 _TRANSFER_KINDS = (
     # Some registries say that they deny whom they limit.
-    (NETWORK, r"toomanyrequests|too many requests|\b429\b"),
+    (NETWORK, rf"toomanyrequests|too many requests|{_status('429')}"),
     (AUTH, r"unauthorized|authentication required|access denied|\bdenied\b|invalid username/password|403 Forbidden"),
     (
         NETWORK,
         r"connection refused|connection reset|no such host|no route to host|i/o timeout|TLS handshake timeout"
         r"|\bEOF\b|broken pipe|timed out|deadline exceeded|closed network connection|stream error|server misbehaving"
-        r"|temporary failure|(blob|upload) unknown|unknown (blob|upload)|\b(408|416|499|50[0234]|52[0-4])\b",
+        r"|temporary failure|(blob|upload) unknown|unknown (blob|upload)|" + _status("408|416|499|50[0234]|52[0-4]"),
     ),
 )
 _PUSH_KINDS = (
     *_TRANSFER_KINDS,
-    (UNSUPPORTED, r"\bunsupported\b|method not allowed|read.only|too large|\b(405|413)\b"),
+    (UNSUPPORTED, r"\bunsupported\b|method not allowed|read.only|too large|" + _status("405|413")),
 )
 
 
@@ -317,8 +333,10 @@ _REMEDIES = {
 
 
 def _push_kind(stderr: str) -> str:
-    """Name the kind of a failed push by what registries are known to say. Only retries rest on it."""
-    return _kind_in(_PUSH_KINDS, "\n".join(stderr.strip().splitlines()[-3:])) or UNEXPECTED
+    """Name the kind of a failed push by what registries are known to say."""
+    said = "\n".join(stderr.strip().splitlines()[-3:])
+    # That of a file is a matter of this host, and no login helps.
+    return _kind_in(_PUSH_KINDS, re.sub(r"\b\w+ /[^\s:]+: permission denied", "", said)) or UNEXPECTED
 
 
 def _build_kind(stderr: str) -> str:

@@ -6,18 +6,17 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
 from .._oci.places import expand_user
-from .client import declares_parent
 from .errors import INVALID, EngineError
 from .inputs import BuildInputs, InputHash, hash_inputs
+from .lint import declared_arguments
 from .recipe import read_recipe
 from .rendering import render
-from .tags import InvalidTags, fill, suffix_of
+from .tags import InvalidTags, fill, is_of_one_release, suffix_of
 from .variants import build_order, platforms_of
 
 VERSION_LABEL = "org.opencontainers.image.version"
@@ -67,6 +66,8 @@ class Job:
     published: Sequence[str]
     """References at which it may be in a registry, the most telling first."""
     hashed: InputHash
+    lasting: Sequence[str] = ()
+    """Those of :attr:`published` that mean one image for ever."""
 
 
 def make_jobs(
@@ -108,11 +109,6 @@ def make_jobs(
     return list(jobs.values())
 
 
-def declares(text: str, argument: str) -> bool:
-    """Tell whether a Containerfile takes a build argument."""
-    return re.search(rf"^[ \t]*ARG[ \t]+{re.escape(argument)}\b", text, re.IGNORECASE | re.MULTILINE) is not None
-
-
 def texts(values: Mapping[str, Any]) -> dict[str, str]:
     """Turn numbers and booleans from YAML into the texts a Containerfile sees."""
     return {
@@ -148,14 +144,15 @@ def _job(
             INVALID, f"'{name}': The context {context} is not a folder on this host.", "Correct the path."
         )
     common = {"VERSION": settings.version, **settings.build_args}
+    declared = declared_arguments(text)
     # An argument that a Containerfile does not take is no input of it.
-    build_args = {key: value for key, value in common.items() if declares(text, key)}
+    build_args = {key: value for key, value in common.items() if key in declared}
     build_args.update(texts(node.get("build_args") or {}))
     if "PARENT" in build_args and (parent is not None or node.get("base")):
         raise EngineError(
             INVALID, f"'{name}' has the build argument PARENT, which parent and base set.", "Give one of the two."
         )
-    versioned = is_release or declares(text, "VERSION")
+    versioned = is_release or "VERSION" in declared
     version = {VERSION_LABEL: settings.version} if versioned else {}
     labels = {**version, **settings.labels, **texts(node.get("labels") or {})}
     base = None if parent is not None else node.get("base")
@@ -181,7 +178,7 @@ def _job(
         base=base,
         containerfile=containerfile,
         context=context,
-        parent_is_argument=declares_parent(text.encode()),
+        parent_is_argument="PARENT" in declared,
         text=text,
         build_args=build_args,
         labels=labels,
@@ -190,6 +187,7 @@ def _job(
         wanted=is_wanted,
         published=_references(node, settings),
         hashed=hash_inputs(inputs),
+        lasting=_references(node, settings, lasting=True),
     )
 
 
@@ -221,7 +219,7 @@ def _expanded(path: str) -> str:
     return os.path.expandvars(expand_user(path))
 
 
-def _references(node: Mapping[str, Any], settings: Settings) -> list[str]:
+def _references(node: Mapping[str, Any], settings: Settings, *, lasting: bool = False) -> list[str]:
     if not settings.repository:
         return []
     name = str(node["name"])
@@ -230,6 +228,8 @@ def _references(node: Mapping[str, Any], settings: Settings) -> list[str]:
     # Those of other days and commits cannot be told. One with the version tells most; the rest may be of any release.
     known = [tag for tag in templates if not any(f"{{{word}}}" in tag for word in ("date", "revision"))]
     known.sort(key=lambda tag: "{version}" not in tag)
+    if lasting:
+        known = [tag for tag in known if is_of_one_release(tag)]
     place = settings.repository.replace("{variant}", name)
     try:
         return [f"{place}:{tag}" for tag in dict.fromkeys(fill(tag, words) for tag in known)]

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
-from typing import Callable, Iterator, Mapping, Sequence, Tuple
+from typing import Callable, Iterable, Iterator, Mapping, Sequence, Tuple
 
 OFF, WARN, ERROR = LEVELS = ("off", "warn", "error")
+SECRET_ARGUMENT = "secret-argument"
 
 
 @dataclass(frozen=True)
@@ -75,15 +77,22 @@ def level_problems(levels: Mapping[str, object]) -> list[str]:
 
 
 def read_instructions(text: str) -> list[Instruction]:
-    """Split a Containerfile. Comments and empty lines are left out, also inside of an instruction."""
+    """Split a Containerfile. Comments and empty lines are left out, also inside of an instruction.
+
+    What a here-document gives to a RUN becomes part of its text, command by command. That of other instructions is the
+    content of files, and left out.
+    """
     instructions: list[Instruction] = []
     parts: list[str] = []
     begun, stage = 0, -1
-    for number, line in enumerate(text.splitlines(), 1):
-        stripped = line.strip()
+    lines = text.splitlines()
+    at = 0
+    while at < len(lines):
+        at += 1
+        stripped = lines[at - 1].strip()
         if not stripped or stripped.startswith("#"):
             continue
-        begun = begun if parts else number
+        begun = begun if parts else at
         continued = stripped.endswith("\\")
         parts.append(stripped[:-1].strip() if continued else stripped)
         if continued:
@@ -91,8 +100,62 @@ def read_instructions(text: str) -> list[Instruction]:
         word, _space, rest = " ".join(parts).partition(" ")
         parts = []
         stage += word.upper() == "FROM"
+        if word.upper() in _WITH_DOCUMENTS:
+            bodies, at = _documents(rest, lines, at)
+            if bodies and word.upper() == "RUN":
+                rest = _with_documents(rest, bodies)
         instructions.append(Instruction(word.upper(), rest.strip(), begun, stage))
     return instructions
+
+
+def declared_arguments(text: str) -> set[str]:
+    """Return the names of the build arguments that a Containerfile takes; one ARG may name several."""
+    return {
+        word.partition("=")[0]
+        for instruction in read_instructions(text)
+        if instruction.word == "ARG"
+        for word in _words(instruction.text)
+    }
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        # A quote that does not end is for the engine to refuse.
+        return text.split()
+
+
+_WITH_DOCUMENTS = ("RUN", "COPY", "ADD")
+_WORD = re.compile(r"(?:\"[^\"]*\"|'[^']*'|[^\s\"'])+")
+_DOCUMENT = re.compile(r"\d*<<(?P<tabs>-?)(?P<quote>[\"']?)(?P<name>[^<>|;&\"'\s]+)(?P=quote)")
+
+
+def _documents(text: str, lines: Sequence[str], at: int) -> tuple[list[str], int]:
+    """Return the lines of all here-documents that a text begins, and the number of the line where they end."""
+    bodies: list[str] = []
+    for word in _WORD.findall(text):
+        begins = _DOCUMENT.match(word)
+        if begins is None:
+            continue
+        for end in range(at, len(lines)):
+            line = lines[end].lstrip("\t") if begins["tabs"] else lines[end]
+            if line == begins["name"]:
+                bodies += lines[at:end]
+                at = end + 1
+                break
+    return bodies, at
+
+
+def _with_documents(run: str, bodies: Sequence[str]) -> str:
+    """Return a RUN with what its here-documents have, as if it were written in one line."""
+    rest = _WORD.sub(lambda word: _DOCUMENT.sub("", word[0], count=1) if _DOCUMENT.match(word[0]) else word[0], run)
+    rest = rest.strip()
+    joined = re.sub(r"\\\n\s*", " ", "\n".join(bodies))
+    commands = [line.strip() for line in joined.splitlines()]
+    body = "; ".join(line for line in commands if line and not line.startswith("#"))
+    only_flags = all(word.startswith("--") for word in rest.split())
+    return f"{rest} {body}".strip() if only_flags else f"{rest}; {body}"
 
 
 def _runs(instructions: Sequence[Instruction], pattern: str) -> Iterator[Instruction]:
@@ -267,6 +330,20 @@ def is_secret_name(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None
 
 
+def secret_arguments(names: Iterable[str]) -> list[Finding]:
+    """Return what is to be said of the build arguments that are given, by their names."""
+    return [
+        Finding(
+            SECRET_ARGUMENT,
+            0,
+            f"The build argument {name} can be read in the history of the image.",
+            "Give the value as a secret of the build.",
+        )
+        for name in sorted(names)
+        if is_secret_name(name)
+    ]
+
+
 def _password(instructions: Sequence[Instruction]) -> Iterator[Found]:
     sets = r"\bchpasswd\b|\bpasswd\s+(?!-l|--lock)|\buser(?:add|mod)\b[^;&|]*\s(?:-p|--password)[\s=]"
     for run in _runs(instructions, sets):
@@ -344,7 +421,7 @@ RULES: Mapping[str, Callable[[Sequence[Instruction]], Iterator[Found]]] = {
     "piped-script": _piped_script,
     "unchecked-download": _unchecked_download,
     "unsigned-packages": _unsigned_packages,
-    "secret-argument": _secret_argument,
+    SECRET_ARGUMENT: _secret_argument,
     "password": _password,
     "root-folders": _root_folders,
     "initramfs-twice": _initramfs_twice,

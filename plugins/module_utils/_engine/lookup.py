@@ -30,7 +30,8 @@ def published_copies(client: RegistryClient, known: dict[str, Published], job: J
         there = _published(client, known, reference, job.platform)
         if there is None:
             continue
-        copy = Copy(REGISTRY, f"{reference.name}@{there.digest}", there.image_id, there.labels, there.digest)
+        name = f"{reference.name}@{there.digest}"
+        copy = Copy(REGISTRY, name, there.image_id, there.labels, there.digest, text in job.lasting)
         if copy.is_of(job):
             return [copy]
         others.append(copy)

@@ -4,7 +4,8 @@
 """What a build host remembers of images in registries. PRIVATE to the collection.
 
 What a digest means never changes, so this saves reading manifests again and is never out of date. Losing it costs time
-only. It also knows what was found published instead of being built under a local name, and what that name was then.
+only. It also knows what was found published instead of being built under a local name, and what that name was then, and
+which images in local storage have checked themselves.
 """
 
 from __future__ import annotations
@@ -48,10 +49,15 @@ class Instead:
 
 @dataclass
 class Memory:
-    """What was learnt: ``by_digest`` of what a tag pointed to, for a platform; ``by_name`` of local names."""
+    """What was learnt: ``by_digest`` of what a tag pointed to, for a platform; ``by_name`` of local names.
+
+    ``checked`` has the ids of images that ``bootc container lint`` has nothing to say against, and whether they have a
+    bootc to say so.
+    """
 
     by_digest: dict[str, Published] = field(default_factory=dict)
     by_name: dict[str, Instead] = field(default_factory=dict)
+    checked: dict[str, bool] = field(default_factory=dict)
 
 
 def memory_file(environ: Mapping[str, str]) -> Path:
@@ -67,6 +73,7 @@ def load_memory(path: Path) -> Memory:
         return Memory(
             {str(key): _published(entry) for key, entry in document["by_digest"].items()},
             {str(key): _instead(entry) for key, entry in document["by_name"].items()},
+            {str(key): entry is True for key, entry in document["checked"].items()},
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Memory()
@@ -81,9 +88,9 @@ def update_memory(path: Path, change: Callable[[Memory], None]) -> bool:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _alone(path):
             memory = load_memory(path)
-            before = (dict(memory.by_digest), dict(memory.by_name))
+            before = (dict(memory.by_digest), dict(memory.by_name), dict(memory.checked))
             change(memory)
-            if before != (memory.by_digest, memory.by_name):
+            if before != (memory.by_digest, memory.by_name, memory.checked):
                 _save(path, memory)
     except OSError:
         return False
@@ -100,6 +107,15 @@ def forget_name(path: Path, *names: str) -> None:
     update_memory(path, forget)
 
 
+def note_checked(path: Path, image_id: str, *, has_bootc: bool) -> None:
+    """Note that an image passed its own check, or has no bootc for one."""
+
+    def note(memory: Memory) -> None:
+        memory.checked[image_id] = has_bootc
+
+    update_memory(path, note)
+
+
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
     with path.with_name(path.name + ".lock").open("ab") as file:
@@ -113,6 +129,7 @@ def _save(path: Path, memory: Memory) -> None:
     document = {
         "by_digest": {key: asdict(known) for key, known in list(memory.by_digest.items())[-_MOST:]},
         "by_name": {key: asdict(known) for key, known in list(memory.by_name.items())[-_MOST:]},
+        "checked": dict(list(memory.checked.items())[-_MOST:]),
     }
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     with os.fdopen(handle, "w", encoding="utf-8") as stream:

@@ -135,7 +135,7 @@ def read_recipe(document: Mapping[str, Any]) -> Recipe:
         remove_packages=tuple(document.get("remove_packages") or ()),
         remove_paths=tuple(document.get("remove_paths") or ()),
         files=tuple(
-            File(file["path"], file.get("content"), file.get("source"), _mode(file.get("mode")))
+            File(file["path"], file.get("content"), file.get("source"), file.get("mode"))
             for file in document.get("files") or ()
         ),
         users=tuple(
@@ -250,8 +250,9 @@ def _file_problems(file: object) -> list[str]:
     if source is not None and not _COPIED.fullmatch(path):
         problems.append(f"The path {path!r} has signs that a builder would replace. Leave them out.")
     mode = file.get("mode")
-    if mode is not None and not _MODE.fullmatch(str(_mode(mode))):
-        problems.append(f"The mode {mode!r} of {path} is none. Write it as a text, such as '0644'.")
+    # Of a number nobody can tell how it was written: 420 may have been 0644, 755 is not 0755.
+    if mode is not None and not (isinstance(mode, str) and _MODE.fullmatch(mode)):
+        problems.append(f"The mode {mode!r} of {path} is none. Write it as a text, such as '0644', with the quotes.")
     return problems
 
 
@@ -327,11 +328,6 @@ def _unknown(what: str, document: Mapping[str, Any], known: Sequence[str]) -> li
     return [
         f"{what} has the unknown key {key!r}. Known are {', '.join(known)}." for key in document if key not in known
     ]
-
-
-def _mode(value: object) -> str | None:
-    # 0644 without quotes is the number 420 by the time it comes here.
-    return None if value is None else f"{value:04o}" if isinstance(value, int) else str(value)
 
 
 def _is_absolute(path: str) -> bool:

@@ -28,6 +28,8 @@ class Copy:
     labels: Mapping[str, str] = field(default_factory=dict)
     digest: str | None = None
     """Of its manifest there."""
+    lasting: bool = False
+    """Whether it is at a tag that means one image for ever, so that no other could be published there."""
 
     def is_of(self, job: Job) -> bool:
         """Whether it was made from what the job would be made from."""
@@ -97,9 +99,10 @@ def _why(
             why[job.image] = ["The build was asked for with force."]
         elif copy is None:
             why[job.image] = _reasons(job, found.get(job.image, ()))
-        elif _is_on_another(copy, parent) or (
+        elif not copy.lasting and (
+            _is_on_another(copy, parent)
             # An earlier run may have built what is below its parent, and neither of these.
-            job.parent in outdated and parent is not None and parent.place == copy.place
+            or (job.parent in outdated and parent is not None and parent.place == copy.place)
         ):
             outdated.add(job.image)
             why[job.image] = [f"Its parent {job.parent} was built anew."]
@@ -136,15 +139,20 @@ def is_settled(jobs: Sequence[Job], found: Mapping[str, Sequence[Copy]]) -> bool
 
 
 def run_steps(
-    steps: Sequence[Step], build: Callable[[Step, str | None], str], parallel: int, stop: Callable[[], None]
+    steps: Sequence[Step],
+    build: Callable[[Step, str | None], str],
+    parallel: int,
+    stop: Callable[[], None],
+    unfit: Mapping[str, EngineError] | None = None,
 ) -> Outcome:
     """Build what has to be built, up to ``parallel`` at a time, each as soon as its parent is there.
 
     ``build`` gets a step and the image id of the parent when that was built just now; it returns the id of the image,
     or raises EngineError or OSError. What stands on a failed build is skipped, all else goes on. Whoever ends this from
-    outside, by a signal, has ``stop`` called, after which every ``build`` has to return soon.
+    outside, by a signal, has ``stop`` called, after which every ``build`` has to return soon. ``unfit`` has images that
+    are there and did not pass; they count as failed.
     """
-    outcome = Outcome()
+    outcome = Outcome(failed=dict(unfit or {}))
     waiting = {step.job.image: step for step in steps if step.reasons}
     running: dict[Future[str], str] = {}
     with ThreadPoolExecutor(max_workers=max(parallel, 1)) as pool:

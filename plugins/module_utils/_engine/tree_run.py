@@ -23,14 +23,13 @@ from .checks import check_auth_file, check_secrets
 from .client import Engine, Secret, choose_engine
 from .errors import INVALID, EngineError
 from .jobs import Job, Settings, make_jobs, texts
-from .lint import ERROR, Finding, is_secret_name, level_of, level_problems, lint
+from .lint import ERROR, Finding, level_of, level_problems, lint, secret_arguments
 from .lookup import published_copies, stored_copies
 from .memory import Instead, Memory, forget_name, load_memory, memory_file, update_memory
 from .run import run_command
 from .tree import REGISTRY, STORAGE, Copy, Outcome, Step, decide, is_settled, run_steps
 
 LINT = "lint"
-_SECRET_RULE = "secret-argument"
 
 
 @dataclass(frozen=True)
@@ -78,9 +77,10 @@ class TreeRun:
             if not self._check_mode:
                 # Before anything is built, so that it holds as well when this is ended meanwhile.
                 forget_name(memory_file(os.environ), *[step.job.image for step in self._steps if _counts(step)])
-            if not self._check_mode and any(step.reasons for step in self._steps):
-                builder = Builder(self.engine, self._options(settings), self._steps)
-                self._outcome = run_steps(self._steps, builder.build, params["parallel"], self._stop.set)
+            if not self._check_mode and any(_counts(step) for step in self._steps):
+                builder = Builder(self.engine, self._options(settings), self._steps, memory_file(os.environ))
+                unfit = builder.check_stored()
+                self._outcome = run_steps(self._steps, builder.build, params["parallel"], self._stop.set, unfit)
         self.failure = self._failed()
 
     def result(self, *, diff: bool) -> dict[str, Any]:
@@ -124,7 +124,7 @@ class TreeRun:
         if params["platform"]:
             parse_platform(params["platform"])
         check_auth_file(params["auth_file"])
-        check_secrets(params["secrets"])
+        check_secrets(params["secrets"], check_mode=self._check_mode)
         return Settings(
             namespace=params["namespace"],
             version=params["version"],
@@ -163,7 +163,7 @@ class TreeRun:
             if job.node in seen:
                 continue
             seen.add(job.node)
-            found = [*_named_like_secrets(job), *lint(job.text, levels)]
+            found = [*secret_arguments(job.build_args), *lint(job.text, levels)]
             self._findings += [(job.node, level_of(finding.rule, levels), finding) for finding in found]
         errors = [f"'{node}', {finding}" for node, level, finding in self._findings if level == ERROR]
         for node, level, finding in self._findings:
@@ -195,12 +195,16 @@ class TreeRun:
                 self._warn(f"What is published could not be found out, so local storage decides. {error}")
                 break
         instead = {
-            job.image: self._instead(job, copy, before) for job in jobs for copy in found[job.image] if copy.is_of(job)
+            job.image: self._instead(job, copy, before)
+            for job in ([] if self._check_mode else jobs)
+            for copy in found[job.image]
+            if copy.is_of(job)
         }
 
         def note(memory: Memory) -> None:
             memory.by_digest.update({key: known[key] for key in known if key not in before.by_digest})
-            for job in jobs:
+            # What a publish goes by is left to the build that is no prediction.
+            for job in [] if self._check_mode else jobs:
                 # Unless another run built or found something under that name meanwhile.
                 if memory.by_name.get(job.image) != before.by_name.get(job.image):
                     continue
@@ -233,7 +237,8 @@ class TreeRun:
             if step.job.image in failed
         ]
         skipped = self._nodes(self._outcome.skipped)
-        text = f"{len(failed)} of {sum(bool(step.reasons) for step in self._steps)} builds failed. {' '.join(causes)}"
+        done = sum(bool(step.reasons) or step.job.image in failed for step in self._steps)
+        text = f"{len(failed)} of {done} builds failed. {' '.join(causes)}"
         if skipped:
             text += f" Skipped, because they are built on these: {', '.join(skipped)}."
         return Failure(next(iter(failed.values())).kind, text)
@@ -244,7 +249,7 @@ class TreeRun:
     def _describe(self, step: Step) -> dict[str, Any]:
         job, copy = step.job, step.copy
         built = self._outcome.built.get(job.image)
-        if not step.reasons:
+        if not step.reasons and job.image not in self._outcome.failed:
             outcome = "not_needed" if copy is None else "published" if copy.place == REGISTRY else "stored"
         elif self._check_mode:
             outcome = "to_build"
@@ -252,7 +257,7 @@ class TreeRun:
             outcome = "failed"
         else:
             outcome = "built" if built else "skipped"
-        kept = copy if copy is not None and not step.reasons else None
+        kept = copy if copy is not None and not step.reasons and outcome != "failed" else None
         return {
             "name": job.node,
             "platform": job.platform,
@@ -270,19 +275,6 @@ class TreeRun:
 def _counts(step: Step) -> bool:
     """Whether what storage has of a step, now or after its build, is what this run came to."""
     return bool(step.reasons) or (step.copy is not None and step.copy.place == STORAGE)
-
-
-def _named_like_secrets(job: Job) -> list[Finding]:
-    return [
-        Finding(
-            _SECRET_RULE,
-            0,
-            f"The build argument {name} can be read in the history of the image.",
-            "Give the value as a secret of the build.",
-        )
-        for name in sorted(job.build_args)
-        if is_secret_name(name)
-    ]
 
 
 def _said(finding: Finding) -> str:

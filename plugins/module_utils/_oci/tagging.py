@@ -96,19 +96,27 @@ def move_tag(client: RegistryClient, repository: Reference, move: Move, manifest
         plan_moves({move.tag: current}, move.after, move.before or ABSENT, repository.name)
         return
     client.put_manifest(target, manifest)
-    stayed = client.head_manifest(target)
-    for _try in range(_LAG_TRIES):
-        # Some registries go on for a moment to say what was there before.
-        if stayed != move.before or stayed == manifest.digest:
-            break
-        time.sleep(_LAG_SECONDS)
-        stayed = client.head_manifest(target)
+    stayed = read_back(client, target, move.before, manifest.digest)
     if stayed != manifest.digest:
         raise RegistryError(
             CONFLICT,
             f"{target} was moved to {manifest.digest}, but is {_words(stayed or ABSENT)} now.",
             "Somebody else moves the same tag at the same time; make sure that only one job does.",
         )
+
+
+def read_back(client: RegistryClient, target: Reference, before: str | None, after: str) -> str | None:
+    """Return what a tag means that was just put, none for nothing.
+
+    Some registries go on for a moment to say what was there before, which is waited out.
+    """
+    stayed = client.head_manifest(target)
+    for _try in range(_LAG_TRIES):
+        if stayed != before or stayed == after:
+            break
+        time.sleep(_LAG_SECONDS)
+        stayed = client.head_manifest(target)
+    return stayed
 
 
 def _words(digest: str) -> str:

@@ -120,7 +120,13 @@ def test_an_image_loses_its_name(program, verb):
     ("text", "expected"),
     [
         (b"ARG PARENT\nFROM ${PARENT}", True),
-        (b"# x\n  arg parent=a\n", True),
+        (b"# x\n  arg PARENT=a\n", True),
+        (b"ARG parent=a\n", False),
+        (b'ARG TITLE="a b" PARENT VERSION=0\n', True),
+        (b"ARG VERSION=0 \\\n  PARENT\n", True),
+        (b"ARG VERSION=PARENT\n", False),
+        (b"RUN <<EOF\nARG PARENT\nEOF\n", False),
+        (b'ARG PARENT TITLE="\n', True),
         (b"ARG PARENTS\n", False),
         (b"# ARG PARENT\n", False),
         (b"FROM scratch\n", False),
@@ -128,6 +134,17 @@ def test_an_image_loses_its_name(program, verb):
 )
 def test_finds_whether_the_containerfile_asks_for_its_parent(text, expected):
     assert declares_parent(text) is expected
+
+
+def test_what_is_named_like_a_secret_is_not_shown():
+    script = Script({"build": Finished(1, "", "Error: no")})
+    engine = Engine(script, "podman")
+    wanted = Build("localhost/a:1", Path("/c/f"), Path("/c"), build_args={"API_TOKEN": "hidden=1", "VERSION": "shown"})
+    with pytest.raises(EngineError) as raised:
+        engine.build(wanted, 60)
+    assert "API_TOKEN=hidden=1" in script.asked[0][0]
+    assert "--build-arg 'API_TOKEN=***' --build-arg VERSION=shown" in str(raised.value)
+    assert "hidden" not in str(raised.value) + str(engine.commands)
 
 
 def test_every_setting_of_a_build_reaches_the_engine():
@@ -254,6 +271,11 @@ def test_a_failed_build_shows_the_end_of_what_the_engine_said():
         ("Error: trying to reuse blob: context deadline exceeded", "network"),
         ("Error: writing manifest: StatusCode: 405, unsupported: The operation is unsupported.", "unsupported"),
         ("Error: writing manifest: manifest invalid: manifest invalid", "unexpected"),
+        ("Error: error parsing HTTP 429 response body: invalid character", "network"),
+        ("Error: open /var/tmp/container_images_storage1: permission denied", "unexpected"),
+        ("Error: denied: permission denied on resource", "auth"),
+        ("Error: writing manifest to r.example.com/os:kde-v1.0.500: quota has been exceeded", "unexpected"),
+        ("Error: writing manifest to r.example.com:429/os:503: quota has been exceeded", "unexpected"),
     ],
 )
 def test_a_failed_push_has_its_kind(said, kind):

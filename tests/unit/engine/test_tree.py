@@ -35,9 +35,9 @@ def job(name: str, *, wanted: bool) -> Job:
     )
 
 
-def copy(name: str, on: str | None, place: str = STORAGE) -> Copy:
+def copy(name: str, on: str | None, place: str = STORAGE, *, lasting: bool = False) -> Copy:
     labels = {HASH_LABEL: name, **({PARENT_LABEL: on} if on else {})}
-    return Copy(place, name, f"id of {name}", labels)
+    return Copy(place, name, f"id of {name}", labels, None, lasting)
 
 
 def built(*there: Copy, wanted: tuple[str, ...] = ("kde", "gnome")) -> list[str]:
@@ -58,6 +58,14 @@ def test_what_is_on_a_parent_that_is_built_anew_is_built_at_any_distance():
 def test_what_an_earlier_run_left_on_an_old_base_is_built():
     old = copy("mid", "id of the base before")
     assert built(copy("base", None), old, KDE, GNOME) == ["mid", "kde"]
+
+
+@pytest.mark.parametrize(("lasting", "expected"), [(False, ["kde"]), (True, [])])
+def test_what_means_one_image_for_ever_is_taken_whatever_its_parent_is_now(lasting, expected):
+    mid = copy("mid", "id of the base before", REGISTRY, lasting=True)
+    kde = copy("kde", "id of the mid before", REGISTRY, lasting=lasting)
+    gnome = copy("gnome", "id of base", REGISTRY)
+    assert built(copy("base", None, REGISTRY), mid, kde, gnome) == expected
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import shutil
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.skorionos.bootc.plugins.module_utils._oci import transport
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci import tagging, transport
 from ansible_collections.skorionos.bootc.plugins.modules import image_build, image_info, image_push
 
 from .fakes import install_fake_podman
@@ -251,6 +251,91 @@ def warned(monkeypatch):
     texts = []
     monkeypatch.setattr(AnsibleModule, "warn", lambda _module, text: texts.append(text))
     return texts
+
+
+def test_what_a_release_has_already_keeps_its_digest(run, store, context, registry, warned):
+    run(image_build, name=NAME, context=str(context))
+    image = {"name": NAME, "tls_verify": False, "replace": False}
+    first = run(image_push, **image, image=f"{registry}/os/skorionos:v1")
+    for tags in ({"image": f"{registry}/os/skorionos:v1"}, {"image": f"{registry}/os/skorionos:v1-a", "tags": ["v1"]}):
+        for check in (True, False):
+            again = run(image_push, check=check, **image, **tags, compression="zstd")
+            assert (again["pushed"], again["digest"]) == (False, first["digest"])
+            assert again["changed"] is ("tags" in tags)
+            assert "what is there stays as it is" in warned.pop()
+    (annotations,) = store.glob("*.annotations")
+    annotations.write_text(json.dumps({"org.opencontainers.image.title": "x"}))
+    again = run(image_push, **image, image=f"{registry}/os/skorionos:v1")
+    assert (again["changed"], again["digest"]) == (False, first["digest"])
+    assert "has other annotations than" in warned.pop()
+    # As another host may have left it before: the same image twice.
+    other = run(image_push, name=NAME, tls_verify=False, image=f"{registry}/os/skorionos:v1-b", compression="zstd")
+    refused = run(image_push, **image, image=f"{registry}/os/skorionos:v1", tags=["v1-b"])
+    assert (refused["failed"], refused["reason"]) == (True, "taken")
+    assert first["digest"] in refused["msg"]
+    assert other["digest"] in refused["msg"]
+
+
+def test_a_tag_of_a_release_that_is_taken_during_a_long_push_stays(run, store, context, registry, monkeypatch):
+    run(image_build, name=NAME, context=str(context))
+    mine = {"name": NAME, "tls_verify": False, "replace": False}
+    other = {"name": "localhost/other:1", "tls_verify": False}
+    run(image_build, name="localhost/other:1", context=str(context), labels={"other": "1"})
+    place = f"{registry}/os/skorionos"
+    real = image_push.Engine.push
+
+    def push_slowly(engine, wanted, timeout):
+        monkeypatch.setattr(image_push.Engine, "push", real)
+        theirs.append(run(image_push, **other, image=f"{place}:{taken}")["digest"])
+        if taken == "v1":
+            raise image_push.EngineError("network", "connection reset.")
+        return engine.push(wanted, timeout)
+
+    for taken, image, tags, reason in (("v1", "v1", [], "taken"), ("v2-b", "v2", ["v2-b"], "conflict")):
+        theirs = []
+        monkeypatch.setattr(image_push.Engine, "push", push_slowly)
+        refused = run(image_push, image=f"{place}:{image}", tags=tags, **mine)
+        assert (refused["failed"], refused["reason"]) == (True, reason)
+        assert run(image_info, image=f"{place}:{taken}", tls_verify=False)["digest"] == theirs[0]
+
+
+@pytest.fixture
+def published_once(run, store, context, registry):
+    run(image_build, name=NAME, context=str(context))
+    return run(image_push, name=NAME, image=f"{registry}/os/skorionos:kde", tls_verify=False)
+
+
+@pytest.mark.parametrize("lag", [2, 99])
+def test_a_registry_that_shows_a_push_only_after_a_moment(run, published_once, registry, monkeypatch, lag):
+    monkeypatch.setattr(tagging, "_LAG_SECONDS", 0.0)
+    head = image_push.RegistryClient.head_manifest
+    answers = [None] * lag
+    monkeypatch.setattr(
+        image_push.RegistryClient, "head_manifest", lambda *args: answers.pop() if answers else head(*args)
+    )
+    result = run(image_push, name=NAME, image=f"{registry}/os/skorionos:again", tls_verify=False)
+    if lag == 2:
+        assert (result["changed"], answers) == (True, [])
+    else:
+        assert "but nothing is there now" in result["msg"]
+
+
+def test_a_full_disk_is_an_answer_and_no_traceback(run, store, context, registry, monkeypatch):
+    run(image_build, name=NAME, context=str(context))
+
+    def fail(_engine, _wanted, _timeout):
+        raise OSError(28, "No space left on device", "/tmp/bootc-push-1")
+
+    monkeypatch.setattr(image_push.Engine, "push", fail)
+    result = run(image_push, name=NAME, image=f"{registry}/os/skorionos:kde", tls_verify=False)
+    assert (result["reason"], result["msg"]) == ("unexpected", "/tmp/bootc-push-1: No space left on device.")
+
+
+def test_a_build_argument_that_is_named_like_a_secret_is_warned_of_and_not_shown(run, store, context, warned):
+    result = run(image_build, name=NAME, context=str(context), build_args={"API_TOKEN": "hidden"})
+    assert "API_TOKEN can be read in the history of the image" in warned.pop()
+    assert "API_TOKEN=***" in result["commands"][0]
+    assert "hidden" not in json.dumps({key: value for key, value in result.items() if key != "invocation"})
 
 
 def test_an_engine_that_cannot_compress_anew_does_not_push_each_time(run, store, context, registry, warned):

@@ -272,6 +272,34 @@ def test_a_name_that_another_run_builds_meanwhile_is_not_noted_as_published(run,
     assert sorted(load_memory(path).by_name) == ["localhost/skorionos/base:1", "localhost/skorionos/gnome:1"]
 
 
+def test_a_prediction_changes_nothing_of_what_is_published(run, store, images, registry):
+    run()
+    publish(run, registry, "base", "kde", "gnome")
+    shutil.rmtree(store)
+    store.mkdir()
+    assert outcomes(run(repository=registry))["kde"] == "published"
+    names = load_memory(memory_file(os.environ)).by_name
+    (images / "kde" / "file").write_text("x")
+    assert outcomes(run(repository=registry, check=True))["kde"] == "to_build"
+    assert load_memory(memory_file(os.environ)).by_name == names
+    again = run(image_push, name="localhost/skorionos/kde:1", image=f"{registry}:kde-v1", tls_verify=False)
+    assert (again.get("failed"), again["changed"]) == (None, False)
+
+
+def test_a_release_that_is_published_is_taken_although_its_parent_was_built_elsewhere(run, store, registry):
+    run()
+    publish(run, registry, "kde", "gnome")
+    # The same inputs on another host make another image of the base.
+    (base,) = store.glob("*base:1")
+    base.write_bytes(base.read_bytes().replace(b"then", b"now"))
+    publish(run, registry, "base")
+    shutil.rmtree(store)
+    store.mkdir()
+    assert set(outcomes(run(repository=registry)).values()) == {"published"}
+    moving = run(repository=registry, tags=["{variant}-latest"], check=True)
+    assert outcomes(moving)["kde"] == "to_build", "another image can be published at such a tag"
+
+
 def test_a_host_without_an_engine_needs_none_for_what_is_published(run, store, registry, monkeypatch):
     run()
     publish(run, registry, "base", "kde", "gnome")
@@ -385,6 +413,40 @@ def test_an_image_that_does_not_pass_its_own_lint_does_not_count_as_built(run, s
     assert "bootc container lint refuses localhost/skorionos/kde:1" in failed["msg"]
     (store / "lint-says").write_text("")
     assert outcomes(run(only=["kde"])) == {"base": "stored", "kde": "built"}
+
+
+def test_an_image_that_was_never_checked_is_checked_when_it_is_wanted(run, store):
+    (store / "lint-says").write_text("")
+    run(only=["kde"])
+    (store / "lint-says").write_text("Linting: error: /var/x is not a directory")
+    assert outcomes(run(only=["base"], check=True)) == {"base": "stored"}
+    failed = run(only=["base", "gnome"])
+    assert (failed["failed_images"], failed["skipped_images"]) == (["base"], ["gnome"])
+    assert failed["reason"] == "build_failed"
+    assert "1 of 2 builds failed. base: bootc container lint refuses localhost/skorionos/base:1" in failed["msg"]
+    assert outcomes(run(only=["base"], check=True)) == {"base": "to_build"}, "it lost its name"
+
+
+def test_an_image_that_passed_is_not_checked_again(run, store):
+    run(only=["base"])
+    run(only=["base"])
+    assert len(calls(store, "run")) == 1
+    # To have no bootc was good enough before.
+    failed = run(only=["base"], container_lint="required")
+    assert "has no bootc to check it with" in failed["msg"]
+    assert len(calls(store, "run")) == 2
+
+
+def test_a_secret_that_is_not_in_the_environment_is_found_before_anything_is_built(run, store, monkeypatch):
+    secrets = [{"id": "x", "env": "BUILD_SECRET"}]
+    monkeypatch.delenv("BUILD_SECRET", raising=False)
+    missing = run(secrets=secrets)
+    assert (missing["failed"], missing["reason"]) == (True, "invalid")
+    assert "the variable BUILD_SECRET, which is not in the environment of this host" in missing["msg"]
+    assert calls(store, "build") == []
+    assert not run(secrets=secrets, check=True).get("failed"), "a preview needs no secret"
+    monkeypatch.setenv("BUILD_SECRET", "")
+    assert not run(secrets=secrets).get("failed")
 
 
 def test_an_image_without_bootc_is_an_error_when_that_is_required(run, store):

@@ -323,9 +323,9 @@ def test_check_mode_predicts_the_chain_and_fails_for_a_parent_nobody_builds(site
     assert site.calls("build") == []
 
 
-def inventory(site: Site, everybody: Any, builders: Any) -> str:
-    """Return an inventory whose group builders has one host, and that names build hosts for all and for the group."""
-    hosts = {"builder-1": {"ansible_connection": "local"}}
+def inventory(site: Site, everybody: Any, builders: Any, count: int = 1) -> str:
+    """Return an inventory of a group builders, that names build hosts for all and for the group."""
+    hosts = {f"builder-{number}": {"ansible_connection": "local"} for number in range(1, count + 1)}
     named = [{"bootc_build_hosts": hosts} if hosts else {} for hosts in (everybody, builders)]
     document = {"all": {"vars": named[0], "children": {"builders": {"hosts": hosts, "vars": named[1]}}}}
     path = site.folder / "hosts.yml"
@@ -339,6 +339,13 @@ def test_build_hosts_may_be_named_in_the_inventory(site: Site) -> None:
     assert len(site.calls("build")) == 3
     assert "builder-1 : ok=" in site.play("publish", "-i", inventory(site, "builders", None)).said
     assert len(site.calls("push")) == 2
+
+
+def test_several_hosts_do_not_publish_over_each_other(site: Site) -> None:
+    refused = site.play("publish", "-i", inventory(site, "builders", None, count=2))
+    assert refused.code == 2
+    assert "builder-1, builder-2 would all publish to the same tags" in refused.said
+    assert site.calls("push") == []
 
 
 def test_build_hosts_that_only_some_hosts_have_are_not_ignored_silently(site: Site) -> None:

@@ -20,6 +20,7 @@ BAD = {
     "trailing-user": ["USER gamer", "USER root\nRUN id\nUSER 1000:1000"],
     "late-deletion": [
         "RUN rm -rf /usr/share/doc",
+        "RUN --network=none <<EOF\n# why\nrm -rf /usr/share/doc\n\nrm -rf /usr/share/man\nEOF",
         "RUN pacman -Rns --noconfirm base-devel && rm -rf /tmp/x",
         "RUN set -e; apt-get purge -y gcc; apt-get -y autoremove",
     ],
@@ -36,6 +37,8 @@ BAD = {
         "RUN wget -qO- https://example.com/i | sudo -E sh -",
         'RUN sh -c "$(curl -fsSL https://example.com/i.sh)"',
         "RUN bash <(curl https://example.com/i.sh)",
+        "RUN <<EOF\nset -e\ncurl https://example.com/i.sh | sh\nEOF",
+        "RUN bash <<-'EOF' && true\n\tcurl \\\n https://example.com/i.sh | sh\n\tEOF",
     ],
     "unchecked-download": [
         "RUN curl -o /usr/bin/x https://example.com/x",
@@ -74,6 +77,10 @@ GOOD = [
     "ARG PARENT\nFROM ${PARENT} AS build\nFROM build\nRUN rm -f /x && touch /y",
     "RUN echo '# PasswordAuthentication'",
     "# RUN curl https://example.com/i.sh | sh",
+    "RUN python3 <<EOF\nfrom os import path\nEOF",
+    'COPY <<EOF /etc/x.conf <<"END" /etc/y.conf\nuser nobody\nEOF\nRUN dbus-uuidgen\nEND',
+    "RUN cat <<<x && echo '<<EOF' $((1<<EOF))\nUSER root",
+    "RUN cat <<EOF\nUSER root",
 ]
 
 

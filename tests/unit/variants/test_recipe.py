@@ -122,8 +122,10 @@ def test_users_come_from_sysusers_without_a_password():
     assert "tmpfiles" not in text
 
 
-def test_modes_that_yaml_reads_as_numbers_are_written_as_meant():
-    assert "COPY --chmod=0755 " in rendered({"files": [{"path": "/usr/bin/x", "source": "x", "mode": 0o755}]})
+@pytest.mark.parametrize("mode", [0o755, 755, True])
+def test_modes_without_quotes_are_refused_because_nobody_can_tell_what_was_written(mode):
+    (problem,) = recipe_problems({"files": [{"path": "/usr/bin/x", "source": "x", "mode": mode}]})
+    assert "Write it as a text, such as '0644', with the quotes." in problem
 
 
 @settings(max_examples=40, deadline=None)
