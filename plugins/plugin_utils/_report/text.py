@@ -165,7 +165,8 @@ def _story(summary: Mapping[str, Any], paint: Paint, width: int) -> list[str]:
     until = f", until {moment(wait['until'])}" if wait["until"] else ""
     lines = _wrap(f"Waits for {WAIT_RULES.get(wait['rule'], spoken(wait['rule']))}: {wait['why']}{until}.", width)
     if wait["rule"] == "approval":
-        lines += ["Approve with:", f"  {approve_with(summary['plan_hash'])}"]
+        waiting = next(wave["name"] for wave in summary["waves"] if wave["phase"] != "passed")
+        lines += ["Approve with:", f"  {approve_with(summary['plan_hash'], waiting)}"]
     return lines
 
 

@@ -181,11 +181,11 @@ def short(digest: str | None) -> str:
     return (digest or "").rpartition(":")[2][:12]
 
 
-def approve_with(plan_hash: str) -> str:
-    """The command that approves a wave of that plan, in one line: nobody wants to find the end of a wrapped one."""
+def approve_with(plan_hash: str, wave: str) -> str:
+    """The command that approves this wave of that plan, in one line: nobody wants to find the end of a wrapped one."""
     return (
         "ansible-playbook skorionos.bootc.rollout_control -e bootc_rollout_verb=approve "
-        f"-e bootc_rollout_spec=FILE -e bootc_rollout_plan_hash={plan_hash[:12]} "
+        f"-e bootc_rollout_spec=FILE -e bootc_rollout_plan_hash={plan_hash[:12]} -e bootc_rollout_wave={wave} "
         "-e \"bootc_rollout_why='...'\""
     )
 

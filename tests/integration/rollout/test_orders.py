@@ -95,8 +95,8 @@ def test_a_pause_is_obeyed_explained_and_over_when_somebody_says_so(fleet: Simul
     wrong = order(fleet, spec, "approve", bootc_rollout_plan_hash="0123456789ab")
     assert wrong.rc == 2
     assert "not for this plan" in wrong.output
-    plan_hash = fleet.summary(ID)["plan_hash"][:12]
-    assert order(fleet, spec, "approve", bootc_rollout_plan_hash=plan_hash).rc == 0
+    approval = {"bootc_rollout_plan_hash": fleet.summary(ID)["plan_hash"][:12], "bootc_rollout_wave": "canary"}
+    assert order(fleet, spec, "approve", **approval).rc == 0
     assert order(fleet, spec, "pause").rc == 0
     paused = fleet.roll_out(spec)
     assert paused.rc == 0
