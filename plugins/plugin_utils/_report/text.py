@@ -34,6 +34,7 @@ from .words import (
     shown_groups,
     span,
     spoken,
+    stopped_how,
     tally,
     took,
     versions,
@@ -158,7 +159,7 @@ def _story(summary: Mapping[str, Any], paint: Paint, width: int) -> list[str]:
     if summary["phase"] == "completed":
         return _done(summary, width)
     if summary["phase"] in ("paused", "canceled", "aborted"):
-        return _ordered(summary["phase"], summary["order"], width)
+        return _ordered(summary, width)
     wait = summary["wait"]
     if wait is None:
         return []
@@ -170,10 +171,11 @@ def _story(summary: Mapping[str, Any], paint: Paint, width: int) -> list[str]:
     return lines
 
 
-def _ordered(phase: str, order: Mapping[str, Any], width: int) -> list[str]:
-    done = "Taken back" if order["verb"] == "revert" else PHASES[phase].capitalize()
-    who = f"{done} by {order['by']} on {moment(order['at'])}: {order['why']}."
-    then = "Nothing new starts until somebody resumes it." if phase == "paused" else "Nothing new starts any more."
+def _ordered(summary: Mapping[str, Any], width: int) -> list[str]:
+    order = summary["order"]
+    who = f"{stopped_how(summary)} by {order['by']} on {moment(order['at'])}: {order['why']}."
+    paused = summary["phase"] == "paused"
+    then = "Nothing new starts until somebody resumes it." if paused else "Nothing new starts any more."
     return _wrap(f"{who} {then}", width)
 
 

@@ -277,6 +277,11 @@ CATCHING_UP = "catching up"
 """What stands for the wave of devices that catch up. With its space it is the name of none."""
 
 
+def stopped_how(summary: Mapping[str, Any]) -> str:
+    """What the last order did to a rollout that starts nothing because of one; it may be taken back after its end."""
+    return "Taken back" if summary["order"]["verb"] == "revert" else PHASES[summary["phase"]].capitalize()
+
+
 def order_before(summary: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The last order of somebody, where the phase it led to is not what is told anyway: ``done``, by, at and why."""
     order = summary["order"]

@@ -106,7 +106,9 @@ def test_waves_that_wait_for_approval_are_named_with_the_command() -> None:
     told = document(waves=[{"name": "canary", "count": 1, "approve": "after"}])
     text = plan_text(told)
     assert "Waits for approval after canary. Approve with:\n" in text
-    given = f" -e bootc_rollout_spec=FILE -e bootc_rollout_plan_hash={told['plan_hash'][:12]} -e bootc_rollout_wave=canary"
+    given = (
+        f" -e bootc_rollout_spec=FILE -e bootc_rollout_plan_hash={told['plan_hash'][:12]} -e bootc_rollout_wave=canary"
+    )
     assert f"{given} -e \"bootc_rollout_why='...'\"\n" in text
 
 
