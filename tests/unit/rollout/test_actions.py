@@ -13,13 +13,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.skorionos.bootc.plugins.action import rollout_device, rollout_open
+from ansible_collections.skorionos.bootc.plugins.action import rollout_device, rollout_notify, rollout_open
 from ansible_collections.skorionos.bootc.plugins.plugin_utils import _operator
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import as_document
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.lease import Holder
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.outcome import notified
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.pace import occupancy
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import Clock
 
@@ -127,3 +128,14 @@ def test_an_order_given_while_a_run_opens_is_decided_anew() -> None:
     store = Contested("memory", [], 1)
     assert not _operator.note(store, [Event("paused", BEGIN)], store.position())
     assert [event.kind for event in store.read()] == ["opened"]
+
+
+def test_what_another_run_told_the_program_meanwhile_is_not_told_again(ledger: Ledger) -> None:
+    since = "2027-01-15T08:00:01.000Z"
+    ledger.append([notified("held", since, "program", BEGIN)], 1)
+    action = object.__new__(rollout_notify.ActionModule)
+    options = {"id": PLAN.spec.id, "ledger": str(ledger.root), "turned": "held", "to": "program", "summary": {}}
+    program = {"program": ["/no/such/program"]}
+    assert action.answer({**options, **program, "since": since}, {}) == {"changed": False}
+    with pytest.raises(RolloutError, match="could not be told"):
+        action.answer({**options, **program, "since": "2027-01-15T09:00:01.000Z"}, {})
