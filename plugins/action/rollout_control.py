@@ -32,12 +32,18 @@ class ActionModule(RolloutAction):
         "why": {"type": "str", "default": ""},
         "hosts": {"type": "list", "elements": "str", "default": []},
         "plan_hash": {"type": "str"},
+        "wave": {"type": "str"},
         "dest": {"type": "path"},
     }
 
     def answer(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         given = Command(
-            options["verb"], speaker(), options["why"], tuple(options["hosts"]), options["plan_hash"] or None
+            options["verb"],
+            speaker(),
+            options["why"],
+            tuple(options["hosts"]),
+            options["plan_hash"] or None,
+            options["wave"] or None,
         )
         ledger, rollout = find_rollout(options)
         events = command(ledger, given, dry_run=self._task.check_mode)

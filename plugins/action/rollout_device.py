@@ -103,6 +103,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             CLOCK.sleep(seconds)
             insist_on_controller()
 
+        def grace(seconds: float) -> None:
+            """People are told of the reboot and given time: minutes, after which it may not be this run's any more."""
+            sleep(seconds)
+            insist_on_lease(ledger, options["epoch"])
+
         def append(event: Event, expected: int | None = None) -> bool:
             insist_on_controller()
             recorded = ledger.append([event], options["epoch"], expected)
@@ -128,7 +133,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         turn = Turn(ledger, append, ticket, clock, options["deadline"])
         target = load_target(options["target"])
         zone = options["timezone"] or None
-        update = Update(port, journal, target, spec, CLOCK.now, options["deadline"], turn, zone, CLOCK.sleep, own)
+        update = Update(port, journal, target, spec, CLOCK.now, options["deadline"], turn, zone, grace, own)
         if options["confirm"]:
             update.confirm(device)
         else:

@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._operator import note
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._program import Ended, run_program
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import plain
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.outcome import notified
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import open_stores
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import Store, open_stores
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action import STEP, RolloutAction
 
 _FAILED = "program_failed"
@@ -32,7 +34,10 @@ class ActionModule(RolloutAction):
     }
 
     def answer(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        ledger = open_stores(options["ledger"]).rollout(str(options["id"]))
         if options["program"] is not None:
+            if _is_told(ledger, options):  # by another run, since this one looked
+                return {"changed": False}
             command = [*options["program"], options["turned"]]
             ended = run_program(command, json.dumps(options["summary"]), _SECONDS)
             if ended.code != 0:
@@ -40,10 +45,13 @@ class ActionModule(RolloutAction):
                     f"The program could not be told: {_said(ended)}", "The next run tries again.", _FAILED
                 )
         event = notified(options["turned"], options["since"], options["to"], CLOCK.now())
-        ledger = open_stores(options["ledger"]).rollout(str(options["id"]))
-        # The lease was given back, so that this is told in the turn of whoever has it now.
-        ledger.append([event], ledger.last_epoch())
+        note(ledger, [event])  # the lease was given back
         return {"changed": True}
+
+
+def _is_told(ledger: Store, options: Mapping[str, Any]) -> bool:
+    wanted = {key: options[key] for key in ("turned", "since", "to")}
+    return any(event.kind == "notified" and dict(event.data) == wanted for event in ledger.read())
 
 
 def _said(ended: Ended) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleError
+from ansible.inventory.manager import split_host_pattern
 from ansible.plugins.loader import lookup_loader
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import (
     CLOCK,
@@ -131,7 +132,8 @@ class ActionModule(RolloutAction):
         if odd:
             raise RolloutError(
                 f"The host name {odd[0]!r} reads as a pattern or is the name of a group.",
-                "Rename it in the inventory, without spaces, commas, colons and the characters * ? [ ] { } ! & ~.",
+                "Rename it in the inventory, without spaces, commas, colons and the characters * ? [ ] { } ! & ~. "
+                "An address may stand without its interface (%eth0), which belongs into ansible_host.",
                 "invalid_host",
             )
         return [_member(name, task_vars["hostvars"][name], spec.labels, device_windows) for name in names]
@@ -184,7 +186,7 @@ def _is_unclear(name: str, groups: Collection[str]) -> bool:
         ipaddress.ip_address(name)
     except ValueError:
         return True
-    return False
+    return bool(split_host_pattern(name) != [name])  # such as of an address with its interface, fe80::1%eth0
 
 
 def anchored(spec: Spec, directory: Path) -> Spec:

@@ -80,6 +80,8 @@ class ActionModule(RolloutAction):
             "held": summary["phase"] == "held",
             "turned": None if outcome is None else outcome.turned,
             "since": None if outcome is None else outcome.at,
+            "by": "" if outcome is None else outcome.by,
+            "why": "" if outcome is None else outcome.why,
             "told": [] if outcome is None else sorted(outcome.told),
             "hold": summary["hold"],
             "summary": summary,

@@ -39,7 +39,8 @@ options:
       - V(resume) goes on, after a pause or in spite of what the rollout was held for. What failed so far counts no
         more; an open wave has its whole C(coverage_timeout) again, and who could not be looked at after its soak is
         looked at again.
-      - V(approve) lets the wave begin, or pass, that waits for it. It needs O(plan_hash), and is good for seven days.
+      - V(approve) lets the wave begin, or pass, that waits for it. It needs O(plan_hash), and O(wave)
+        when the plan wants more than one approval. It is good for seven days.
       - V(accept) takes the open wave as it is, whatever its rules say.
       - V(retry) has O(hosts) tried again that failed, were rolled back, lost or left out, and takes their charge away.
       - V(exclude) leaves O(hosts) out that have no verdict yet; one in the middle of its update when that came to an
@@ -61,7 +62,12 @@ options:
     elements: str
     default: []
   plan_hash:
-    description: The hash of the plan that was looked at, or its beginning, for V(approve).
+    description: The hash of the plan that was looked at, or its first eight characters or more, for V(approve).
+    type: str
+  wave:
+    description:
+      - The name of the wave that V(approve) is about. It is refused when another wave waits.
+      - May be left out when the plan wants no more than one approval.
     type: str
   dest:
     description:

@@ -81,6 +81,15 @@ since:
   description: When it came to that, RFC 3339 in UTC; V(none) otherwise.
   returned: success
   type: str
+by:
+  description: Who gave the order that it came to that by; empty when it came to that by itself.
+  returned: success
+  type: str
+  sample: anna@admin-pc
+why:
+  description: The reason given with that order; empty when there was none.
+  returned: success
+  type: str
 told:
   description: Who was told of RV(turned), as M(skorionos.bootc.rollout_notify) recorded it.
   returned: success

@@ -138,7 +138,7 @@ def open_rollout(
         if not ledger.append([*planned, start, *membership, *news], holder.epoch, position):
             raise RolloutError(
                 f"Somebody wrote to the ledger {ledger.place} while it was opened.",
-                "Nothing was recorded and nothing sent to any device. Run again: it goes on from what is there now.",
+                "Nothing was recorded there, nor sent to any device. Run again: it goes on from what is there now.",
                 "ledger_conflict",
             )
         fence = fence_of([*events, start], rollout.plan.spec, holder.epoch)
@@ -411,6 +411,8 @@ class _Rival:
 
     def give_way(self, successor: Spec, who: str, why: str) -> None:
         """Record that ``successor`` took over: the whole rollout, or the devices of one that is over."""
+        if self.rollout.phase is RolloutPhase.SUPERSEDED:
+            return
         data: dict[str, Any] = {"by": successor.id, "who": who, **({"why": why} if why else {})}
         if successor.reverts == self.rollout.plan.spec.id:
             data["reverts"] = True
@@ -421,17 +423,23 @@ class _Rival:
 
 
 def _find_rivals(stores: Stores, plan: Plan, takeover: Takeover) -> list[_Rival]:
-    """Rollouts that must give way to ``plan``; raises RolloutError where one may not."""
+    """Rollouts that must give way to ``plan``, or did so already; raises RolloutError where one may not.
+
+    A run that was killed before its plan was on record leaves one that gave way to it: it is still to be named to
+    devices as the one that they were claimed for.
+    """
     rivals = []
     members = set(plan.members)
     for ledger in stores.rollouts():
         rollout = derive(ledger.read())
-        if rollout is None or rollout.phase is RolloutPhase.SUPERSEDED:
+        gave_way = rollout is not None and rollout.phase is RolloutPhase.SUPERSEDED
+        if rollout is None or (gave_way and rollout.superseded_by != plan.spec.id):
             continue
         shared = tuple(sorted(members & set(rollout.devices)))
         if not shared:
             continue
-        _refuse_rivalry(ledger, rollout, shared, {*plan.spec.supersedes, *takeover.rollouts})
+        if not gave_way:
+            _refuse_rivalry(ledger, rollout, shared, {*plan.spec.supersedes, *takeover.rollouts})
         rivals.append(_Rival(ledger, rollout, shared))
     return rivals
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,5 +64,16 @@ def command(ledger: Store, given: Command, *, dry_run: bool) -> tuple[Event, ...
             raise RolloutError(f"{ledger.place} holds no plan.", "Run the rollout playbook first.", "not_planned")
         events = operate(rollout, given, CLOCK.now())
         # A run that is at work keeps its lease: it finds the order in the ledger, before it starts anything new.
-        if dry_run or ledger.append(events, ledger.last_epoch(), expected=position):
+        if dry_run or note(ledger, events, position):
             return events
+
+
+def note(ledger: Store, events: Sequence[Event], expected: int | None = None) -> bool:
+    """Add events in the turn of whoever has it, as ``Store.append`` does; a run may open at this very moment."""
+    while True:
+        epoch = ledger.last_epoch()
+        try:
+            return ledger.append(events, epoch, expected)
+        except RolloutError as error:
+            if error.reason != "superseded_controller" or ledger.last_epoch() == epoch:
+                raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 from .._rollout.events import Event
 from .._rollout.replay import apply_events, derive
 from .._rollout.states import Rollout
-from .._rollout.store import Store
+from .._rollout.store import Store, news_since
 from .estimate import Durations
 
 
@@ -26,20 +26,8 @@ class Follower:
 
         Raises one of UNTELLABLE for a memory that cannot be read, or for events that make no sense.
         """
-        events = self._recorded_since()
+        events, self._position = news_since(self._store, self._position)
         if events:
             self.rollout = derive(events) if self.rollout is None else apply_events(self.rollout, events)
             self.durations.hear(events)
         return events
-
-    def _recorded_since(self) -> list[Event]:
-        """What was read has to be what the new position covers: others may write between the two calls."""
-        position = self._store.position()
-        while position != self._position:
-            events = self._store.read_since(self._position)
-            reached = self._store.position()
-            if reached == position:
-                self._position = position
-                return events
-            position = reached
-        return []

@@ -177,10 +177,12 @@ def _note(device: Mapping[str, Any]) -> Iterable[str]:
 
 def _approvals(told: Mapping[str, Any]) -> list[str]:
     """Which waves a person has to let go on, and how."""
-    waits = [f"{wave['approve']} {wave['name']}" for wave in told["waves"] if wave["approve"] != "never"]
+    waits = [wave for wave in told["waves"] if wave["approve"] != "never"]
     if not waits:
         return []
-    return [f"Waits for approval {', '.join(waits)}. Approve with:", f"  {approve_with(told['plan_hash'])}"]
+    when = ", ".join(f"{wave['approve']} {wave['name']}" for wave in waits)
+    commands = [f"  {approve_with(told['plan_hash'], wave['name'])}" for wave in waits]
+    return [f"Waits for approval {when}. Approve{' each' if len(waits) > 1 else ''} with:", *commands]
 
 
 def _assumptions(told: Mapping[str, Any]) -> str:

@@ -31,6 +31,7 @@ from .words import (
     shown_groups,
     span,
     spoken,
+    stopped_how,
     tally,
     took,
     versions,
@@ -124,7 +125,7 @@ def _order(summary: Mapping[str, Any]) -> dict[str, Any] | None:
     """What somebody told it to do, while that is why nothing is started."""
     if summary["hold"] is not None or summary["phase"] not in ("paused", "canceled", "aborted"):
         return None
-    return {**summary["order"], "what": PHASES[summary["phase"]].capitalize()}
+    return {**summary["order"], "what": stopped_how(summary)}
 
 
 def _with_code(text: str) -> list[tuple[bool, str]]:

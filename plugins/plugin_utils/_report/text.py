@@ -34,6 +34,7 @@ from .words import (
     shown_groups,
     span,
     spoken,
+    stopped_how,
     tally,
     took,
     versions,
@@ -158,21 +159,23 @@ def _story(summary: Mapping[str, Any], paint: Paint, width: int) -> list[str]:
     if summary["phase"] == "completed":
         return _done(summary, width)
     if summary["phase"] in ("paused", "canceled", "aborted"):
-        return _ordered(summary["phase"], summary["order"], width)
+        return _ordered(summary, width)
     wait = summary["wait"]
     if wait is None:
         return []
     until = f", until {moment(wait['until'])}" if wait["until"] else ""
     lines = _wrap(f"Waits for {WAIT_RULES.get(wait['rule'], spoken(wait['rule']))}: {wait['why']}{until}.", width)
     if wait["rule"] == "approval":
-        lines += ["Approve with:", f"  {approve_with(summary['plan_hash'])}"]
+        waiting = next(wave["name"] for wave in summary["waves"] if wave["phase"] != "passed")
+        lines += ["Approve with:", f"  {approve_with(summary['plan_hash'], waiting)}"]
     return lines
 
 
-def _ordered(phase: str, order: Mapping[str, Any], width: int) -> list[str]:
-    done = "Taken back" if order["verb"] == "revert" else PHASES[phase].capitalize()
-    who = f"{done} by {order['by']} on {moment(order['at'])}: {order['why']}."
-    then = "Nothing new starts until somebody resumes it." if phase == "paused" else "Nothing new starts any more."
+def _ordered(summary: Mapping[str, Any], width: int) -> list[str]:
+    order = summary["order"]
+    who = f"{stopped_how(summary)} by {order['by']} on {moment(order['at'])}: {order['why']}."
+    paused = summary["phase"] == "paused"
+    then = "Nothing new starts until somebody resumes it." if paused else "Nothing new starts any more."
     return _wrap(f"{who} {then}", width)
 
 

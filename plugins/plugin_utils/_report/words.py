@@ -181,11 +181,11 @@ def short(digest: str | None) -> str:
     return (digest or "").rpartition(":")[2][:12]
 
 
-def approve_with(plan_hash: str) -> str:
-    """The command that approves a wave of that plan, in one line: nobody wants to find the end of a wrapped one."""
+def approve_with(plan_hash: str, wave: str) -> str:
+    """The command that approves this wave of that plan, in one line: nobody wants to find the end of a wrapped one."""
     return (
         "ansible-playbook skorionos.bootc.rollout_control -e bootc_rollout_verb=approve "
-        f"-e bootc_rollout_spec=FILE -e bootc_rollout_plan_hash={plan_hash[:12]} "
+        f"-e bootc_rollout_spec=FILE -e bootc_rollout_plan_hash={plan_hash[:12]} -e bootc_rollout_wave={wave} "
         "-e \"bootc_rollout_why='...'\""
     )
 
@@ -275,6 +275,11 @@ def measured(summary: Mapping[str, Any], key: str) -> list[float]:
 
 CATCHING_UP = "catching up"
 """What stands for the wave of devices that catch up. With its space it is the name of none."""
+
+
+def stopped_how(summary: Mapping[str, Any]) -> str:
+    """What the last order did to a rollout that starts nothing because of one; it may be taken back after its end."""
+    return "Taken back" if summary["order"]["verb"] == "revert" else PHASES[summary["phase"]].capitalize()
 
 
 def order_before(summary: Mapping[str, Any]) -> Mapping[str, Any] | None:

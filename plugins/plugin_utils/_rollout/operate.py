@@ -20,7 +20,7 @@ from .states import OVER, STOPPED, Device, DeviceClass, DeviceState, Rollout, Ro
 class Command:
     """One order: ``verb`` is one of ``VERBS``; ``hosts`` only for those about devices.
 
-    ``plan_hash`` is what the person saw who approves; ``by`` and ``why`` go on record.
+    ``plan_hash`` and ``wave`` (its name) say what the person saw who approves; ``by`` and ``why`` go on record.
     """
 
     verb: str
@@ -28,6 +28,7 @@ class Command:
     why: str
     hosts: tuple[str, ...] = ()
     plan_hash: str | None = None
+    wave: str | None = None
 
     @property
     def data(self) -> dict[str, Any]:
@@ -77,17 +78,37 @@ def _accept(rollout: Rollout, command: Command, now: float) -> tuple[Event, ...]
 
 
 def _approve(rollout: Rollout, command: Command, now: float) -> tuple[Event, ...]:
-    if command.plan_hash is None or not rollout.plan.hash.startswith(command.plan_hash):
+    given = command.plan_hash or ""
+    if len(given) < _ENOUGH_OF_A_HASH or not rollout.plan.hash.startswith(given):
         raise _refusal(
             "The approval is not for this plan, which has the hash "
-            f"{rollout.plan.hash[:12]}{'' if command.plan_hash is None else f' and not {command.plan_hash}'}.",
-            "Look at the plan, then give `-e bootc_rollout_plan_hash=` with the hash that it shows.",
+            f"{rollout.plan.hash[:12]}{f' and not {given}' if given else ''}.",
+            "Look at the plan, then give `-e bootc_rollout_plan_hash=` with the hash that it shows, or with its first "
+            f"{_ENOUGH_OF_A_HASH} characters or more.",
         )
     wait = decide(rollout, now).wait
     if wait is None or wait.rule != "approval":
         raise _refusal("Nothing waits for an approval.", "Run the rollout; it says when something does.")
     index = next(i for i, wave in enumerate(rollout.waves) if wave.phase is not WavePhase.PASSED)
+    _check_wave(rollout, command, rollout.plan.waves[index].name)
     return (Event("approved", now, wave=index, data={**command.data, "plan_hash": rollout.plan.hash}),)
+
+
+def _check_wave(rollout: Rollout, command: Command, waiting: str) -> None:
+    """The same command, given once more, must not approve the next wave, which nobody looked at yet."""
+    if command.wave == waiting:
+        return
+    if command.wave is not None:
+        raise _refusal(
+            f"The wave {command.wave} does not wait for an approval; {waiting} does.",
+            f"Look at {waiting}, then approve it with `-e bootc_rollout_wave={waiting}`.",
+        )
+    wanted = [wave.name for wave in rollout.plan.waves if wave.rules.approve != "never"]
+    if len(wanted) > 1:
+        raise _refusal(
+            f"Which wave is approved is not said, and the plan wants it of {some(wanted)}.",
+            f"{waiting} waits: look at it, then approve it with `-e bootc_rollout_wave={waiting}`.",
+        )
 
 
 def _cancel(rollout: Rollout, command: Command, now: float) -> tuple[Event, ...]:
@@ -170,6 +191,8 @@ VERBS: dict[str, Callable[[Rollout, Command, float], tuple[Event, ...]]] = {
     "exclude": _exclude,
 }
 
+_ENOUGH_OF_A_HASH = 8
+"""With fewer characters of it, an approval might be of a plan that somebody else looked at."""
 _START_ANOTHER = "Plan another rollout under a new id."
 
 

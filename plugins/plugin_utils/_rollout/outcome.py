@@ -20,11 +20,16 @@ _TOLD = "notified"
 
 @dataclass(frozen=True)
 class Outcome:
-    """``turned`` is the phase the rollout came to, ``at`` when (RFC 3339 in UTC), ``told`` who knows of it already."""
+    """``turned`` is the phase the rollout came to, ``at`` when (RFC 3339 in UTC), ``told`` who knows of it already.
+
+    ``by`` and ``why`` are whose order it was, if it was one: a later order, such as to take it back, may be another's.
+    """
 
     turned: str
     at: str
     told: frozenset[str] = frozenset()
+    by: str = ""
+    why: str = ""
 
 
 def outcome_of(rollout: Rollout, events: Iterable[Event]) -> Outcome | None:
@@ -34,14 +39,15 @@ def outcome_of(rollout: Rollout, events: Iterable[Event]) -> Outcome | None:
     """
     if rollout.phase not in _OUTCOMES:
         return None
-    turned, at = rollout.phase.value, ""
+    turned, at, by, why = rollout.phase.value, "", "", ""
     told: dict[str, set[str]] = {}
     for event in events:
         if event.kind == turned:
             at = format_time(event.at)
+            by, why = str(event.data.get("by", "")), str(event.data.get("why", ""))
         elif event.kind == _TOLD and event.data["turned"] == turned:
             told.setdefault(str(event.data["since"]), set()).add(str(event.data["to"]))
-    return Outcome(turned, at, frozenset(told.get(at, ())))
+    return Outcome(turned, at, frozenset(told.get(at, ())), by, why)
 
 
 def notified(turned: str, since: str, to: str, now: float) -> Event:

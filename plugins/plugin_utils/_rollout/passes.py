@@ -26,7 +26,7 @@ from .states import (
     WavePhase,
     answers_by,
 )
-from .store import Store
+from .store import Store, news_since
 
 _CHANGES_DECISIONS = frozenset(
     {
@@ -244,12 +244,12 @@ class Turn:
 
     def _catch_up(self) -> None:
         """Take in what was recorded since. Without news that matters nothing has to be derived again."""
-        position = self._ledger.position()
-        news = self._ledger.read_since(self._position)
+        news, position = news_since(self._ledger, self._position)
         if _CHANGES_DECISIONS.isdisjoint(event.kind for event in news):
             self._room = self._room.after(news)
         elif self._allowed:
-            rollout, _unused, decisions = advance(replay(self._ledger.read()), self._clock.now())
+            events, position = self._everything()
+            rollout, _unused, decisions = advance(replay(events), self._clock.now())
             device = rollout.devices[self._host]
             stopped = rollout.phase in STOPPED or rollout.phase is RolloutPhase.SUPERSEDED
             stopped = stopped or is_too_late(rollout, self._clock.now())
@@ -257,6 +257,14 @@ class Turn:
             # Of all who were cleared with it: those who finish later make room.
             self._room = occupancy(rollout, self._room.wave_of)
         self._position = position
+
+    def _everything(self) -> tuple[list[Event], int]:
+        """All that is on record, and the position that it reaches: a download may not be counted twice."""
+        while True:
+            position = self._ledger.position()
+            events = self._ledger.read()
+            if self._ledger.position() == position:
+                return events, position
 
 
 def could_not_ask(ledger: Store, epoch: int, host: str, message: str, now: float) -> bool:

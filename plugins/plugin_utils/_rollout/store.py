@@ -70,6 +70,18 @@ class Stores(Protocol):
         """Keep other controllers from opening a rollout in this place meanwhile; waits for its turn."""
 
 
+def news_since(store: Store, position: int) -> tuple[list[Event], int]:
+    """The events added after ``position``, and the position that they reach, though others may write meanwhile."""
+    reached = store.position()
+    while reached != position:
+        news = store.read_since(position)
+        now = store.position()
+        if now == reached:
+            return news, reached
+        reached = now
+    return [], position
+
+
 def open_stores(place: object) -> Stores:
     """The memories at what ``bootc_rollout_ledger`` names: a folder. Where another kind would be told apart."""
     return LedgerFolder(Path(str(place)))

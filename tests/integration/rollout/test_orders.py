@@ -95,8 +95,8 @@ def test_a_pause_is_obeyed_explained_and_over_when_somebody_says_so(fleet: Simul
     wrong = order(fleet, spec, "approve", bootc_rollout_plan_hash="0123456789ab")
     assert wrong.rc == 2
     assert "not for this plan" in wrong.output
-    plan_hash = fleet.summary(ID)["plan_hash"][:12]
-    assert order(fleet, spec, "approve", bootc_rollout_plan_hash=plan_hash).rc == 0
+    approval = {"bootc_rollout_plan_hash": fleet.summary(ID)["plan_hash"][:12], "bootc_rollout_wave": "canary"}
+    assert order(fleet, spec, "approve", **approval).rc == 0
     assert order(fleet, spec, "pause").rc == 0
     paused = fleet.roll_out(spec)
     assert paused.rc == 0
@@ -140,8 +140,12 @@ def test_an_aborted_rollout_touches_nobody_and_fails(fleet: SimulatedFleet) -> N
     spec = fleet.spec("v1.1.0", wave_defaults={"soak": "0s", "approve": "before"})
     assert fleet.roll_out(spec).rc == 0
     assert order(fleet, spec, "abort").rc == 0
+    for_devices = fleet.root / "for_devices.yml"  # what an inventory says of everybody is not meant for the controller
+    for_devices.write_text("all: {vars: {ansible_become: true, ansible_become_exe: /no/such/sudo}}\n")
     with listening() as (address, received):
-        run = fleet.roll_out(spec, bootc_rollout_webhook=address)
+        unheard = fleet.roll_out(spec, "-i", str(for_devices), bootc_rollout_webhook="http://127.0.0.1:1/")
+        run = fleet.roll_out(spec, "-i", str(for_devices), bootc_rollout_webhook=address)
+    assert "was not told: it could not be asked. The next run tries again." in unheard.sentence()
     assert run.rc == 2
     assert "was aborted by" in run.output
     assert fleet.boots("kde-1") == 1

@@ -274,16 +274,21 @@ def test_a_rollback_is_of_the_hosts_that_the_inventory_names_for_it(fleet: Simul
 
 @pytest.mark.exhaustive
 def test_a_rollback_passes_over_whoever_does_not_answer(fleet: SimulatedFleet) -> None:
-    for number in range(1, 4):
+    for number in range(1, 5):
         fleet.add(f"kde-{number}")
     old = fleet.booted("kde-1")
     spec = fleet.spec("v1.1.0", waves=[])
     assert fleet.roll_out(spec).rc == 0
     fleet.simulate("kde-1", "fault", "asleep")
     fleet.simulate("kde-2", "fault", "bootc-missing")
+    fleet.variables["kde-4"] = {"bootc_rollback_reboot_timeout": "soon"}
     run = fleet.run("rollback", bootc_rollback_batch=1)
     assert run.rc == 2
-    assert "1 of 2 devices did not go back. kde-1: no answer." in run.sentence()
+    assert "2 of 3 devices did not go back. kde-1: no answer." in run.sentence()
+    assert (
+        "kde-4: its bootc_rollback_reboot_timeout must be a number of seconds above 0, and is 'soon'" in run.sentence()
+    )
+    assert fleet.boots("kde-4") == 2
     assert "Left alone, as they do not run bootc: kde-2." in run.sentence()
     assert fleet.booted("kde-3") == old
 

@@ -49,6 +49,13 @@ def test_who_stopped_it_and_why_is_told(kind: str, what: str, then: str) -> None
     assert "<script>alert" not in page
 
 
+def test_who_takes_an_aborted_rollout_back_did_not_abort_it() -> None:
+    back = Event("reverting", BEGIN, data={"by": "bob@desk", "why": "games stutter", "successor": "r1-revert"})
+    for told_so in seen(said("aborted"), back):
+        assert "Taken back by bob@desk" in told_so
+        assert "Aborted by bob@desk" not in told_so
+
+
 def test_a_rollout_that_gave_itself_up_says_why() -> None:
     text, page = seen(
         said("aborted", rule="abort", numbers="3 of 9 devices failed", hosts=["kde-001"], remedy="Mend it.")

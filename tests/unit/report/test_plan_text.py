@@ -106,8 +106,20 @@ def test_waves_that_wait_for_approval_are_named_with_the_command() -> None:
     told = document(waves=[{"name": "canary", "count": 1, "approve": "after"}])
     text = plan_text(told)
     assert "Waits for approval after canary. Approve with:\n" in text
-    given = f" -e bootc_rollout_spec=FILE -e bootc_rollout_plan_hash={told['plan_hash'][:12]}"
+    given = (
+        f" -e bootc_rollout_spec=FILE -e bootc_rollout_plan_hash={told['plan_hash'][:12]} -e bootc_rollout_wave=canary"
+    )
     assert f"{given} -e \"bootc_rollout_why='...'\"\n" in text
+
+
+def test_every_approval_has_its_own_command() -> None:
+    waves = [{"name": "canary", "count": 1, "approve": "after"}, {"name": "all", "percent": 100, "approve": "before"}]
+    text = plan_text(document(waves=waves))
+    assert "Waits for approval after canary, before all. Approve each with:\n" in text
+    assert [line.split(" -e ")[4] for line in text.splitlines() if "bootc_rollout_verb=approve" in line] == [
+        "bootc_rollout_wave=canary",
+        "bootc_rollout_wave=all",
+    ]
 
 
 def test_those_who_came_after_the_plan_are_told_apart_and_counted_in_no_sum() -> None:

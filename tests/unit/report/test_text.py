@@ -58,7 +58,7 @@ def test_a_rollout_that_waits_for_an_approval_says_how_to_give_it(soaking: Repor
     wait = {"rule": "approval", "why": "wave canary has to be approved to pass", "until": None}
     text = rollout_text({**soaking.summary, "wait": wait})
     assert "Waits for somebody's approval: wave canary has to be approved to pass.\nApprove with:\n" in text
-    assert f" -e bootc_rollout_plan_hash={soaking.summary['plan_hash'][:12]} " in text
+    assert f" -e bootc_rollout_plan_hash={soaking.summary['plan_hash'][:12]} -e bootc_rollout_wave=canary " in text
 
 
 def test_devices_that_wait_for_a_better_time_are_counted_and_nothing_to_look_at(soaking: Report) -> None:

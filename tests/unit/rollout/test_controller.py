@@ -212,6 +212,19 @@ def test_a_dry_run_of_a_rollout_on_record_writes_nothing(tmp_path: Path) -> None
     assert snapshot(tmp_path) == before
 
 
+def test_a_rollout_that_gave_way_to_a_run_that_was_killed_is_still_named_to_devices(tmp_path: Path) -> None:
+    start(tmp_path, whole("r1"))
+    end(tmp_path, whole("r1"))
+    mine = whole("r2", supersedes=[])
+    data = {"by": "r2", "who": "anna", "why": "urgent"}
+    Ledger(tmp_path, "r1").append([Event("superseded", _controller.CLOCK.now(), data=data)], 2)
+    fence = start(tmp_path, mine).fence
+    assert fence is not None
+    assert fence["supersedes"] == ["r1"]
+    assert kinds(tmp_path, whole("r1")).count("superseded") == 1
+    end(tmp_path, mine)
+
+
 def test_a_dry_run_tells_about_rivals_too(tmp_path: Path) -> None:
     start(tmp_path, R1)
     end(tmp_path, R1)

@@ -182,7 +182,7 @@ def test_a_wave_waits_for_its_approval_before_it_begins() -> None:
     assert (decisions.record, decisions.touch) == ((), ())
     assert decisions.wait is not None
     assert (decisions.wait.rule, decisions.wait.until) == ("approval", None)
-    approved = ordered(waiting, "approve", plan_hash=devices.hash[:12])
+    approved = ordered(waiting, "approve", plan_hash=devices.hash[:12], wave="w0")
     assert approved.waves[0].phase is WavePhase.OPEN
     assert "Nothing waits for an approval" in refused(approved, "approve", plan_hash=devices.hash)
 
@@ -191,7 +191,7 @@ def test_a_wave_waits_for_its_approval_after_its_soak() -> None:
     devices = plan(approve="after")
     proven = replay(devices, opened(), *told("succeeded", *devices.hosts[0]))
     assert decide(proven, NOW).wait is not None
-    approved = ordered(proven, "approve", plan_hash=devices.hash)
+    approved = ordered(proven, "approve", plan_hash=devices.hash, wave="w0")
     assert [wave.phase for wave in approved.waves] == [WavePhase.PASSED, WavePhase.OPEN]
 
 
@@ -200,9 +200,31 @@ def test_an_approval_is_for_one_plan_and_for_a_week() -> None:
     waiting = replay(devices)
     assert "not for this plan" in refused(waiting, "approve", plan_hash="0" * 12)
     assert "not for this plan" in refused(waiting, "approve")
+    assert "first 8 characters or more" in refused(waiting, "approve", plan_hash=devices.hash[:7])
     event = Event("approved", NOW, wave=0, data={"by": "a", "why": "b", "plan_hash": devices.hash})
     assert decide(apply_events(waiting, [event]), NOW + 7 * 86400 - 1).wait is None
     assert decide(apply_events(waiting, [event]), NOW + 7 * 86400).wait is not None
+
+
+def test_an_approval_is_for_one_wave() -> None:
+    devices = plan(approve="before")
+    waiting = replay(devices)
+    canary, rest = (wave.name for wave in devices.waves)
+    seen = devices.hash[:8]
+    assert f"bootc_rollout_wave={canary}" in refused(waiting, "approve", plan_hash=seen)
+    assert ordered(waiting, "approve", plan_hash=seen, wave=canary).waves[0].phase is WavePhase.OPEN
+    later = replay(devices, passed(0))
+    assert f"{canary} does not wait for an approval; {rest} does" in refused(
+        later, "approve", plan_hash=seen, wave=canary
+    )
+    assert ordered(later, "approve", plan_hash=seen, wave=rest).waves[1].phase is WavePhase.OPEN
+
+
+def test_where_only_one_wave_wants_an_approval_its_name_may_be_left_out() -> None:
+    devices = one_wave(3, {"approve": "before"})
+    waiting = replay(devices)
+    assert ordered(waiting, "approve", plan_hash=devices.hash).waves[0].phase is WavePhase.OPEN
+    assert "The wave rest does not wait" in refused(waiting, "approve", plan_hash=devices.hash, wave="rest")
 
 
 def test_a_rollout_that_fails_altogether_is_given_up() -> None:

@@ -57,7 +57,15 @@ def test_a_word_that_comes_late_is_about_the_hold_that_it_names() -> None:
 
 
 def test_what_somebody_aborted_is_told() -> None:
-    assert outcome(opened(), order("aborted", BEGIN + 1)) == Outcome("aborted", FIRST)
+    expected = Outcome("aborted", FIRST, by="anna", why="because")
+    assert outcome(opened(), order("aborted", BEGIN + 1)) == expected
+
+
+def test_whoever_takes_back_what_another_aborted_did_not_abort_it() -> None:
+    back = Event("reverting", BEGIN + 2, data={"by": "bob", "why": "games stutter", "successor": "r1-revert"})
+    found = outcome(opened(), order("aborted", BEGIN + 1), back)
+    assert found is not None
+    assert (found.turned, found.by, found.why) == ("aborted", "anna", "because")
 
 
 def test_a_completed_rollout_that_was_held_in_between_is_not_completed_anew() -> None:

@@ -25,7 +25,12 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes im
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Candidate, Target
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import replay
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import DeviceState
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import Store, Stores, open_stores
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import (
+    Store,
+    Stores,
+    news_since,
+    open_stores,
+)
 
 from tests.fleet_model import FakeTime, small_spec
 from tests.unit.rollout.builders import names, told
@@ -110,6 +115,28 @@ def test_only_the_news_since_a_position_is_read(store: Store) -> None:
     assert texts(store.read_since(middle)) == ["b", "c"]
     assert store.read_since(store.position()) == []
     assert beginning < middle < store.position()
+
+
+def test_what_comes_while_the_news_are_read_is_told_once(store: Store) -> None:
+    class Busy:
+        """Somebody writes right before the news are read, twice."""
+
+        def __init__(self) -> None:
+            self.coming = ["b", "c"]
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store, name)
+
+        def read_since(self, position: int) -> list[Event]:
+            if self.coming:
+                store.append([note(self.coming.pop(0))], 1)
+            return store.read_since(position)
+
+    store.append([note("a")], 1)
+    busy: Any = Busy()
+    news, reached = news_since(busy, 0)
+    assert (texts(news), reached) == (["a", "b", "c"], store.position())
+    assert news_since(busy, reached) == ([], reached)
 
 
 def test_an_older_epoch_cannot_write(store: Store) -> None:
