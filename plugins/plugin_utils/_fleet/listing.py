@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .._report.words import plain
+from .._plain import plain
 from .answers import deployments, room
 
 COLUMNS = (

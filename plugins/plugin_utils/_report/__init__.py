@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
+from .._plain import plain
 from .fleet_html import fleet_html
 from .html import rollout_html
 from .progress import patience, progress, standing, standing_parts
 from .prometheus import rollout_metrics
 from .text import explanation_text, fleet_text, rollout_text
-from .words import plain
 
 __all__ = [
     "explanation_text",

@@ -14,12 +14,13 @@ from markupsafe import Markup
 
 from .._fleet.answers import SLOTS, deployments, room
 from .._fleet.history import Chapter, History
+from .._plain import plain
 from .._rollout.events import format_time, parse_time
 from .charts import distribution
 from .pages import Pages
 from .rollout_view import BOOTS, rollout_view
 from .timeline import of_device
-from .words import PHASES, STATES, clean, many, moment, number, plain, short, size, span, spoken, tally
+from .words import PHASES, STATES, clean, many, moment, number, short, size, span, spoken, tally
 
 _VERSIONS_SHOWN = 8
 _ROLLOUTS_SHOWN = 25

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from .._plain import plain
 from .._rollout.decide import is_due_by
 from .._rollout.errors import some
 from .._rollout.events import format_time
 from .._rollout.gate import Wait
 from .._rollout.states import STOPPED, Device, DeviceClass, DeviceState, Rollout, WavePhase
 from .._rollout.summary import COLUMNS
-from .words import CATCHING_UP, PHASES, WAIT_RULES, moment, plain, spoken
+from .words import CATCHING_UP, PHASES, WAIT_RULES, moment, spoken
 
 _NAMED = 4
 _TOLD = {
