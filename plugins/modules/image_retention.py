@@ -44,7 +44,9 @@ options:
     type: str
     required: true
   keep_tags:
-    description: Tags to keep, such as those of channels, by name or by pattern, V(*-stable).
+    description:
+      - Tags to keep, such as those of channels, by name or by pattern, V(*-stable).
+      - Those that no tag fits are in the result as RV(unmatched_tags), with a warning.
     type: list
     elements: str
     default: []
@@ -61,13 +63,15 @@ options:
       - How tags of releases look. C({variant}) may be left out.
       - With O(keep_last), tags that look like a release, but cannot be ordered, are all kept, with the rule
         V(unknown_version). Those are versions that do not begin with a digit, such as V(kde-vf41.1), and tags that may
-        be of two variants, such as V(steam-v2-v1.0.0).
+        be of two variants, such as V(steam-v2-v1.0.0), or V(kde-53-2) with V({variant}-{version}). O(variants) tells.
+      - When O(keep_last) is given and no tag fits, nothing is deleted.
     type: str
     default: "{variant}-v{version}"
   variants:
     description:
       - Names of the variants. The longest that fits a tag is meant, so that V(steam-v2-v1.0.0) is V(1.0.0) of
-        V(steam-v2) and not a version of V(steam). Tags of others are read as without this.
+        V(steam-v2) and not a version of V(steam). Name all that have tags there. Tags of others are read as without
+        this.
     type: list
     elements: str
     default: []
@@ -97,7 +101,10 @@ options:
         taken out of a channel.
     type: path
   keep_promotions:
-    description: How many promotions of each channel in O(journal) can be taken back, and what came after them.
+    description:
+      - How many promotions of each channel in O(journal) can be taken back, and what came after them. Those that were
+        undone or demoted do not count.
+      - If it is not 0, what each channel had before what it has now is kept too.
     type: int
     default: 3
   fleet:
@@ -116,7 +123,9 @@ options:
       bootc:
         description:
           - Its facts, RV(skorionos.bootc.bootc_status#module:bootc). Without them, the device is unknown.
-          - Facts of which C(is_bootc) is V(false) say that this is no such device.
+          - Facts of which C(is_bootc) is V(false) say that this is no such device, unless O(memory) has deployments of
+            it. Then it runs another system beside them, and they count.
+          - Facts of which C(read_only) is V(true) are those of a live medium, so the device is unknown.
         type: dict
   no_devices:
     description: Whether there are no devices, and O(fleet) has none on purpose.
@@ -125,7 +134,8 @@ options:
   memory:
     description:
       - A JSON file on the host that runs the module, in which is kept what each device of O(fleet) told when it last
-        answered. It is made, and read for those who do not answer now. These are not unknown then.
+        answered. It is made, and read for those who do not answer now, or run another system now. These are not unknown
+        then. What it has of a device counts until that leaves O(fleet).
       - A device that is off cannot change. One that was on without being asked may have updated itself since, and runs
         what its tag was at that time. So this is for fleets that are updated by rollouts.
     type: path
@@ -237,7 +247,12 @@ unknown_devices:
   type: list
   elements: str
 remembered_devices:
-  description: Devices that did not answer, and count with what O(memory) has of them.
+  description: Devices that did not answer, or run another system now, and count with what O(memory) has of them.
+  returned: success
+  type: list
+  elements: str
+unmatched_tags:
+  description: Names and patterns in O(keep_tags) that no tag fits.
   returned: success
   type: list
   elements: str
@@ -248,8 +263,8 @@ digests_elsewhere:
   elements: str
 reason:
   description:
-    - Kind of the failure, for decisions. V(unknown_devices), V(no_fleet) without devices, V(no_rules) when everything
-      would go, V(changed_meanwhile) when tags moved since they were read, V(unsupported) for a registry that
+    - Kind of the failure, for decisions. V(unknown_devices), V(no_fleet) without devices, V(no_rules) when the
+      rules fit nothing, V(changed_meanwhile) when tags moved since they were read, V(unsupported) for a registry that
       does not delete, V(auth), V(network), V(not_found), V(invalid) for a wrong option, V(unexpected) for the rest.
   returned: failure
   type: str
@@ -259,19 +274,22 @@ reason:
 import json
 import re
 import time
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any, Sequence
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ..module_utils._oci.client import RegistryClient
 from ..module_utils._oci.errors import UNSUPPORTED, RegistryError
-from ..module_utils._oci.graph import ARTIFACT, Graph, scan, scan_tags, subject_of_tag
+from ..module_utils._oci.graph import scan
 from ..module_utils._oci.module import REGISTRY_ARGUMENTS, registry_client
 from ..module_utils._oci.reference import Reference, is_digest, parse_reference
+from ..module_utils._oci.removal import Changed, Removal
 from ..module_utils._oci.retention import (
     ATTACHED,
+    OF_RULES,
+    ChannelMove,
     Decision,
     Fleet,
     Rules,
@@ -279,8 +297,12 @@ from ..module_utils._oci.retention import (
     deletion_order,
     digests_in,
     digests_of_moves,
+    fits_nothing,
     freed_bytes,
+    is_given,
+    moving_tags,
     read_fleet,
+    read_moves,
     release_pattern,
     remember,
 )
@@ -306,7 +328,7 @@ def seconds(text: str) -> float:
     return float(match.group(1)) * _UNITS[match.group(2)]
 
 
-def read_rules(params: dict[str, Any], repository: Reference) -> Rules:
+def read_rules(params: dict[str, Any]) -> Rules:
     """Turn the options into rules; raise ValueError for what makes no sense, such as a file without a digest."""
     release_pattern(params["release_tag"])
     for option in ("keep_last", "keep_promotions"):
@@ -324,8 +346,6 @@ def read_rules(params: dict[str, Any], repository: Reference) -> Rules:
         if not found:
             raise ValueError(f"The file {path} in keep_files names no digest. Check that it is the right one.")
         named.update(dict.fromkeys(found, path))
-    if params["journal"]:
-        named.update(read_moves(params["journal"], repository, params["keep_promotions"]))
     younger = seconds(params["keep_younger"]) if params["keep_younger"] else None
     return Rules(
         tuple(params["keep_tags"]),
@@ -337,10 +357,10 @@ def read_rules(params: dict[str, Any], repository: Reference) -> Rules:
     )
 
 
-def read_moves(path: str, repository: Reference, promotions: int) -> dict[str, str]:
-    """Return what the journal of channels names; raise ValueError for a file that is something else."""
+def read_journal(path: str | None, repository: Reference) -> dict[str, list[ChannelMove]]:
+    """Return the moves of each channel; raise ValueError for a file that is something else."""
     try:
-        return digests_of_moves(Path(path).read_text(encoding="utf-8"), repository, promotions)
+        return read_moves(Path(path).read_text(encoding="utf-8"), repository) if path else {}
     except OSError as error:
         raise ValueError(
             f"The file {path} in journal cannot be read: {error.strerror}. Name the journal of channels, or leave it "
@@ -383,7 +403,7 @@ def write_memory(path: str, document: dict[str, Any]) -> None:
         raise ValueError(f"The file {path} in memory cannot be written: {error.strerror}.") from error
 
 
-def check_permission(params: dict[str, Any], fleet: Fleet, decisions: list[Decision]) -> None:
+def check_permission(params: dict[str, Any], rules: Rules, fleet: Fleet, decisions: list[Decision]) -> None:
     """Raise unless it is known well enough what may go."""
     if params["fleet"] is None:
         raise NotDeleted(
@@ -408,33 +428,35 @@ def check_permission(params: dict[str, Any], fleet: Fleet, decisions: list[Decis
             unknown_devices=list(fleet.unknown),
         )
     # What only belongs to something else is kept by none of the rules that were given.
-    reasons = (reason for decision in decisions if decision.kept for reason in decision.reasons)
-    if decisions and all(reason.rule == ATTACHED for reason in reasons):
+    keeping = {reason.rule for decision in decisions if decision.kept for reason in decision.reasons}
+    if decisions and keeping <= {ATTACHED}:
         raise NotDeleted(
             "no_rules",
             "No rule keeps anything, so the whole repository would go. Give keep_tags or keep_last that fit its tags. "
             "Nothing was deleted.",
         )
+    if all(decision.kept for decision in decisions):
+        return
+    if is_given(rules) and keeping.isdisjoint(OF_RULES):
+        raise NotDeleted(
+            "no_rules",
+            "The rules fit nothing, so all would go but what devices have. Give keep_tags or keep_last that fit the "
+            "tags of the repository. Nothing was deleted.",
+        )
+    if fits_nothing([tag for decision in decisions for tag in decision.node.tags], rules)[1]:
+        raise NotDeleted(
+            "no_rules",
+            f"keep_last is {rules.last}, and no tag fits release_tag '{rules.release_tag}', so every release would go. "
+            "Correct release_tag, or set keep_last to 0 for a repository without releases. Nothing was deleted.",
+        )
 
 
-def delete(client: RegistryClient, repository: Reference, graph: Graph, going: list[Decision]) -> list[str]:
-    """Delete in the given order, and stop when tags moved since they were read.
-
-    That is looked at before each index and image, because deleting takes its time, and somebody may promote meanwhile
-    what was to go. Artifacts follow what they are about.
-    """
-    deleted: list[str] = []
-    before = {tag: digest for tag, digest in graph.tags().items() if subject_of_tag(tag) is None}
+def delete(removal: Removal, going: list[Decision]) -> list[str]:
+    """Delete in the given order, and say how far that came where it stops."""
     try:
-        for number, decision in enumerate(going):
-            if number == 0 or decision.node.kind != ARTIFACT:
-                now = scan_tags(client, repository, plain=True)
-                if _left(now, deleted) != _left(before, deleted):
-                    cause = f"The tags of {repository.name} changed since they were read."
-                    msg = f"{cause} Run again. {_sum(deleted, going)}"
-                    raise NotDeleted("changed_meanwhile", msg, deleted=deleted, changed=bool(deleted))
-            client.delete_manifest(repository.with_digest(decision.node.digest))
-            deleted.append(decision.node.digest)
+        removal.run(decision.node for decision in going)
+    except Changed as error:
+        raise _stopped("changed_meanwhile", str(error), removal.deleted, going) from error
     except RegistryError as error:
         remedy = error.remedy
         if error.kind == UNSUPPORTED:
@@ -442,17 +464,13 @@ def delete(client: RegistryClient, repository: Reference, graph: Graph, going: l
                 "Allow deletion in the registry (for distribution, REGISTRY_STORAGE_DELETE_ENABLED=true or "
                 "storage.delete.enabled), and do not ask a mirror."
             )
-        msg = f"{error.cause} {remedy} {_sum(deleted, going)}"
-        raise NotDeleted(error.kind, msg, deleted=deleted, changed=bool(deleted)) from error
-    return deleted
+        raise _stopped(error.kind, f"{error.cause} {remedy}", removal.deleted, going) from error
+    return removal.deleted
 
 
-def _left(tags: Mapping[str, str], deleted: Sequence[str]) -> dict[str, str]:
-    return {tag: digest for tag, digest in tags.items() if digest not in deleted}
-
-
-def _sum(deleted: Sequence[str], going: Sequence[Decision]) -> str:
-    return f"{len(deleted)} of {len(going)} manifests were deleted."
+def _stopped(reason: str, why: str, deleted: Sequence[str], going: Sequence[Decision]) -> NotDeleted:
+    msg = f"{why} {len(deleted)} of {len(going)} manifests were deleted."
+    return NotDeleted(reason, msg, deleted=list(deleted), changed=bool(deleted))
 
 
 def describe(decision: Decision) -> dict[str, Any]:
@@ -470,22 +488,34 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     """Read, decide, and delete when told to."""
     params = module.params
     repository = read_repository(params["repository"])
-    rules = read_rules(params, repository)
+    rules = read_rules(params)
+    moves = read_journal(params["journal"], repository)
     memory = read_memory(params["memory"])
     fleet = read_fleet(params["fleet"] or [], repository, memory)
     if params["memory"] and params["fleet"] and not module.check_mode:
         seen = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         write_memory(params["memory"], remember(params["fleet"], memory, seen))
     client = registry_client(params, timeout=params["timeout"])
+    current = {tag: client.head_manifest(repository.with_tag(tag)) for tag in moves}
+    backwards = digests_of_moves(moves, params["keep_promotions"], {t: d for t, d in current.items() if d})
+    rules = replace(rules, digests={**rules.digests, **backwards})
     named = {*rules.digests, *fleet.digests}
     graph = scan(client, repository, named, ages=rules.younger is not None)
     decisions = decide(graph, rules, fleet, time.time())
     going = deletion_order(decisions)
     removable = [decision.node.digest for decision in going]
+    unmatched, no_release = fits_nothing(graph.tags(), rules)
+    if unmatched:
+        module.warn(
+            f"No tag of {repository.name} fits {', '.join(unmatched)} in keep_tags. Check how they are spelled."
+        )
+    if no_release:
+        module.warn(f"No tag of {repository.name} fits release_tag '{rules.release_tag}', so keep_last keeps nothing.")
     deleted: list[str] = []
     if params["apply"]:
-        check_permission(params, fleet, decisions)
-        deleted = removable if module.check_mode or not going else delete(client, repository, graph, going)
+        check_permission(params, rules, fleet, decisions)
+        removal = Removal(client, repository, graph, moving_tags(graph.tags(), rules, fleet, moves))
+        deleted = removable if module.check_mode or not going else delete(removal, going)
     there = {*graph.nodes, *(node.config for node in graph.nodes.values())}
     tags = {decision.node.digest: list(decision.node.tags) for decision in decisions}
     return {
@@ -497,6 +527,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         "freed_bytes": freed_bytes(decisions),
         "unknown_devices": list(fleet.unknown),
         "remembered_devices": list(fleet.remembered),
+        "unmatched_tags": unmatched,
         "digests_elsewhere": sorted({*params["keep_digests"], *fleet.digests} - there),
         "diff": {"before": tags, "after": {d: names for d, names in tags.items() if d not in deleted}},
     }

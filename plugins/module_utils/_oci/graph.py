@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Iterable, Mapping, Protocol
 
 from .dates import read_created
@@ -148,6 +148,7 @@ def scan(registry: Registry, repository: Reference, also: Iterable[str] = (), *,
     for tag, digest in sorted(tags.items()):
         tags_of.setdefault(digest, []).append(tag)
     nodes: dict[str, Node] = {}
+    listed: dict[str, set[str]] = {}
     waiting = deque([*tags_of, *sorted(set(also))])
     seen: set[str] = set()
     while waiting:
@@ -168,8 +169,16 @@ def scan(registry: Registry, repository: Reference, also: Iterable[str] = (), *,
         nodes[digest] = node
         waiting.extend(node.children)
         waiting.extend(node.subjects)
-        waiting.extend(entry.digest for entry in registry.list_referrers(reference))
-    return Graph(dict(sorted(nodes.items())))
+        for entry in registry.list_referrers(reference):
+            listed.setdefault(entry.digest, set()).add(digest)
+            waiting.append(entry.digest)
+    return Graph({digest: _about(node, listed.get(digest, set())) for digest, node in sorted(nodes.items())})
+
+
+def _about(node: Node, listed: set[str]) -> Node:
+    """Add what the registry lists a node to be about: neither its manifest nor a tag has to tell that too."""
+    subjects = tuple(sorted({*node.subjects, *listed} - {node.digest}))
+    return replace(node, subjects=subjects, kind=ARTIFACT if subjects and node.kind == IMAGE else node.kind)
 
 
 def _config(registry: Registry, reference: Reference, manifest: Manifest) -> Mapping[str, Any]:

@@ -16,6 +16,8 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _LONGEST_NAME = 255
 _DOCKER_HUB = "docker.io"
+_ALSO_DOCKER_HUB = ("index.docker.io", "registry-1.docker.io")
+_DEFAULT_PORT = ":443"
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,13 @@ class Reference:
         """What the registry itself calls the repository. Docker Hub keeps names of one part below ``library``."""
         official = self.registry == _DOCKER_HUB and "/" not in self.repository
         return f"library/{self.repository}" if official else self.repository
+
+    @property
+    def place(self) -> str:
+        """The name in one spelling, to compare: two names of one repository have the same place."""
+        registry = self.registry[: -len(_DEFAULT_PORT)] if self.registry.endswith(_DEFAULT_PORT) else self.registry
+        registry = _DOCKER_HUB if registry in _ALSO_DOCKER_HUB else registry
+        return f"{registry}/{replace(self, registry=registry).repository_there}"
 
     @property
     def target(self) -> str:

@@ -13,7 +13,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Collection, Iterable, Mapping, Sequence
 
 from .graph import Graph, Node, subject_of_tag
 from .reference import Reference, is_digest, parse_reference
@@ -36,6 +36,8 @@ LISTS = "lists"
 NO_RULE = "no_rule"
 
 _DAY = 86400.0
+OF_RULES = (CHANNEL, RELEASE, UNKNOWN_VERSION, NAMED, YOUNG, UNKNOWN_AGE)
+"""What keeps because of :class:`Rules`, and not of a device or of what belongs together."""
 # No tag is long enough for the whole digest.
 _SHORTENED_TAG = re.compile(r"sha512-[0-9a-f]{32,}(?:\..+)?")
 _DIGEST_IN_TEXT = re.compile(r"sha256:[0-9a-f]{64}(?![0-9a-f])")
@@ -71,7 +73,7 @@ class Fleet:
     follows: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
     remembered: tuple[str, ...] = ()
-    """Who did not tell now, and counts with what it told before."""
+    """Who did not tell now, or runs another system now, and counts with what it told before."""
     devices: int = 0
     """How many there are, without those that say that they run no bootc."""
 
@@ -122,32 +124,40 @@ def read_releases(
 
     These have a version that does not begin with a digit, or can be read as two different variants.
     """
-    named = [variants] if variants else []
-    strict = [release_pattern(template, names) for names in (*named, ())]
-    loose = [release_pattern(template, names, version=_ANY_VERSION) for names in (*named, ())]
-    between = _between(template)
+    names_given: list[Sequence[str]] = [variants, ()] if variants else [()]
+    strict = [(release_pattern(template, names), _between(template, bool(names))) for names in names_given]
+    loose = [release_pattern(template, names, version=_ANY_VERSION) for names in names_given]
     found: dict[str, tuple[str, str]] = {}
     unordered: dict[str, str] = {}
     for tag in tags:
         if subject_of_tag(tag) is not None:
             continue
-        match = next((match for match in (pattern.fullmatch(tag) for pattern in strict) if match), None)
+        match, between = next(
+            ((match, between) for pattern, between in strict if (match := pattern.fullmatch(tag))), (None, None)
+        )
         if match is None:
             if any(pattern.fullmatch(tag) for pattern in loose):
                 unordered[tag] = f"{tag} looks like a release, and its version does not begin with a digit."
             continue
         variant, version = match.groupdict().get("variant") or "", match.group("version")
-        if between and re.search(between, version):
-            unordered[tag] = f"{tag} may be {version} of {variant}, or of a variant with a longer name."
+        if between and re.search(between, version[1:]):
+            unordered[tag] = (
+                f"{tag} may be {version} of {variant}, or of a variant with a longer name. Name it in variants."
+            )
         else:
             found[tag] = (variant, version)
     return found, unordered
 
 
-def _between(template: str) -> str | None:
-    """Return what stands before a version in a tag, if that has a letter and so is no part of a version."""
-    match = re.search(r"\{variant\}(.*[A-Za-z].*)\{version\}", template)
-    return f"{re.escape(match.group(1))}[0-9]" if match else None
+def _between(template: str, is_named: bool) -> str | None:
+    """Return what a version must not have in it, because another version may begin there.
+
+    Of a variant that somebody named, a version may have a mark in it that also stands before versions, but no word.
+    """
+    match = re.search(r"\{variant\}(.*)\{version\}", template)
+    if match is None or (is_named and not re.search("[A-Za-z]", match.group(1))):
+        return None
+    return f"{re.escape(match.group(1))}[0-9]"
 
 
 def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
@@ -176,6 +186,24 @@ def ranks(tags: Iterable[str], template: str, variants: Sequence[str] = ()) -> d
     }
 
 
+def moving_tags(tags: Iterable[str], rules: Rules, fleet: Fleet, channels: Iterable[str]) -> set[str]:
+    """Return the tags that people may move: all but those of releases, and those that are channels by name anyway."""
+    plain = {tag for tag in tags if subject_of_tag(tag) is None}
+    named = {*rules.tags, *fleet.follows, *channels}
+    return {*(plain - ranks(plain, rules.release_tag, rules.variants).keys()), *(plain & named)}
+
+
+def fits_nothing(tags: Collection[str], rules: Rules) -> tuple[list[str], bool]:
+    """Return the names and patterns that no tag fits, and whether releases are to be kept where no tag is one."""
+    patterns = [pattern for pattern in rules.tags if not any(fnmatchcase(tag, pattern) for tag in tags)]
+    return patterns, rules.last > 0 and not any(read_releases(tags, rules.release_tag, rules.variants))
+
+
+def is_given(rules: Rules) -> bool:
+    """Tell whether something is to be kept for its own sake, and not for that of a device."""
+    return bool(rules.tags or rules.last or rules.younger is not None or rules.digests)
+
+
 def digests_in(text: str) -> list[str]:
     """Return every digest a text names, in whatever format it is, each once. Of a release file, those of its images.
 
@@ -195,35 +223,95 @@ def digests_in(text: str) -> list[str]:
     return sorted(set(_DIGEST_IN_TEXT.findall(text)))
 
 
-def digests_of_moves(text: str, repository: Reference, promotions: int) -> dict[str, str]:
-    """Return what a journal of channels has taking moves back go to: the digests before and after the latest ones.
+@dataclass(frozen=True)
+class ChannelMove:
+    """One move of a channel, as the last line of the journal about it has it."""
 
-    Of every channel of this repository those since the promotion that has the given number, counted from the last; each
-    with what to say of it. Raises ValueError for a line that is none of a journal. A line that is not whole at the end
-    is what a killed process left.
+    tag: str
+    operation: str
+    verb: str
+    state: str
+    before: str | None
+    after: str | None
+    undoes: str | None = None
+
+
+def read_moves(text: str, repository: Reference) -> dict[str, list[ChannelMove]]:
+    """Return the moves of each channel of this repository, by its tag, as a journal has them, the oldest first.
+
+    Raises ValueError for a line that is none of a journal. A line that is not whole at the end is what a killed process
+    left.
     """
-    moves: dict[str, dict[str, tuple[bool, list[str]]]] = {}
+    moves: dict[str, dict[str, ChannelMove]] = {}
     for number, line in enumerate(text.split("\n")[:-1], 1):
         try:
             entry = json.loads(line)
-            image = parse_reference(entry["image"]).name
-            digests = [digest for digest in (entry["from"], entry["to"]) if is_digest(digest or "")]
-            tag, operation = str(entry["tag"]), str(entry["operation"])
-            is_promotion = entry["verb"] == "promote" and entry["state"] != "failed"
-        except (KeyError, TypeError, ValueError) as error:
+            image = parse_reference(entry["image"])
+            before, after = (digest if is_digest(digest or "") else None for digest in (entry["from"], entry["to"]))
+            tag, operation, verb, state = (str(entry[key]) for key in ("tag", "operation", "verb", "state"))
+            move = ChannelMove(tag, operation, verb, state, before, after, entry.get("undoes"))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"Its line {number} is not one of a journal of channels.") from error
-        if image == repository.name:
-            # Whether a move that failed came to be is not known, so its digests count, but not as a promotion.
-            moves.setdefault(tag, {})[operation] = (is_promotion, digests)
+        if image.place == repository.place:
+            moves.setdefault(move.tag, {})[move.operation] = move
+    return {tag: list(by_operation.values()) for tag, by_operation in moves.items()}
+
+
+def digests_of_moves(
+    moves: Mapping[str, Sequence[ChannelMove]], promotions: int, current: Mapping[str, str]
+) -> dict[str, str]:
+    """Return what taking moves of channels back goes to: the digests before and after the latest ones.
+
+    Of every channel those since the promotion that has the given number, counted from the last, and what it had before
+    the digest that ``current`` has for its tag; each with what to say of it. Promotions that were taken back do not
+    count.
+    """
     found: dict[str, str] = {}
-    for tag, by_operation in moves.items():
+    if not promotions:
+        return found
+    for tag, of_channel in moves.items():
+        meant = _not_undone(of_channel)
+        standing = _standing(meant)
         left = promotions
-        for operation, (is_promotion, digests) in reversed(list(by_operation.items())):
+        for move in reversed(of_channel):
             if not left:
                 break
-            found.update(dict.fromkeys(digests, f"the channel {tag}, which {operation} moved"))
-            left -= is_promotion
+            # Whether a move that failed came to be is not known, so its digests count, but not as a promotion.
+            digests = [digest for digest in (move.before, move.after) if digest]
+            found.update(dict.fromkeys(digests, f"the channel {tag}, which {move.operation} moved"))
+            left -= move.operation in standing
+        came_from = next(
+            (move.before for move in reversed(meant) if move.verb == "promote" and move.after == current.get(tag)), None
+        )
+        if came_from:
+            found.setdefault(came_from, f"the channel {tag}, which had it before what it has now")
     return found
+
+
+def _not_undone(moves: Sequence[ChannelMove]) -> list[ChannelMove]:
+    """Return the moves that neither were undone nor undo others."""
+    undone: set[str] = set()
+    left = []
+    for move in reversed(moves):
+        if move.operation in undone:
+            continue
+        if move.undoes is not None:
+            undone.add(move.undoes)
+        else:
+            left.append(move)
+    return left[::-1]
+
+
+def _standing(moves: Sequence[ChannelMove]) -> set[str]:
+    """Return the promotions that were surely made, and after which their channel was not demoted."""
+    standing: list[ChannelMove] = []
+    for move in moves:
+        if move.verb == "promote":
+            standing += [move] if move.state == "done" else []
+        elif any(promotion.after == move.before for promotion in standing):
+            while standing.pop().after != move.before:
+                pass
+    return {move.operation for move in standing}
 
 
 def read_fleet(
@@ -244,8 +332,9 @@ def read_fleet(
             raise ValueError("An entry of the fleet has no host. Give each as {host: NAME, bootc: ITS FACTS}.")
         status = entry.get("bootc")
         when = ""
-        if not _tells(status):
-            status = (memory or {}).get(host)
+        before = (memory or {}).get(host)
+        if not _tells(status) or _runs_something_else(status, before):
+            status = before
             if not _tells(status):
                 unknown.append(host)
                 devices += 1
@@ -270,18 +359,33 @@ def read_fleet(
 
 
 def _tells(status: Any) -> TypeGuard[Mapping[str, Any]]:
-    """Tell whether these are the facts of a device; one that runs bootc has booted something."""
-    return (
-        isinstance(status, Mapping) and "is_bootc" in status and (not status["is_bootc"] or bool(_deployments(status)))
-    )
+    """Tell whether these are the facts of a device; one that runs bootc has booted something.
+
+    What runs from a live medium, which cannot be written to, says nothing of the disk.
+    """
+    if not isinstance(status, Mapping) or "is_bootc" not in status or status.get("read_only"):
+        return False
+    return not status["is_bootc"] or bool(_deployments(status))
+
+
+def _runs_something_else(status: Mapping[str, Any], before: Any) -> bool:
+    """Tell whether a device that had deployments has booted another system now, beside which they are still there."""
+    return not status["is_bootc"] and _tells(before) and bool(before["is_bootc"])
 
 
 def remember(
     hosts: Sequence[Mapping[str, Any]], memory: Mapping[str, Mapping[str, Any]], seen: str
 ) -> dict[str, Mapping[str, Any]]:
-    """Return what to remember of devices: what they tell now, and of others what was remembered before."""
+    """Return what to remember of devices: what they tell now, and of others what was remembered before.
+
+    That a device runs no bootc now takes nothing away that it had: it may have booted another system of its own.
+    """
     told = {entry["host"]: entry.get("bootc") for entry in hosts}
-    news = {host: _essence(status, seen) for host, status in told.items() if _tells(status)}
+    news = {
+        host: _essence(status, seen)
+        for host, status in told.items()
+        if _tells(status) and not _runs_something_else(status, memory.get(host))
+    }
     return dict(sorted({**memory, **news}.items()))
 
 
@@ -313,7 +417,7 @@ def _followed(status: Mapping[str, Any], repository: Reference) -> tuple[str | N
         wanted = parse_reference(image) if isinstance(image, str) else None
     except ValueError:  # a name without a registry, or of another transport
         return None, None
-    if wanted is None or wanted.name != repository.name:
+    if wanted is None or wanted.place != repository.place:
         return None, None
     return (None, wanted.digest) if wanted.digest else (wanted.tag or "latest", None)
 

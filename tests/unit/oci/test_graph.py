@@ -20,6 +20,7 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._oci.manifest impo
     parse_manifest,
 )
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.reference import Reference, parse_reference
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.retention import Fleet, Rules, decide
 
 REPOSITORY = parse_reference("r.example/os")
 CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -34,6 +35,8 @@ class Memory:
     tags: dict[str, str] = field(default_factory=dict)
     vanished: set[str] = field(default_factory=set)
     unreadable: set[str] = field(default_factory=set)
+    listed: dict[str, list[str]] = field(default_factory=dict)
+    """What is listed as about a digest without saying so itself."""
     configs_read: int = 0
 
     def put(self, document: dict[str, Any], *tags: str) -> str:
@@ -66,7 +69,8 @@ class Memory:
         return {"created": "2026-11-01T10:00:00Z", "config": {"Labels": inherited}}
 
     def list_referrers(self, reference: Reference, artifact_type: str | None = None) -> list[Descriptor]:
-        about = [m for m in self.manifests.values() if m.subject == reference.digest]
+        told = self.listed.get(str(reference.digest), [])
+        about = [m for m in self.manifests.values() if m.subject == reference.digest or m.digest in told]
         return [Descriptor(m.media_type, m.digest, len(m.raw)) for m in about]
 
 
@@ -89,6 +93,17 @@ def test_everything_that_tags_lead_to_is_found_once() -> None:
     assert (graph.nodes[signature].subjects, graph.nodes[signature].kind) == ((child,), "artifact")
     assert [graph.nodes[digest].kind for digest in (child, index)] == ["image", "index"]
     assert graph.tags() == {"kde-v1": index, "kde-stable": index}
+
+
+def test_what_only_the_registry_lists_as_about_an_image_stays_with_it() -> None:
+    registry = Memory()
+    image = registry.image("image", "kde-v1")
+    attachment = registry.image("attachment", config="application/vnd.oci.empty.v1+json")
+    registry.listed[image] = [attachment, image]
+    graph = scan(registry, REPOSITORY)
+    assert (graph.nodes[attachment].subjects, graph.nodes[image].subjects) == ((image,), ())
+    decisions = decide(graph, Rules(tags=("kde-v1",)), Fleet(), 0.0)
+    assert {x.node.digest for x in decisions if x.kept} == {image, attachment}
 
 
 def test_configurations_are_read_for_ages_only() -> None:

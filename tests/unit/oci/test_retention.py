@@ -18,9 +18,12 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._oci.retention imp
     deletion_order,
     digests_in,
     digests_of_moves,
+    fits_nothing,
     freed_bytes,
+    moving_tags,
     ranks,
     read_fleet,
+    read_moves,
     remember,
     version_key,
 )
@@ -128,6 +131,17 @@ def test_a_variant_that_looks_like_a_version_of_another_is_one_of_its_own() -> N
     assert rules_of(graph, Rules(last=1), "n0") == ["unknown_version"]
 
 
+def test_a_variant_that_ends_like_a_version_pushes_no_release_of_another_out() -> None:
+    tags = ["steam-1.0", "steam-1.1", "steam-2-1.0", "steam-2-1.1", "kde-53-2", "kde-53"]
+    graph = graph_of(*(node(f"n{number}", tag) for number, tag in enumerate(tags)))
+    both = "{variant}-{version}"
+    assert kept(graph, Rules(last=1, release_tag=both)) == {sha(f"n{number}") for number in (1, 2, 3, 4, 5)}
+    assert rules_of(graph, Rules(last=1, release_tag=both), "n2") == ["unknown_version"]
+    # With the names it is known, and a version may have such a mark in it.
+    named = Rules(last=1, release_tag=both, variants=("steam", "steam-2", "kde"))
+    assert kept(graph, named) == {sha("n1"), sha("n3"), sha("n4")}
+
+
 def test_a_release_whose_version_cannot_be_ordered_stays_while_releases_do() -> None:
     tags = ["kde-vf41.1", "kde-v2", "kde-v1", "kde-stable", "kde-vulkan-v1"]
     graph = graph_of(*(node(f"n{number}", tag) for number, tag in enumerate(tags)))
@@ -137,9 +151,15 @@ def test_a_release_whose_version_cannot_be_ordered_stays_while_releases_do() -> 
     assert kept(graph, Rules(tags=("kde-stable",))) == {sha("n3")}
 
 
-def line(channel: str, operation: str, before: str | None, after: str, state: str = "done") -> str:
+def line(channel: str, operation: str, before: str | None, after: str, state: str = "done", *, undoes: str = "") -> str:
     names = {"from": before and sha(before), "to": sha(after), "verb": operation.partition("-")[2], "state": state}
-    return json.dumps({**names, "image": "r.example/os", "tag": channel, "operation": operation}) + "\n"
+    document = {**names, "image": "r.example/os", "tag": channel, "operation": operation, "undoes": undoes or None}
+    return json.dumps(document) + "\n"
+
+
+def back_to(journal: str, promotions: int, **current: str) -> dict[str, str]:
+    has = {tag.replace("_", "-"): sha(name) for tag, name in current.items()}
+    return digests_of_moves(read_moves(journal, REPOSITORY), promotions, has)
 
 
 def test_what_channels_can_go_back_to_is_in_their_journal() -> None:
@@ -151,15 +171,38 @@ def test_what_channels_can_go_back_to_is_in_their_journal() -> None:
         line("kde-stable", "3-promote", "b", "c", "failed"),
         line("kde-stable", "4-demote", "c", "b"),
     ]
-    last = digests_of_moves("".join(moves), REPOSITORY, 1)
+    last = back_to("".join(moves), 1)
     assert set(last) == {*map(sha, "abcg")}, "the promotion that failed is none of the last"
-    assert set(digests_of_moves("".join([*moves[:3], moves[5]]), REPOSITORY, 1)) == {*map(sha, "abcg")}
-    assert set(digests_of_moves("".join(moves[:3]), REPOSITORY, 1)) == {*map(sha, "abg")}
+    assert set(back_to("".join([*moves[:3], moves[5]]), 1)) == {*map(sha, "abcg")}
+    assert set(back_to("".join(moves[:3]), 1)) == {*map(sha, "abg")}
     assert last[sha("g")] == "the channel gnome-stable, which 2-promote moved"
-    assert set(digests_of_moves("".join(moves) + "torn", REPOSITORY, 2)) == {*map(sha, "abcg")}
-    assert digests_of_moves("".join(moves), parse_reference("r.example/other"), 2) == {}
+    assert set(back_to("".join(moves) + "torn", 2)) == {*map(sha, "abcg")}
+    assert back_to("".join(moves), 0) == {}
+    assert read_moves("".join(moves), parse_reference("r.example/other")) == {}
+    assert set(read_moves("".join(moves), parse_reference("r.example:443/os"))) == {"kde-stable", "gnome-stable"}
     with pytest.raises(ValueError, match="line 2 is not one of a journal"):
-        digests_of_moves(moves[0] + "{}\n", REPOSITORY, 1)
+        read_moves(moves[0] + "{}\n", REPOSITORY)
+
+
+def test_promotions_that_were_taken_back_are_none_of_the_last() -> None:
+    start = line("kde-stable", "0-promote", "z", "a") + line("kde-stable", "1-promote", "a", "b")
+    undone = "".join(
+        line("kde-stable", f"{name}-promote", "b", name)
+        + line("kde-stable", f"{name}-undo", name, "b", undoes=f"{name}-promote")
+        for name in "cde"
+    )
+    assert {sha("a"), sha("z")} <= set(back_to(start + undone, 2))
+    assert sha("z") not in back_to(start + undone, 1)
+    demoted = start + line("kde-stable", "2-promote", "b", "c") + line("kde-stable", "3-demote", "c", "b")
+    assert set(back_to(demoted, 1)) == {*map(sha, "abc")}
+    again = line("kde-stable", "4-undo", "b", "c", undoes="3-demote")
+    assert set(back_to(demoted + again, 1)) == {*map(sha, "bc")}, "the demotion was undone, so the promotion stands"
+
+
+def test_where_a_demotion_of_what_a_channel_has_now_would_go_stays() -> None:
+    moves = line("kde-stable", "1-promote", "a", "b") + line("kde-stable", "2-promote", "x", "c")
+    assert sha("a") not in back_to(moves, 1, kde_stable="c")
+    assert back_to(moves, 1, kde_stable="b")[sha("a")] == "the channel kde-stable, which had it before what it has now"
 
 
 def test_hosts_without_bootc_are_no_devices() -> None:
@@ -274,6 +317,39 @@ def test_a_device_that_sleeps_counts_with_what_it_told_before() -> None:
     assert remember(asleep, memory, "later") == memory
 
 
+def test_a_device_that_runs_another_system_today_keeps_what_it_had() -> None:
+    status = {"is_bootc": True, "booted": {"digest": sha("a")}, "rollback": {"digest": sha("b")}}
+    memory = remember([{"host": "deck-01", "bootc": status}], {}, "2026-11-01T10:00:00Z")
+    for today in ({"is_bootc": False}, {"is_bootc": False, "read_only": True}):
+        other = [{"host": "deck-01", "bootc": today}]
+        fleet = read_fleet(other, REPOSITORY, memory)
+        assert set(fleet.digests) == {sha("a"), sha("b")}
+        assert (fleet.remembered, fleet.unknown, fleet.devices) == (("deck-01",), (), 1)
+        assert remember(other, memory, "later") == memory
+    server = [{"host": "server", "bootc": {"is_bootc": False}}]
+    assert read_fleet(server, REPOSITORY, remember(server, {}, "before")).devices == 0
+
+
+def test_a_live_medium_says_nothing_of_the_disk() -> None:
+    live = {"is_bootc": True, "booted": {"digest": sha("a")}, "read_only": True}
+    assert read_fleet([{"host": "deck-01", "bootc": live}], REPOSITORY).unknown == ("deck-01",)
+    assert remember([{"host": "deck-01", "bootc": live}], {}, "now") == {}
+
+
+@pytest.mark.parametrize(
+    ("repository", "image"),
+    [
+        ("docker.io/os", "docker.io/library/os:stable"),
+        ("docker.io/library/os", "index.docker.io/os:stable"),
+        ("r.io/os", "r.io:443/os:stable"),
+    ],
+)
+def test_a_followed_tag_is_known_by_any_name_of_its_repository(repository: str, image: str) -> None:
+    status = {"is_bootc": True, "booted": {"digest": sha("a")}, "spec_image": {"image": image}}
+    fleet = read_fleet([{"host": "deck-01", "bootc": status}], parse_reference(repository))
+    assert fleet.follows == {"stable": ("deck-01",)}
+
+
 def test_a_device_without_a_name_is_refused() -> None:
     with pytest.raises(ValueError, match="has no host"):
         read_fleet([{"bootc": {}}], REPOSITORY)
@@ -307,7 +383,33 @@ def test_what_a_tag_tells_too_little_about_stays() -> None:
 
 def test_what_keeps_itself_does_not_stand_for_a_rule() -> None:
     graph = graph_of(node("signature", f"sha512-{'a' * 64}.sig"), node("old", "v1"))
-    given = {"fleet": [], "unknown_devices": "refuse", "no_devices": True}
     with pytest.raises(NotDeleted, match="the whole repository would go"):
-        check_permission(given, Fleet(), decide(graph, Rules(tags=("v2",)), Fleet(), NOW))
-    check_permission(given, Fleet(), decide(graph, Rules(tags=("v1",)), Fleet(), NOW))
+        permit(graph, Rules(tags=("v2",)))
+    permit(graph, Rules(tags=("v1",)))
+
+
+def permit(graph: Graph, rules: Rules, *devices: str) -> None:
+    fleet = Fleet({sha(name): ("deck (booted)",) for name in devices}, devices=len(devices))
+    given = {"fleet": [], "unknown_devices": "refuse", "no_devices": True}
+    check_permission(given, rules, fleet, decide(graph, rules, fleet, NOW))
+
+
+def test_rules_that_fit_nothing_are_no_rules_whatever_devices_have() -> None:
+    graph = graph_of(*(node(tag, tag) for tag in ("v1.0", "v1.1", "v0.9", "kde-stable")))
+    for wrong in (Rules(("*-stabel",)), Rules(last=3), Rules(("*-stabel",), 3)):
+        with pytest.raises(NotDeleted, match="fit nothing, so all would go but what devices have"):
+            permit(graph, wrong, "v0.9")
+    with pytest.raises(NotDeleted, match=r"no tag fits release_tag .*, so every release would go"):
+        permit(graph, Rules(("*-stable",), 3), "v0.9")
+    permit(graph, Rules(("*-stabel",), 1, "v{version}"), "v0.9")
+    permit(graph, Rules(), "v0.9")
+    assert fits_nothing(graph.tags(), Rules(("*-stabel", "v*"), 1)) == (["*-stabel"], True)
+    only_channels = graph_of(node("kde-stable", "kde-stable"))
+    permit(only_channels, Rules(("*-stable",), 3))
+
+
+def test_tags_of_releases_do_not_move_unless_somebody_names_or_follows_them() -> None:
+    tags = ["kde-v1", "kde-v2", "kde-v3", "kde-v4", "kde-stable", "odd", f"sha256-{'1' * 64}.sig"]
+    rules = Rules(("kde-v1", "kde-*"))
+    moving = moving_tags(tags, rules, Fleet(follows={"kde-v2": ("deck",)}), ["kde-v3"])
+    assert moving == {"kde-v1", "kde-v2", "kde-v3", "kde-stable", "odd"}
