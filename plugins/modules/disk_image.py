@@ -216,7 +216,6 @@ from ..module_utils._engine.errors import INVALID, MISSING, UNEXPECTED, EngineEr
 from ..module_utils._engine.run import end_when_told, run_command
 from ..module_utils._oci.reference import parse_reference
 
-
 _CHANGED = "the disk of this image and these options, which was changed since, as booting it does"
 
 

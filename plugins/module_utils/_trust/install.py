@@ -168,7 +168,7 @@ def plan(wanted: Wanted, found: Found) -> Plan:
     if wanted.keys and found.deciding:
         raise BootcError(
             "invalid",
-            f"{found.deciding[0]} takes the place of {POLICY} or {REGISTRIES_D}, so a demand there would decide nothing",
+            f"{found.deciding[0]} takes the place of {POLICY} or {REGISTRIES_D}, so a demand there decides nothing",
             "Move what it says there, and remove it",
         )
     # An empty file is not a missing one: it is refused like any other broken policy.
@@ -289,7 +289,7 @@ def _refuse_to_be_ignored(images: Sequence[str], rules: proxy.Rules, timeout: fl
             raise BootcError(
                 "invalid",
                 f"What the policy demands of {', '.join(demanded)} decides nothing about {image}",
-                "Name the repository as skopeo looks it up; one of a single part on Docker Hub is docker.io/library/NAME",
+                "Name the repository as skopeo looks it up; a single part on Docker Hub is docker.io/library/NAME",
             )
 
 

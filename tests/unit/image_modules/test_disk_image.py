@@ -96,7 +96,9 @@ def test_another_disk_is_overwritten_only_by_force(run: Any, tmp_path: Path) -> 
     assert run(backend="composefs", force=True)["changed"] is True
 
 
-def test_a_disk_that_was_changed_since_is_another_one(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_was_changed_since_is_another_one(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = run()
     output = tmp_path / "kde.img"
     with monkeypatch.context() as patch:

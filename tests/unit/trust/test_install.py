@@ -149,7 +149,9 @@ def test_parts_that_somebody_has_no_signatures_looked_for_of_are_named():
     theirs = f"docker:\n  {KDE}/beta:\n    use-sigstore-attachments: false\n  {KDE}/x:\n    lookaside: x\n"
     theirs += f'  "{KDE}-next/x":\n    use-sigstore-attachments: false\n'
     notes = plan(OLD, replace(NOTHING, registries={"theirs.yaml": theirs})).notes
-    assert notes == (f"theirs.yaml in registries.d has no signatures of {KDE}/beta looked for, so its images are refused.",)
+    assert notes == (
+        f"theirs.yaml in registries.d has no signatures of {KDE}/beta looked for, so its images are refused.",
+    )
 
 
 class Judge:
