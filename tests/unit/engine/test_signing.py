@@ -219,7 +219,7 @@ def test_an_openssl_that_cannot_do_it_is_an_error_and_no_wrong_signature():
             return Finished(0, "ED25519 Public-Key:\npub:\n", "")
         return Finished(1, "", "pkeyutl: Option unknown option -rawin")
 
-    with pytest.raises(EngineError, match="too old for ed.pub") as refused:
+    with pytest.raises(EngineError, match=r"too old for ed\.pub") as refused:
         OpenSsl(old).made("ed.pub", b"payload", b"signature")
     assert refused.value.kind == "unsupported"
 
