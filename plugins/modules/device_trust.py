@@ -20,6 +20,9 @@ description:
     fails with RV(reason=would_weaken).
   - On a device that has no policy at all, with which nothing can be pulled, the new one accepts signed images of
     O(repositories) and goes on rejecting all others. An empty or broken policy is refused as V(invalid).
+  - Files in the home of root, C(.config/containers/policy.json) and C(.config/containers/registries.d), and the
+    variable E(CONTAINERS_POLICY_JSON) take the place of what is in C(/etc). Where one of them is there, a demand would
+    decide nothing, so it is refused as V(invalid).
   - All of it is in C(/etc), which outlives updates of the image. A policy that later images bring is not seen any more
     by a device whose policy was edited.
 extends_documentation_fragment:
@@ -44,6 +47,10 @@ options:
     description:
       - Repositories, as C(registry[:port]/repository) without a tag. A shorter beginning, such as
         C(registry/namespace), holds for everything below it.
+      - An image of one part on Docker Hub is C(docker.io/library/name) here, as programs look it up.
+      - A part of them that this module was told a demand of before keeps its own, with its own keys. RV(notes) names
+        those. Where such a part would refuse all that O(keys) sign, the module fails with RV(reason=would_weaken);
+        name the part in O(repositories) as well.
     type: list
     elements: str
     required: true
@@ -68,7 +75,9 @@ options:
   check_booted:
     description:
       - Whether the booted image has to pass the new policy before it is written, if it comes from one of
-        O(repositories). The registry is asked for its signatures only.
+        O(repositories), with O(state=absent) as well. The registry is asked for its signatures only.
+      - With O(state=present) it also has to be the demand on O(repositories) that decides about it. Programs may look
+        an image up by another name than the one it was given by.
       - Without this a device can be left unable to fetch what it runs, until a signed image is published.
     type: bool
     default: true
@@ -210,12 +219,17 @@ def tried(wanted: Wanted, planned: Plan, check_booted: bool, timeout: float) -> 
         return [], []
     if is_simulated():
         return [], ["A simulated device verifies no signatures, so the policy was not tried."]
-    images = booted_images(wanted, timeout) if check_booted and wanted.keys else []
+    images = booted_images(wanted, timeout) if check_booted else []
     auth_file = next((place for place in map(device_path, AUTH_FILES) if place.exists()), None)
     try:
-        try_out(planned, images, auth_file, timeout)
+        try_out(planned, images, auth_file, timeout, wanted.repositories if wanted.keys else ())
     except BootcError as wrong:
-        if images and wrong.kind in ("signature", "not_found"):
+        if images and not wanted.keys:
+            wrong.remedy = (
+                f"{wrong.remedy}. Nothing was taken back. To do it without asking for the booted image, set "
+                "check_booted to false"
+            )
+        elif images and wrong.kind in ("signature", "not_found"):
             wrong.remedy = (
                 f"{wrong.remedy}. Nothing was changed. If it runs an image from before signing began, update it to a "
                 "signed one first, or set check_booted to false"

@@ -15,9 +15,11 @@ description:
   - The file is sparse while it is made, and appears at O(path) when it is whole, with its checksum in
     C(PATH.sha256) beside it and a note of what it was made of in C(PATH.json).
   - A disk of the same image and the same options is not made again. Anything else at O(path) is not overwritten without
-    O(force=true).
+    O(force=true), and neither is a disk that was changed since, as by booting it. Where the times of the file are other
+    ones, its checksum decides.
   - The loop device is made outside of the container, and is always detached again, after the container was ended. Two
-    tasks never make the same file at the same time.
+    tasks never make the same file at the same time. What a task left that was killed, installer, loop device and
+    C(PATH.raw.part), is taken away by the next one with the same O(path).
 author:
   - skorionos.bootc contributors (@skorionos)
 extends_documentation_fragment:
@@ -202,15 +204,19 @@ from ..module_utils._engine.disk import (
     EXISTS,
     Disk,
     DiskMaker,
+    is_as_noted,
     parse_size,
     read_record,
     recipe,
     record_of,
+    standing,
     write_whole,
 )
 from ..module_utils._engine.errors import INVALID, MISSING, UNEXPECTED, EngineError
 from ..module_utils._engine.run import end_when_told, run_command
 from ..module_utils._oci.reference import parse_reference
+
+_CHANGED = "the disk of this image and these options, which was changed since, as booting it does"
 
 
 def read_disk(params: dict[str, Any]) -> Disk:
@@ -280,12 +286,13 @@ def run(module: AnsibleModule, maker: DiskMaker) -> dict[str, Any]:
     record = read_record(output)
     result = {"path": str(output), "disk_size": disk.size, "image_id": image_id}
     if output.exists() and not params["force"]:
-        if record.get("recipe") == made_of and record.get("file_size") == output.stat().st_size:
+        is_same = record.get("recipe") == made_of
+        if is_same and is_as_noted(output, record):
             same = {"sha256": record.get("sha256"), "file_size": record["file_size"]}
             return {**result, **same, "changed": False, "commands": []}
         raise EngineError(
             EXISTS,
-            f"There is something else at {output}: {_origin(record)}.",
+            f"There is something else at {output}: {_CHANGED if is_same else _origin(record)}.",
             "Name another file, or overwrite it with force: true.",
         )
     maker.check_room(disk, content, output.parent)
@@ -294,6 +301,7 @@ def run(module: AnsibleModule, maker: DiskMaker) -> dict[str, Any]:
     digest = maker.make(disk, keys, output)
     size = output.stat().st_size
     note = {"recipe": made_of, "image": disk.image, "image_id": image_id, "sha256": digest, "file_size": size}
+    note["standing"] = standing(output)
     write_whole(record_of(output), json.dumps(note, indent=1) + "\n")
     return {**result, "changed": True, "sha256": digest, "file_size": size, "commands": maker.commands}
 

@@ -15,7 +15,6 @@ import hashlib
 import json
 import os
 import re
-import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, Sequence
@@ -86,7 +85,8 @@ def parse_size(text: str) -> int:
 def install_command(disk: Disk, device: str, keys: Path | None, container: str) -> list[str]:
     """Return the command that installs onto ``device``. ``keys`` is a file of public keys for root.
 
-    ``container`` is a name to find the container by: it outlives the podman that started it.
+    ``container`` is a name to find the container by: it outlives the podman that started it. One of that name that was
+    left over is ended.
 
     As user 0, whatever the image's own user is. With the host's processes, devices and image storage, in which bootc
     finds its own container, the partitions it makes, and what to install. By the name of the image, which bootc asks
@@ -99,6 +99,7 @@ def install_command(disk: Disk, device: str, keys: Path | None, container: str) 
         "podman",
         "run",
         "--rm",
+        "--replace",
         f"--name={container}",
         "--privileged",
         "--pid=host",
@@ -113,6 +114,12 @@ def install_command(disk: Disk, device: str, keys: Path | None, container: str) 
         *install_arguments(disk, with_keys=keys is not None),
         device,
     ]
+
+
+def container_of(raw: Path) -> str:
+    """Return the name of the container that installs into a file, so that whoever makes it next finds one left over."""
+    whole = raw.parent.resolve() / raw.name
+    return f"bootc-disk-{hashlib.sha256(str(whole).encode(errors='surrogateescape')).hexdigest()[:32]}"
 
 
 def install_arguments(disk: Disk, *, with_keys: bool) -> list[str]:
@@ -199,7 +206,7 @@ class DiskMaker:
         """Make the disk at ``output``, which appears when it is whole, and return the digest of the file."""
         raw = output.with_name(output.name + ".raw.part")
         packed = output.with_name(output.name + ".part")
-        with _made_alone(raw, self._detach_all) as handle:
+        with _made_alone(raw, self._let_go) as handle:
             try:
                 os.ftruncate(handle, disk.size)
                 packed.unlink(missing_ok=True)
@@ -220,24 +227,23 @@ class DiskMaker:
         return digest
 
     def _install(self, disk: Disk, keys: Path | None, raw: Path) -> None:
-        container = f"bootc-disk-{uuid.uuid4().hex}"
         attach = ["losetup", "--find", "--show", "--partscan", str(raw)]
         try:
             device = self._must(attach, _QUERY_SECONDS, UNEXPECTED, "No loop device could be made").stdout.strip()
             if not re.fullmatch(r"/dev/loop[0-9]+", device):
                 raise EngineError(UNEXPECTED, f"losetup answers '{device[:50]}' in place of a device.")
-            command = install_command(disk, device, keys, container)
+            command = install_command(disk, device, keys, container_of(raw))
             self._must(command, self._timeout, INSTALL_FAILED, f"bootc could not install {disk.image}")
         except BaseException:
-            # The container first, which goes on without its podman and writes to the device. Whatever was attached is
-            # found by its file, as losetup may have been ended before it said the name.
-            self._try(["podman", "rm", "--force", "--ignore", container])
-            self._detach_all(raw)
+            self._let_go(raw)
             raise
         self._must(["losetup", "--detach", device], _QUERY_SECONDS, UNEXPECTED, f"{device} could not be detached")
 
-    def _detach_all(self, raw: Path) -> None:
-        """Detach every loop device of a file, as far as that can be done."""
+    def _let_go(self, raw: Path) -> None:
+        """End the installer that writes into a file and detach its loop devices, as far as that can be done."""
+        # The container first, which goes on without its podman and writes to the device. Whatever was attached is
+        # found by its file, as losetup may have been ended before it said the name.
+        self._try(["podman", "rm", "--force", "--ignore", container_of(raw)])
         listed = self._try(["losetup", "--noheadings", "--output=NAME", "--associated", str(raw)])
         for device in listed.split():
             self._try(["losetup", "--detach", device])
@@ -335,6 +341,19 @@ def read_record(output: Path) -> Mapping[str, Any]:
     except (FileNotFoundError, ValueError):
         return {}
     return document if isinstance(document, dict) else {}
+
+
+def standing(output: Path) -> list[int]:
+    """Return what is different as soon as somebody writes into the file, or puts another in its place."""
+    now = output.stat()
+    return [now.st_ino, now.st_mtime_ns, now.st_ctime_ns]
+
+
+def is_as_noted(output: Path, record: Mapping[str, Any]) -> bool:
+    """Tell whether a file is still the one of a record; it is read only when it may have been changed."""
+    if record.get("file_size") != output.stat().st_size:
+        return False
+    return record.get("standing") == standing(output) or record.get("sha256") == _sha256(output)
 
 
 def record_of(output: Path) -> Path:

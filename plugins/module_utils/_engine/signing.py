@@ -17,6 +17,7 @@ from .run import Finished
 
 SIGNERS = ("cosign", "skopeo")
 UNSUPPORTED = "unsupported"
+_ED25519 = "ED25519"
 _QUERY_SECONDS = 60.0
 _TAIL_CHARACTERS = 2000
 # What cosign has to be told so that it works without the internet, and leaves a signature in the form that devices
@@ -105,26 +106,43 @@ class OpenSsl:
     def __init__(self, run: RunWith) -> None:
         """Use ``run`` to start it."""
         self._run = run
-        self._readable: set[str] = set()
+        self._kinds: dict[str, str] = {}
 
     def made(self, key: str, payload: bytes, signature: bytes) -> bool:
         """Tell whether the owner of a public key made this signature of these bytes."""
-        self._check_key(key)
+        kind = self._kind_of(key)
         with tempfile.TemporaryDirectory(prefix="bootc-verify-") as folder:
             said, meant = Path(folder, "signature"), Path(folder, "payload")
             said.write_bytes(signature)
             meant.write_bytes(payload)
-            argv = ["openssl", "dgst", "-sha256", "-verify", key, "-signature", str(said), str(meant)]
-            return self._run(argv, _QUERY_SECONDS).rc == 0
+            if kind == _ED25519:
+                argv = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", key, "-rawin"]
+                argv += ["-in", str(meant), "-sigfile", str(said)]
+            else:
+                argv = ["openssl", "dgst", "-sha256", "-verify", key, "-signature", str(said), str(meant)]
+            answer = self._run(argv, _QUERY_SECONDS)
+        if answer.rc != 0 and "rawin" in answer.stderr:
+            raise EngineError(
+                UNSUPPORTED,
+                f"The openssl of this host is too old for {key}, an Ed25519 key.",
+                "Use openssl 3.0 or newer, or verify with skopeo.",
+            )
+        return answer.rc == 0
 
-    def _check_key(self, key: str) -> None:
+    def _kind_of(self, key: str) -> str:
         """Openssl ends alike for a wrong signature and for an unusable key, so the key is looked at first."""
-        if key in self._readable:
-            return
-        answer = self._run(["openssl", "pkey", "-pubin", "-in", key, "-noout"], _QUERY_SECONDS)
-        if answer.rc != 0:
-            raise EngineError(INVALID, f"{key} is no public key.", "Give a file as cosign writes it, a PEM public key.")
-        self._readable.add(key)
+        if key not in self._kinds:
+            answer = self._run(["openssl", "pkey", "-pubin", "-in", key, "-noout", "-text_pub"], _QUERY_SECONDS)
+            if answer.rc != 0:
+                remedy = "Give a file as cosign writes it, a PEM public key."
+                raise EngineError(INVALID, f"{key} is no public key.", remedy)
+            first = answer.stdout.partition("\n")[0]
+            match = re.match(r"(?:RSA |EC |(ED25519) )?Public-Key:", first)
+            if match is None:
+                remedy = "Sign with an ECDSA, RSA or Ed25519 key; cosign makes the first."
+                raise EngineError(INVALID, f"{key} is of a kind that signs no images: {first.rstrip(':')}.", remedy)
+            self._kinds[key] = match[1] or ""
+        return self._kinds[key]
 
 
 def public_key_beside(key: str) -> str:

@@ -12,16 +12,17 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
-from typing import Callable, Sequence
+from typing import Any, Callable, Sequence
 
 from .errors import NOT_FOUND, UNEXPECTED, RegistryError
 from .manifest import Descriptor, Manifest
 from .reading import ImageReader, Resolved
-from .reference import Reference
+from .reference import Reference, parse_reference
 
 PAYLOAD_TYPE = "application/vnd.dev.cosign.simplesigning.v1+json"
 SIGNATURE_ANNOTATION = "dev.cosignproject.cosign/signature"
 _KIND = "cosign container image signature"
+_LARGEST_TIMESTAMP = 2**63
 _LARGEST_PAYLOAD = 64 * 1024
 _MOST_SIGNATURES = 128
 
@@ -41,17 +42,60 @@ class Signature:
         return self.meant_for(digest) == _repository(repository)
 
     def meant_for(self, digest: str) -> str | None:
-        """Return the repository that it is meant for, or none when it is not of this digest."""
+        """Return the repository that it is meant for, or none when it is not of this digest.
+
+        None as well for everything that a device refuses to read.
+        """
         try:
-            critical = json.loads(self.payload)["critical"]
-            identity = critical["identity"]["docker-reference"]
-            named = critical["image"]["docker-manifest-digest"]
-            kind = critical["type"]
-        except (KeyError, TypeError, ValueError, RecursionError):
-            return None
-        if kind != _KIND or named != digest or not isinstance(identity, str):
+            # As text, since bytes may be in other encodings, which devices do not read.
+            said = _exactly(_parsed(self.payload.decode("utf-8")), "critical", "optional")
+            critical = _exactly(said["critical"], "type", "image", "identity")
+            identity = _exactly(critical["identity"], "docker-reference")["docker-reference"]
+            named = _exactly(critical["image"], "docker-manifest-digest")["docker-manifest-digest"]
+            if critical["type"] != _KIND or named != digest or not _is_readable(said["optional"]):
+                return None
+            parse_reference(identity)
+        except (ValueError, RecursionError):
             return None
         return _repository(identity)
+
+
+def _parsed(text: str) -> Any:
+    """Read JSON as devices do. Raises ValueError for names that are there twice and for numbers that JSON has not."""
+
+    def named(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise ValueError("a name is there twice")
+        return found
+
+    def no_number(text: str) -> None:
+        raise ValueError(f"{text} is no number")
+
+    return json.loads(text, object_pairs_hook=named, parse_constant=no_number)
+
+
+def _exactly(value: Any, *names: str) -> dict[str, Any]:
+    """Return an object that has these fields and no other. Raises ValueError for anything else."""
+    if not isinstance(value, dict) or set(value) != set(names):
+        raise ValueError("other fields than those of a signature")
+    return value
+
+
+def _is_readable(optional: Any) -> bool:
+    """Tell whether devices can read what a signature says beside what counts, though they make no use of it."""
+    if optional is None:
+        return True
+    if not isinstance(optional, dict):
+        return False
+    creator, timestamp = optional.get("creator"), optional.get("timestamp")
+    whole = timestamp is None or (
+        isinstance(timestamp, (int, float))
+        and not isinstance(timestamp, bool)
+        and abs(timestamp) < _LARGEST_TIMESTAMP
+        and timestamp == int(timestamp)
+    )
+    return whole and (creator is None or isinstance(creator, str))
 
 
 def signature_tag(digest: str) -> str:

@@ -15,6 +15,7 @@ import binascii
 import contextlib
 import copy
 import os
+import pwd
 import re
 import tempfile
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from .._device.root import device_path
 from .._errors import BootcError
 from . import proxy, registries_d
 from .policy import (
+    DOCKER,
+    REJECT,
     Merged,
     check_repository,
     demand,
@@ -42,6 +45,11 @@ REGISTRIES_D = "/etc/containers/registries.d"
 KEYS = "/etc/containers/skorionos-bootc"
 # Without a policy podman and skopeo pull nothing, so this lets nothing in that was kept out before.
 _WITHOUT_POLICY = '{"default": [{"type": "reject"}]}'
+# Files of a user come before those in /etc; both are taken as they are, and never merged.
+_OF_A_USER = ("policy.json", "registries.d")
+_POLICY_VARIABLES = ("CONTAINERS_POLICY_JSON",)
+_DER_SEQUENCE = 0x30
+_DER_LONG_LENGTH = 0x80
 _KEY_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _PUBLIC_KEY = re.compile(r"-----BEGIN PUBLIC KEY-----\s([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----\s*")
 
@@ -65,6 +73,8 @@ class Found:
     vendor_policy: str | None
     registries: Mapping[str, str]
     keys: Mapping[str, str]
+    deciding: tuple[str, ...] = ()
+    """What decides in the place of the files above, as it is to be named to people."""
 
     def by_path(self) -> dict[str, str]:
         """Return every text with where it is."""
@@ -116,20 +126,51 @@ def _public_key(name: str, text: str) -> str:
         )
     match = _PUBLIC_KEY.fullmatch(text.strip())
     try:
-        if match is not None and base64.b64decode("".join(match[1].split()), validate=True):
+        if match is not None and _is_one_sequence(base64.b64decode("".join(match[1].split()), validate=True)):
             return text.strip() + "\n"
     except binascii.Error:
         pass
     raise BootcError("invalid", f"The key {name} is no PEM public key", "Give the content of the file with .pub")
 
 
+def _is_one_sequence(der: bytes) -> bool:
+    """Tell whether this is one SEQUENCE of exactly the length that it says, as every public key is."""
+    if len(der) < 2 or der[0] != _DER_SEQUENCE:
+        return False
+    if der[1] < _DER_LONG_LENGTH:
+        return len(der) == 2 + der[1]
+    start = 2 + der[1] - _DER_LONG_LENGTH
+    return start > 2 and len(der) == start + int.from_bytes(der[2:start], "big")
+
+
 def find() -> Found:
     """Read what is on the device."""
-    return Found(_read(POLICY), _read(VENDOR_POLICY), _read_all(REGISTRIES_D, ".yaml"), _read_all(KEYS, ".pub"))
+    return Found(
+        _read(POLICY),
+        _read(VENDOR_POLICY),
+        _read_all(REGISTRIES_D, ".yaml"),
+        _read_all(KEYS, ".pub"),
+        _deciding(),
+    )
+
+
+def _deciding() -> tuple[str, ...]:
+    """Name what podman, skopeo and bootc of root look at in the place of the files in /etc."""
+    # Services have no variable for it, and whoever became root may have kept that of somebody else.
+    homes = dict.fromkeys((pwd.getpwuid(0).pw_dir, os.environ.get("HOME") or "/"))
+    places = [f"{home.rstrip('/')}/.config/containers/{name}" for home in homes for name in _OF_A_USER]
+    there = [place for place in places if os.path.lexists(device_path(place))]
+    return (*there, *(f"the variable {name}" for name in _POLICY_VARIABLES if os.environ.get(name)))
 
 
 def plan(wanted: Wanted, found: Found) -> Plan:
     """Decide what to write. Raises BootcError where that would weaken what others, or we ourselves, demand."""
+    if wanted.keys and found.deciding:
+        raise BootcError(
+            "invalid",
+            f"{found.deciding[0]} takes the place of {POLICY} or {REGISTRIES_D}, so a demand there decides nothing",
+            "Move what it says there, and remove it",
+        )
     # An empty file is not a missing one: it is refused like any other broken policy.
     texts = ((POLICY, found.policy), (VENDOR_POLICY, found.vendor_policy), (POLICY, _WITHOUT_POLICY))
     before = next(parse_policy(text, source) for source, text in texts if text is not None)
@@ -137,7 +178,7 @@ def plan(wanted: Wanted, found: Found) -> Plan:
     in_use = keys_in_use(merged.document, KEYS)
     keys = {name: text for name, text in found.keys.items() if f"{KEYS}/{name}" in in_use}
     keys.update({f"{name}.pub": text for name, text in wanted.keys.items()})
-    registries = _registries(wanted, found)
+    registries = _registries(wanted, found, merged.document)
     writes = {f"{KEYS}/{name}": text for name, text in keys.items() if found.keys.get(name) != text}
     writes.update(
         {f"{REGISTRIES_D}/{name}": text for name, text in registries.items() if found.registries.get(name) != text}
@@ -150,7 +191,7 @@ def plan(wanted: Wanted, found: Found) -> Plan:
     if not changes:
         changes += [f"{path} is written anew, as it was missing or changed." for path in writes]
         changes += [f"{path} is removed, as nothing needs it any more." for path in sorted(removes)]
-    notes = list(merged.notes)
+    notes = [*merged.notes, *_hidden(wanted, found)]
     if POLICY in writes and found.policy is None and found.vendor_policy is None:
         notes.append("There was no policy, so nothing could be pulled. The new one still rejects all other images.")
     return Plan(merged.document, keys, registries, writes, tuple(sorted(removes)), tuple(changes), tuple(notes))
@@ -181,11 +222,24 @@ def _merged(before: Mapping[str, Any], wanted: Wanted, found: Found) -> Merged:
     return Merged(stricter.document, (*merged.changes, *stricter.changes), (*merged.notes, *stricter.notes))
 
 
-def _registries(wanted: Wanted, found: Found) -> dict[str, str]:
+def _hidden(wanted: Wanted, found: Found) -> list[str]:
+    """Name what others keep us from looking for below the repositories."""
+    if not wanted.keys:
+        return []
+    return [
+        f"{name} in registries.d has no signatures of {part} looked for, so its images are refused."
+        for repository in wanted.repositories
+        for part, name in registries_d.hidden_below(repository, found.registries)
+    ]
+
+
+def _registries(wanted: Wanted, found: Found, policy: Mapping[str, Any]) -> dict[str, str]:
     ours = {registries_d.file_name(repository): repository for repository in wanted.repositories}
     others = {name: text for name, text in found.registries.items() if name not in ours}
     if not wanted.keys:
-        return others
+        # Without its file a demand that stays, because somebody changed it, would refuse every image.
+        demanded = (policy.get("transports") or {}).get(DOCKER) or {}
+        return {name: text for name, text in found.registries.items() if name in others or ours[name] in demanded}
     missing = {
         name: registries_d.render([repository])
         for name, repository in ours.items()
@@ -199,8 +253,14 @@ def concerns(repository: str, repositories: Sequence[str]) -> bool:
     return any(repository == each or repository.startswith(f"{each}/") for each in repositories)
 
 
-def try_out(planned: Plan, images: Sequence[str], auth_file: Path | None, timeout: float) -> None:
-    """Have skopeo use the policy as it will be, and take the images under it. Raises BootcError when it does not."""
+def try_out(
+    planned: Plan, images: Sequence[str], auth_file: Path | None, timeout: float, demanded: Sequence[str] = ()
+) -> None:
+    """Have skopeo use the policy as it will be, and take the images under it. Raises BootcError when it does not.
+
+    The images are ones that the demands on the repositories ``demanded`` hold for. Where skopeo looks those up by
+    another name, they decide nothing, which is an error too.
+    """
     with tempfile.TemporaryDirectory(prefix="bootc-trust-") as folder:
         keys, registries = Path(folder, "keys"), Path(folder, "registries.d")
         for place, texts in ((keys, planned.keys), (registries, planned.registries)):
@@ -216,7 +276,32 @@ def try_out(planned: Plan, images: Sequence[str], auth_file: Path | None, timeou
                 f"skopeo on the device cannot use the policy as it would be: {why}",
                 "Update skopeo to 1.15 or newer; older versions know one key at a time only",
             )
-        proxy.verify(images, proxy.Rules(policy, registries, auth_file=auth_file), timeout)
+        rules = proxy.Rules(policy, registries, auth_file=auth_file)
+        proxy.verify(images, rules, timeout)
+        if demanded:
+            policy.write_text(render_policy(_rejecting(planned.policy, demanded)), encoding="utf-8")
+            _refuse_to_be_ignored(images, rules, timeout, demanded)
+
+
+def _refuse_to_be_ignored(images: Sequence[str], rules: proxy.Rules, timeout: float, demanded: Sequence[str]) -> None:
+    for image in images:
+        if proxy.refusal(image, rules, timeout) is None:
+            raise BootcError(
+                "invalid",
+                f"What the policy demands of {', '.join(demanded)} decides nothing about {image}",
+                "Name the repository as skopeo looks it up; a single part on Docker Hub is docker.io/library/NAME",
+            )
+
+
+def _rejecting(policy: Mapping[str, Any], repositories: Sequence[str]) -> dict[str, Any]:
+    """Return the policy with nothing accepted of the repositories, by whatever entry."""
+    document = copy.deepcopy(dict(policy))
+    scopes = document["transports"][DOCKER]
+    below = tuple(f"{repository}{mark}" for repository in repositories for mark in "/:@")
+    for scope in scopes:
+        if scope in repositories or scope.startswith(below):
+            scopes[scope] = [{"type": REJECT}]
+    return document
 
 
 def _with_keys_in(policy: Mapping[str, Any], folder: str) -> dict[str, Any]:
@@ -260,7 +345,7 @@ def install(planned: Plan, found: Found) -> str | None:
 def _replace(path: str, text: str) -> None:
     """Put a file in the place of another at once, readable for all; it is on the disk when this returns."""
     place = device_path(path)
-    place.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(place.parent)
     draft = place.with_name(f".{place.name}.{os.getpid()}")
     try:
         with draft.open("w", encoding="utf-8") as file:
@@ -274,6 +359,13 @@ def _replace(path: str, text: str) -> None:
             draft.unlink()
         raise
     _sync(place.parent)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder that everybody may look into, whatever is kept from others by default."""
+    for missing in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
+        missing.mkdir(exist_ok=True)
+        missing.chmod(0o755)
 
 
 def _sync(folder: Path) -> None:

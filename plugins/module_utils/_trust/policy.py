@@ -42,6 +42,9 @@ _REPOSITORY = re.compile(
     r"(?:localhost|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::[0-9]{1,5})?(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
 )
 
+_DOCKER_HUB = "docker.io"
+_OTHER_NAME_OF_DOCKER_HUB = "index.docker.io"
+
 Requirements = Sequence[Mapping[str, Any]]
 
 
@@ -64,6 +67,12 @@ def check_repository(text: str) -> str:
             "invalid",
             f"'{text}' is not a repository",
             "Write it as registry[:port]/repository in lower case, without a tag, or a shorter beginning of that",
+        )
+    if host == _OTHER_NAME_OF_DOCKER_HUB:
+        raise BootcError(
+            "invalid",
+            f"'{text}' is looked up by nobody: podman and skopeo know that registry by its other name",
+            f"Write it as {_DOCKER_HUB}{text[len(host) :]}",
         )
     return text
 
@@ -100,7 +109,7 @@ def parse_policy(text: str, source: str) -> dict[str, Any]:
         return BootcError("invalid", f"{source} {cause}", "Repair it; podman and bootc cannot use it like this either")
 
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as wrong:
         raise refuse(f"is not JSON: {wrong}") from wrong
     if not isinstance(document, dict) or not _are_requirements(document.get("default")):
@@ -113,6 +122,15 @@ def parse_policy(text: str, source: str) -> dict[str, Any]:
             if not _are_requirements(requirements):
                 raise refuse(f"demands nothing that makes sense of '{scope}' in {transport}")
     return document
+
+
+def _without_duplicates(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON. Raises ValueError for a name that is there twice, which may hide the stricter one."""
+    named = dict(pairs)
+    if len(named) != len(pairs):
+        twice = next(name for index, (name, _value) in enumerate(pairs) if name in dict(pairs[:index]))
+        raise ValueError(f"it has '{twice}' twice in one object")
+    return named
 
 
 def render_policy(document: Mapping[str, Any]) -> str:
@@ -152,6 +170,8 @@ def demand(
 
     What others wrote stays. Raises BootcError where the demand would take the place of another one, here or in a
     broader entry, or where no key that was accepted before would be accepted any more; with ``replace`` neither counts.
+    The same where it changes while a narrower demand of ours, which is not named, knows none of the keys. All demands
+    of ours that keep other keys are in the notes.
     """
     document = copy.deepcopy(dict(policy))
     scopes = document.setdefault("transports", {}).setdefault(DOCKER, {})
@@ -162,6 +182,8 @@ def demand(
         if not replace:
             _refuse_to_weaken(document, repository, key_paths, directory)
         if there != wanted:
+            if not replace:
+                _refuse_to_split(scopes, repository, repositories, key_paths, directory)
             scopes[repository] = copy.deepcopy(wanted)
             changes.append(_told(repository, our_keys(there, directory) if there else None, key_paths))
         notes += [
@@ -169,7 +191,12 @@ def demand(
             for scope in _narrower(scopes, repository)
             if _accepts_anything(scopes[scope])
         ]
-    return Merged(document, tuple(changes), tuple(notes))
+    for scope, keys in _other_demands_of_ours(scopes, repositories, key_paths, directory):
+        notes.append(
+            f"{scope} is not among the repositories, and goes on accepting {_names(keys)} alone. Name it as well to "
+            "give it the same keys, or take its demand back."
+        )
+    return Merged(document, tuple(changes), tuple(dict.fromkeys(notes)))
 
 
 def withdraw(policy: Mapping[str, Any], repositories: Sequence[str], directory: str) -> Merged:
@@ -229,6 +256,29 @@ def _refuse_to_weaken(document: Mapping[str, Any], repository: str, key_paths: S
         raise _would_weaken(f"The policy has a demand on {repository} already, through {where}: {_named(broader)}")
 
 
+def _refuse_to_split(
+    scopes: Mapping[str, Any], repository: str, repositories: Sequence[str], key_paths: Sequence[str], directory: str
+) -> None:
+    """Raise BootcError when a narrower demand of ours, which stays as it is, would refuse what these keys sign."""
+    narrower = _narrower(scopes, repository)
+    for scope, keys in _other_demands_of_ours(scopes, repositories, key_paths, directory):
+        if scope in narrower and not set(keys) & set(key_paths):
+            raise BootcError(
+                "would_weaken",
+                f"The policy has a demand of its own on {scope}, which would go on accepting {_names(keys)} alone",
+                f"Name {scope} among the repositories as well, in each step of a rotation, or take its demand back "
+                "first; or set replace to leave it",
+            )
+
+
+def _other_demands_of_ours(
+    scopes: Mapping[str, Any], repositories: Sequence[str], key_paths: Sequence[str], directory: str
+) -> list[tuple[str, list[str]]]:
+    """Return the demands of ours, with their keys, that are not named and have other keys."""
+    ours = [(scope, our_keys(scopes[scope], directory)) for scope in scopes if scope not in repositories]
+    return [(scope, keys) for scope, keys in ours if keys is not None and set(keys) != set(key_paths)]
+
+
 def _refuse_to_lose(ours: Sequence[str] | None, key_paths: Sequence[str], where: str) -> None:
     """Raise BootcError when none of the keys of a demand of ours would stay."""
     if ours is not None and not set(ours) & set(key_paths):
@@ -277,6 +327,10 @@ def _accepts_anything(requirements: Requirements) -> bool:
 
 def _named(requirements: Requirements) -> str:
     return ", ".join(str(each.get("type")) for each in requirements)
+
+
+def _names(key_paths: Sequence[str]) -> str:
+    return ", ".join(path.rpartition("/")[2] for path in key_paths)
 
 
 def _told(repository: str, before: Sequence[str] | None, after: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from .._errors import BootcError
 
 PREFIX = "skorionos-bootc-"
 _LOOKS_IN_THE_REGISTRY = re.compile(r"^[ \t]+use-sigstore-attachments:[ \t]*true\b", re.MULTILINE)
+_LOOKS_NOWHERE = re.compile(r"^[ \t]+use-sigstore-attachments:[ \t]*(?:false|no|off)\b", re.MULTILINE | re.IGNORECASE)
 
 
 def file_name(repository: str) -> str:
@@ -52,6 +53,19 @@ def is_looked_for(repository: str, others: Mapping[str, str]) -> bool:
             "Add 'use-sigstore-attachments: true' to it, or remove it",
         )
     return False
+
+
+def hidden_below(repository: str, others: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the parts of a repository that other files (by name) have no signatures looked for of, with the file."""
+    entry = re.compile(
+        rf"^([ \t]+)(['\"]?)({re.escape(repository)}[/:@][^'\"\s]*?)\2[ \t]*:[ \t]*(?:#.*)?$", re.MULTILINE
+    )
+    return [
+        (match[3], name)
+        for name, text in sorted(others.items())
+        for match in entry.finditer(text)
+        if _LOOKS_NOWHERE.search(_block(text[match.end() :], match[1]))
+    ]
 
 
 def _names(text: str, repository: str) -> bool:

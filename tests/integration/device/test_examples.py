@@ -150,7 +150,7 @@ def digests(tmp_path: Path) -> dict[str, str]:
 def fleet(tmp_path: Path, digests: dict[str, str], collections_path: Path) -> Iterator[SimulatedFleet]:
     """Devices that find the registry of the examples on this machine."""
     (tmp_path / "keys").mkdir()
-    for name, content in (("2026", "b2xk"), ("2027", "bmV3")):
+    for name, content in (("2026", "MANvbGQ="), ("2027", "MANuZXc=")):
         key = f"-----BEGIN PUBLIC KEY-----\n{content}\n-----END PUBLIC KEY-----\n"
         (tmp_path / "keys" / f"{name}.pub").write_text(key, encoding="utf-8")
     with registry(tmp_path, tmp_path / "catalogue.json") as address:

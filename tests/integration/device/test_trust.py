@@ -22,7 +22,7 @@ OS = "registry.example.com/os"
 
 @pytest.fixture
 def bench(tmp_path: Path, collections_path: Path) -> Iterator[RoleBench]:
-    for name, content in (("2026", "b2xk"), ("2027", "bmV3"), ("2028", "bmV4dA==")):
+    for name, content in (("2026", "MANvbGQ="), ("2027", "MANuZXc="), ("2028", "MARuZXh0")):
         text = f"-----BEGIN PUBLIC KEY-----\n{content}\n-----END PUBLIC KEY-----\n"
         (tmp_path / f"{name}.pub").write_text(text, encoding="utf-8")
     with registry(tmp_path) as address:

@@ -209,7 +209,7 @@ def test_the_rehearsal_of_the_first_hour_is_held(adopted: Desk) -> None:
 @pytest.mark.exhaustive
 def test_a_device_is_told_which_keys_to_trust(adopted: Desk) -> None:
     adopted.write("fleet/group_vars/all.yml", json.dumps({"bootc_trust_repositories": ["registry.example.com/os"]}))
-    for name, content in (("2026", "b2xk"), ("2027", "bmV3")):
+    for name, content in (("2026", "MANvbGQ="), ("2027", "MANuZXc=")):
         adopted.write(f"keys/{name}.pub", f"-----BEGIN PUBLIC KEY-----\n{content}\n-----END PUBLIC KEY-----\n")
     kept = adopted.folder / "devices" / "deck-01" / "root" / "etc" / "containers" / "skorionos-bootc"
     look, both, later_look, one = [

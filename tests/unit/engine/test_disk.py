@@ -25,7 +25,7 @@ IMAGE = "registry.example.com/os/skorionos:kde-v1"
 TARGET = "registry.example.com/os/skorionos:kde-stable"
 GIGABYTE = 1000**3
 AROUND = [
-    "podman run --rm --name=bootc-disk-1 --privileged --pid=host --user=0:0 --network=none --pull=never",
+    "podman run --rm --replace --name=bootc-disk-1 --privileged --pid=host --user=0:0 --network=none --pull=never",
     "--security-opt=label=type:unconfined_t --volume /dev:/dev --volume /var/lib/containers:/var/lib/containers",
 ]
 
@@ -265,7 +265,22 @@ def test_what_a_killed_task_left_is_let_go_of_and_made_anew(tmp_path: Path) -> N
     with left.open("rb") as held:
         maker(programs).make(SMALL, None, tmp_path / "kde.img")
         assert held.read() == b"half"
-    assert programs.calls == ["list", "detach", "detach", "losetup", "install", "detach"]
+    assert programs.calls == ["end", "list", "detach", "detach", "losetup", "install", "detach"]
+
+
+def test_the_container_of_a_killed_task_has_the_name_that_the_next_one_ends(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    names = []
+    for output in (tmp_path / "kde.img", tmp_path / "link" / "kde.img", tmp_path / "gnome.img"):
+        output.with_name(output.name + ".raw.part").touch()
+        making = maker(Programs(tmp_path / "elsewhere"))
+        making.make(SMALL, None, output)
+        ended = making.commands[0]
+        run = next(command for command in making.commands if command[:2] == ["podman", "run"])
+        assert ended == ["podman", "rm", "--force", "--ignore", ended[-1]]
+        assert f"--name={ended[-1]}" in run
+        names.append(ended[-1])
+    assert names[0] == names[1] != names[2]
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:

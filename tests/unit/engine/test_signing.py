@@ -190,6 +190,40 @@ def test_a_key_that_is_none_is_an_error_and_no_wrong_signature(pairs):
         OpenSsl(run_command).made(str(pairs / "payload"), b"payload", b"junk")
 
 
+def test_an_ed25519_key_is_told_from_a_wrong_one(pairs):
+    private, public = str(pairs / "ed"), str(pairs / "ed.pub")
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", private], check=True, capture_output=True)
+    subprocess.run(["openssl", "pkey", "-in", private, "-pubout", "-out", public], check=True, capture_output=True)
+    (pairs / "payload").write_bytes(b"payload")
+    command = ["openssl", "pkeyutl", "-sign", "-inkey", private, "-rawin", "-in", str(pairs / "payload")]
+    signature = subprocess.run(command, check=True, capture_output=True).stdout
+    openssl = OpenSsl(run_command)
+    assert openssl.made(public, b"payload", signature)
+    assert not openssl.made(public, b"payl0ad", signature)
+    assert not openssl.made(public, b"payload", b"junk")
+    assert not openssl.made(str(pairs / "ours.pub"), b"payload", signature)
+
+
+def test_a_key_that_signs_nothing_is_an_error(pairs):
+    private, public = str(pairs / "x"), str(pairs / "x.pub")
+    subprocess.run(["openssl", "genpkey", "-algorithm", "x25519", "-out", private], check=True, capture_output=True)
+    subprocess.run(["openssl", "pkey", "-in", private, "-pubout", "-out", public], check=True, capture_output=True)
+    with pytest.raises(EngineError, match="of a kind that signs no images: X25519 Public-Key") as refused:
+        OpenSsl(run_command).made(public, b"payload", b"junk")
+    assert refused.value.kind == "invalid"
+
+
+def test_an_openssl_that_cannot_do_it_is_an_error_and_no_wrong_signature():
+    def old(argv, _timeout, _environment=None):
+        if argv[1] == "pkey":
+            return Finished(0, "ED25519 Public-Key:\npub:\n", "")
+        return Finished(1, "", "pkeyutl: Option unknown option -rawin")
+
+    with pytest.raises(EngineError, match=r"too old for ed\.pub") as refused:
+        OpenSsl(old).made("ed.pub", b"payload", b"signature")
+    assert refused.value.kind == "unsupported"
+
+
 def test_variables_reach_the_program_and_nobody_else():
     answer = run_command(["sh", "-c", 'printf "$COSIGN_PASSWORD"'], 10, {"COSIGN_PASSWORD": SECRET})
     assert answer.stdout == SECRET

@@ -35,7 +35,9 @@ def main(argv: list[str]) -> None:
     repository, _at, image = rest.partition("@")
     identity = {"docker-reference": "elsewhere" if (store / "sign-elsewhere").exists() else f"{host}/{repository}"}
     critical = {"identity": identity, "image": {"docker-manifest-digest": image}}
-    payload = json.dumps({"critical": {**critical, "type": "cosign container image signature"}}).encode()
+    payload = json.dumps(
+        {"critical": {**critical, "type": "cosign container image signature"}, "optional": None}
+    ).encode()
     with tempfile.NamedTemporaryFile() as file:
         file.write(payload)
         file.flush()

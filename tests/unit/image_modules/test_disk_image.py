@@ -96,6 +96,26 @@ def test_another_disk_is_overwritten_only_by_force(run: Any, tmp_path: Path) -> 
     assert run(backend="composefs", force=True)["changed"] is True
 
 
+def test_a_disk_that_was_changed_since_is_another_one(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = run()
+    output = tmp_path / "kde.img"
+    with monkeypatch.context() as patch:
+        # A disk of gigabytes is not read again for nothing.
+        patch.setattr(disk, "_sha256", lambda _path: pytest.fail("it was read"))
+        assert run()["changed"] is False
+    # Other times alone are no change.
+    os.utime(output, (1, 1))
+    assert (run()["changed"], run(check=True)["sha256"]) == (False, made["sha256"])
+    with output.open("r+b") as file:
+        file.write(b"used")
+    for check in (True, False):
+        refused = run(check=check)
+        assert (refused["reason"], "which was changed since" in refused["msg"]) == ("exists", True)
+    assert run(force=True)["changed"] is True
+
+
 def test_what_bootc_says_is_told_and_the_device_is_given_back(run: Any, programs: Path, tmp_path: Path) -> None:
     (programs / "podman.fails").touch()
     failed = run()

@@ -26,6 +26,11 @@ TAG = signature_tag(IMAGE)
 NAME = "registry.example.com/os/kde"
 
 
+def document(**other):
+    """A payload with something other in it than what makes one."""
+    return json.dumps({**json.loads(payload()), **other}).encode()
+
+
 def payload(image=IMAGE, identity=NAME, kind="cosign container image signature"):
     critical = {"identity": {"docker-reference": identity}, "image": {"docker-manifest-digest": image}, "type": kind}
     return json.dumps({"critical": critical, "optional": None}).encode()
@@ -97,6 +102,13 @@ def test_a_signature_for_the_repository_counts_whatever_its_tag(identity):
     assert Signature(payload(identity=identity), b"").names(IMAGE, NAME)
 
 
+@pytest.mark.parametrize(
+    "optional", [None, {}, {"creator": "skopeo 1.15", "timestamp": 1700000000}, {"timestamp": 1.7e9}, {"more": [1]}]
+)
+def test_what_signers_say_beside_it_is_no_hindrance(optional):
+    assert Signature(document(optional=optional), b"").names(IMAGE, NAME)
+
+
 @pytest.mark.parametrize("identity", ["index.docker.io/library/kde", "docker.io/kde:v1", "docker.io/library/kde"])
 def test_the_two_names_of_docker_hub_are_one(identity):
     signature = Signature(payload(identity=identity), b"")
@@ -113,6 +125,23 @@ def test_the_two_names_of_docker_hub_are_one(identity):
         payload(identity="registry.example.com:5000/os/kde"),
         payload(identity=None),
         payload(kind="atomic container signature"),
+        # Devices refuse these as well.
+        json.dumps({"critical": json.loads(payload())["critical"]}).encode(),
+        document(more=1),
+        document(optional=[]),
+        document(optional={"timestamp": "1700000000"}),
+        document(optional={"timestamp": 1.5}),
+        document(optional={"timestamp": True}),
+        document(optional={"creator": 1}),
+        document(critical={**json.loads(payload())["critical"], "more": 1}),
+        document(critical={**json.loads(payload())["critical"], "identity": {"docker-reference": NAME, "more": 1}}),
+        document(critical={**json.loads(payload())["critical"], "image": {"docker-manifest-digest": IMAGE, "x": 1}}),
+        payload(identity=f"{NAME}:no tag!"),
+        payload(identity=f"{NAME}@sha256:1"),
+        payload().replace(b'"optional": null', b'"optional": {}, "optional": null'),
+        payload().replace(b'"optional": null', b'"optional": {"timestamp": 1e999}'),
+        payload().replace(b'"optional": null', b'"optional": {"timestamp": NaN}'),
+        payload().decode().encode("utf-16"),
         b"{}",
         b"[]",
         b"\xff",

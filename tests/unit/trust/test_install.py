@@ -8,12 +8,13 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 from dataclasses import replace
 
 import pytest
 from ansible_collections.skorionos.bootc.plugins.module_utils._errors import BootcError
-from ansible_collections.skorionos.bootc.plugins.module_utils._trust import registries_d
+from ansible_collections.skorionos.bootc.plugins.module_utils._trust import proxy, registries_d
 from ansible_collections.skorionos.bootc.plugins.module_utils._trust.install import (
     KEYS,
     POLICY,
@@ -26,13 +27,15 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._trust.install imp
     find,
     install,
     plan,
+    try_out,
 )
 
 KDE = "registry.example.com/os/kde"
 FILE = f"{REGISTRIES_D}/skorionos-bootc-registry.example.com_os_kde.yaml"
-OLD_KEY = "-----BEGIN PUBLIC KEY-----\nb2xk\n-----END PUBLIC KEY-----\n"
-NEW_KEY = "-----BEGIN PUBLIC KEY-----\nbmV3\n-----END PUBLIC KEY-----\n"
+OLD_KEY = "-----BEGIN PUBLIC KEY-----\nMANvbGQ=\n-----END PUBLIC KEY-----\n"
+NEW_KEY = "-----BEGIN PUBLIC KEY-----\nMANuZXc=\n-----END PUBLIC KEY-----\n"
 ACCEPTING = '{"default": [{"type": "insecureAcceptAnything"}]}\n'
+ACCEPT = json.loads(ACCEPTING)["default"]
 NOTHING = Found(ACCEPTING, None, {}, {})
 OLD, BOTH, NEW = (
     Wanted((KDE,), keys) for keys in ({"2026": OLD_KEY}, {"2026": OLD_KEY, "2027": NEW_KEY}, {"2027": NEW_KEY})
@@ -97,6 +100,88 @@ def test_a_rotation_on_a_device_step_by_step(device):
     assert set(gone.removes) == {f"{KEYS}/2027.pub", FILE}
     assert json.loads((device / POLICY[1:]).read_text(encoding="utf-8"))["transports"] == {}
     assert not apply(replace(NEW, keys={}))[0].changed
+
+
+def test_a_demand_that_somebody_changed_keeps_its_file_when_ours_is_taken_back(device):
+    apply(OLD)
+    place = device / POLICY[1:]
+    policy = json.loads(place.read_text(encoding="utf-8"))
+    policy["transports"]["docker"][KDE][0]["signedIdentity"] = {"type": "matchRepoDigestOrExact"}
+    place.write_text(json.dumps(policy), encoding="utf-8")
+    planned, _backup = apply(replace(OLD, keys={}))
+    assert (planned.changed, (device / FILE[1:]).exists()) == (False, True)
+    assert "Somebody else wrote" in planned.notes[0]
+    # Without the demand nothing needs the file.
+    place.write_text(ACCEPTING, encoding="utf-8")
+    assert set(apply(replace(OLD, keys={}))[0].removes) == {FILE, f"{KEYS}/2026.pub"}
+
+
+@pytest.mark.parametrize("name", ["policy.json", "registries.d"])
+@pytest.mark.parametrize("home", ["/root", "/home/kim"])
+def test_files_that_take_the_place_of_ours_are_refused(device, monkeypatch, name, home):
+    monkeypatch.setenv("HOME", home)
+    place = device / f"{home[1:]}/.config/containers/{name}"
+    place.parent.mkdir(parents=True)
+    place.touch()
+    with pytest.raises(BootcError, match=re.escape(f"{home}/.config/containers/{name} takes the place")) as refused:
+        apply(OLD)
+    assert refused.value.kind == "invalid"
+    assert not apply(replace(OLD, keys={}))[0].changed
+
+
+def test_a_variable_that_takes_the_place_of_the_policy_is_refused(device, monkeypatch):
+    monkeypatch.setenv("CONTAINERS_POLICY_JSON", "/etc/other.json")
+    with pytest.raises(BootcError, match="the variable CONTAINERS_POLICY_JSON takes the place"):
+        apply(OLD)
+
+
+def test_folders_are_open_to_all_whatever_the_umask(device):
+    before = os.umask(0o077)
+    try:
+        apply(OLD)
+    finally:
+        os.umask(before)
+    folders = [device / REGISTRIES_D[1:], device / KEYS[1:]]
+    assert {folder.stat().st_mode & 0o777 for folder in folders} == {0o755}
+
+
+def test_parts_that_somebody_has_no_signatures_looked_for_of_are_named():
+    theirs = f"docker:\n  {KDE}/beta:\n    use-sigstore-attachments: false\n  {KDE}/x:\n    lookaside: x\n"
+    theirs += f'  "{KDE}-next/x":\n    use-sigstore-attachments: false\n'
+    notes = plan(OLD, replace(NOTHING, registries={"theirs.yaml": theirs})).notes
+    assert notes == (
+        f"theirs.yaml in registries.d has no signatures of {KDE}/beta looked for, so its images are refused.",
+    )
+
+
+class Judge:
+    """A skopeo that decides by the entry of one scope, or by the default when there is none."""
+
+    def __init__(self, monkeypatch, scope):
+        self.scope = scope
+        monkeypatch.setattr(proxy, "loads", lambda _policy, _timeout: None)
+        monkeypatch.setattr(proxy, "verify", lambda *_arguments: None)
+        monkeypatch.setattr(proxy, "refusal", self.refusal)
+
+    def refusal(self, _reference, rules, _timeout):
+        policy = json.loads(rules.policy.read_text(encoding="utf-8"))
+        decides = policy["transports"]["docker"].get(self.scope, policy["default"])
+        return "it is rejected" if decides == [{"type": "reject"}] else None
+
+
+def test_a_demand_that_is_looked_up_by_another_name_is_refused(monkeypatch):
+    wanted = replace(OLD, repositories=("docker.io/kde",))
+    Judge(monkeypatch, "docker.io/library/kde")
+    with pytest.raises(BootcError, match=r"of docker\.io/kde decides nothing about docker\.io/kde@sha256:1") as refused:
+        try_out(plan(wanted, NOTHING), ["docker.io/kde@sha256:1"], None, 1, wanted.repositories)
+    assert refused.value.kind == "invalid"
+
+
+@pytest.mark.parametrize("scope", [KDE, f"{KDE}/hole"])
+def test_a_demand_that_decides_and_a_hole_in_it_are_no_other_name(monkeypatch, scope):
+    hole = json.dumps({**json.loads(ACCEPTING), "transports": {"docker": {f"{KDE}/hole": ACCEPT}}})
+    Judge(monkeypatch, scope)
+    try_out(plan(OLD, replace(NOTHING, policy=hole)), [f"{scope}@sha256:1"], None, 1, OLD.repositories)
 
 
 def test_a_key_that_another_repository_still_needs_stays(device):
@@ -214,6 +299,11 @@ def test_files_of_two_repositories_never_have_one_name():
         ([{"name": "a", "content": "-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\nc2VjcmV0\n"}], "is a private one"),
         ([{"name": "a", "content": "ssh-ed25519 AAAA"}], "no PEM public key"),
         ([{"name": "a", "content": "-----BEGIN PUBLIC KEY-----\nb\n-----END PUBLIC KEY-----"}], "no PEM public key"),
+        ([{"name": "a", "content": OLD_KEY.replace("MANvbGQ=", "MANvbA==")}], "no PEM public key"),
+        ([{"name": "a", "content": OLD_KEY.replace("MANvbGQ=", "MANvbGQh")}], "no PEM public key"),
+        ([{"name": "a", "content": OLD_KEY.replace("MANvbGQ=", "MIIvbGQ=")}], "no PEM public key"),
+        ([{"name": "a", "content": OLD_KEY.replace("MANvbGQ=", "MQNvbGQ=")}], "no PEM public key"),
+        ([{"name": "a", "content": OLD_KEY.replace("MANvbGQ=", "MIA=")}], "no PEM public key"),
         ([{"name": "../a", "content": OLD_KEY}], "no name for a key"),
         ([{"name": "a", "content": OLD_KEY}, {"name": "a", "content": NEW_KEY}], "Two keys"),
     ],

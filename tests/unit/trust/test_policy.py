@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 
 import pytest
 from ansible_collections.skorionos.bootc.plugins.module_utils._errors import BootcError
@@ -130,6 +131,38 @@ def test_our_own_broader_demand_may_be_narrowed_as_long_as_a_key_stays():
     assert merged(before, [NEXT], replace=True).document["transports"]["docker"][KDE] == signed_by([NEXT])
 
 
+OS = "registry.example.com/os"
+
+
+def test_a_narrower_demand_of_ours_is_not_left_behind_by_a_rotation():
+    narrow = merged(FEDORA, [OLD]).document
+    one = merged(narrow, [OLD], [OS])
+    assert one.notes == ()
+    both = merged(one.document, [OLD, NEW], [OS])
+    assert both.notes == (
+        f"{KDE} is not among the repositories, and goes on accepting 2026.pub alone. Name it as well to give it the "
+        "same keys, or take its demand back.",
+    )
+    with pytest.raises(BootcError, match=rf"demand of its own on {KDE}, which would go on accepting 2026\.pub") as no:
+        merged(both.document, [NEW], [OS])
+    assert no.value.kind == "would_weaken"
+    left = merged(both.document, [NEW], [OS], replace=True)
+    assert our_keys(left.document["transports"]["docker"][KDE], KEYS) == [OLD]
+    # What was told to be left stays a note, and no failure of every run from then on.
+    assert (merged(left.document, [NEW], [OS]).changes, len(left.notes)) == ((), 1)
+    # Named in each step it comes along.
+    for repositories in ([OS, KDE], [KDE, OS]):
+        last = merged(merged(both.document, [OLD, NEW], repositories).document, [NEW], repositories)
+        assert (keys_in_use(last.document, KEYS), last.notes) == ({NEW}, ())
+
+
+def test_a_repository_that_is_no_longer_named_is_told_of_when_its_keys_differ():
+    before = merged(FEDORA, [OLD], [KDE, "quay.io/os"]).document
+    assert merged(before, [OLD], [KDE]).notes == ()
+    after = merged(before, [OLD, NEW], [KDE])
+    assert after.notes[0].startswith("quay.io/os is not among the repositories, and goes on accepting 2026.pub alone")
+
+
 def test_a_hole_below_the_repository_is_named():
     after = merged(policy(**{f"{KDE}:nightly": ACCEPT, f"{KDE}/x": GPG, f"{KDE}-other": ACCEPT}))
     assert len(after.notes) == 1
@@ -176,6 +209,9 @@ def test_every_transport_of_podman_and_skopeo_is_accepted_as_before():
         '{"default": [{"type": "reject"}], "transports": []}',
         '{"default": [{"type": "reject"}], "transports": {"docker": {"x": []}}}',
         '{"default": [{"type": "reject"}], "transports": {"docker": {"x": {"type": "reject"}}}}',
+        '{"default": [{"type": "reject"}], "default": [{"type": "insecureAcceptAnything"}]}',
+        '{"default": [{"type": "reject", "type": "insecureAcceptAnything"}]}',
+        '{"default": [{"type": "reject"}], "transports": {"docker": {"x": [{"type": "reject"}], "x": []}}}',
         "[" * 100_000,
     ],
 )
@@ -198,6 +234,14 @@ def test_repositories_and_shorter_beginnings_are_taken(text):
 def test_what_is_no_repository_is_refused(text):
     with pytest.raises(BootcError, match="is not a repository"):
         check_repository(text)
+
+
+def test_the_name_of_docker_hub_that_nobody_looks_up_is_refused_with_the_right_one():
+    for text, right in (("index.docker.io", r"docker\.io$"), ("index.docker.io/org/os", r"docker\.io/org/os$")):
+        with pytest.raises(BootcError) as refused:
+            check_repository(text)
+        assert re.search(f"Write it as {right}", refused.value.remedy)
+    assert check_repository("docker.io/kde") == "docker.io/kde"
 
 
 SCOPES = st.sampled_from(
