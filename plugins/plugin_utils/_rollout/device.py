@@ -367,8 +367,10 @@ class Update(Proof):
             self.journal("incompatible", data)
         elif error.reason == "same_content" and self._hop is None:
             self.journal("already_current", {**data, "booted_digest": seen.booted, "proven": False})
+        elif error.reason in _WITHOUT_ATTEMPT:
+            self.journal("deferred", {**data, "attempt": False})
         elif error.reason in _TRANSIENT and device.stage_attempts + 1 < self.spec.stage.attempts:
-            self.journal("deferred", {**data, "attempt": error.reason not in _WITHOUT_ATTEMPT})
+            self.journal("deferred", {**data, "attempt": True})
         else:
             self.journal("failed", data)
 

@@ -544,6 +544,10 @@ def _retried(device: Device, event: Event) -> dict[str, Any]:
         "acknowledged": False,
         "excluded": False,
         "parked": False,
+        "deferred_since": None,
+        "spared_since": None,
+        "until": None,
+        "inhibitors": (),
     }
 
 

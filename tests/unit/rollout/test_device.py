@@ -505,6 +505,17 @@ def test_what_staging_may_fail_with(reason: str, kinds: list[str]) -> None:
     assert tale.device.boots == 0
 
 
+@pytest.mark.parametrize("reason", ["network", "busy", "timeout", "fenced"])
+def test_what_uses_up_no_attempt_is_not_charged_when_one_is_left(reason: str) -> None:
+    tale = story()
+    tale.spec = small_spec(stage={"attempts": 1})
+    tale.device.faults["stage"] = [DeviceError(reason, "no")]
+    assert tale.run().state is DeviceState.DEFERRED
+    tale = story()
+    tale.device.faults["stage"] = [DeviceError(each, "no") for each in ("auth", "auth", reason, "auth")]
+    assert [tale.run().state for _unused in range(4)] == [DeviceState.DEFERRED] * 3 + [DeviceState.FAILED]
+
+
 def test_an_image_that_arrives_after_all_is_applied() -> None:
     tale = story()
     tale.device.faults["stage"] = [DeviceError("network", "no"), DeviceError("network", "no")]
