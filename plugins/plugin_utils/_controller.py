@@ -259,7 +259,7 @@ def _membership(rollout: Rollout, present: Mapping[str, str | None]) -> list[Eve
         for device in rollout.devices.values()
         if device.host not in present
         and device.device_class in (DeviceClass.UNTOUCHED, DeviceClass.FLIGHT)
-        and (device.state is not DeviceState.SILENT or now >= answers_by(rollout, device))
+        and (device.state is not DeviceState.SILENT or now >= answers_by(rollout.plan.spec, device))
     ]
     back = [
         Event("released", now, device.host, data={"message": "its host is back in the inventory", "resumed": True})

@@ -28,6 +28,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan impo
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import apply_events, replay
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import (
     STOPPED,
+    Device,
     DeviceClass,
     DeviceState,
     Rollout,
@@ -44,8 +45,8 @@ DECISIONS_PER_WALK = 300
 WALKS = 350
 FINAL = ["cancel", "abort"]
 AFTER = {
-    DeviceState.STAGING: ("staged", "staged", "staged", "deferred", "failed"),
-    DeviceState.STAGED: ("applying", "applying", "applying", "released", "failed"),
+    DeviceState.STAGING: ("staged", "staged", "staged", "deferred", "failed", "unreachable"),
+    DeviceState.STAGED: ("applying", "applying", "applying", "released", "failed", "unreachable"),
     DeviceState.APPLYING: ("booted", "booted", "booted", "booted", "silent", "rolled_back", "deferred"),
     DeviceState.VERIFYING: ("succeeded",) * 8 + ("rolling_back", "silent", "hop_passed"),
     DeviceState.ROLLING_BACK: ("rolled_back", "rolled_back", "silent", "inconsistent"),
@@ -83,6 +84,10 @@ def a_plan(random: Random) -> Plan:
         [Candidate(f"d{n:02}", random.choice(variants), {"site": random.choice(sites)}) for n in hosts],
         targets,
     )
+
+
+def _is_put_off_armed(device: Device) -> bool:
+    return device.armed and device.state in (DeviceState.PENDING, DeviceState.DEFERRED)
 
 
 class Walk:
@@ -164,12 +169,14 @@ class Walk:
         if not waiting:
             return
         host = self.random.choice(waiting)
-        if self.random.random() < 0.2:
+        if self.rollout.phase in STOPPED:
+            assert self.rollout.devices[host].armed
+            self._happens(Event("noted", self.now, host, data={"armed": False}))
+        elif self.random.random() < 0.2:
             kinds = ("unreachable", "deferred", "incompatible", "already_current")
             kind = self.random.choice(kinds)
             self._happens(Event(kind, self.now, host, data={"proven": self.random.random() < 0.5}))
         elif occupancy(self.rollout, [host]).admits(host):
-            assert self.rollout.phase not in STOPPED
             self._check_variant_was_proven(host)
             self._happens(Event("staging", self.now, host))
             device = self.rollout.devices[host]
@@ -192,7 +199,14 @@ class Walk:
             kind = self.random.choice(AFTER[device.state])
             if self.rollout.phase in STOPPED and kind == "applying":
                 kind = "released"
-            self._happens(Event(kind, self.now, device.host))
+            self._happens(Event(kind, self.now, device.host, data=self._what_is_left(device, kind)))
+
+    def _what_is_left(self, device: Device, kind: str) -> dict[str, Any]:
+        """What was staged may be left on who is put off or given up, and is on who falls asleep there."""
+        if device.state not in (DeviceState.STAGING, DeviceState.STAGED):
+            return {}
+        armed = kind == "unreachable" or (kind in ("deferred", "failed") and self.random.random() < 0.5)
+        return {"armed": True} if armed else {}
 
     def _check_pass(self, event: Event) -> None:
         index = event.wave
@@ -228,11 +242,15 @@ class Walk:
             assert answered or not any(d.wave > index and d.is_undecided for d in kin)
 
     def _check_touch(self, decisions: Decisions) -> None:
+        if self.rollout.phase in STOPPED:
+            devices = self.rollout.devices.values()
+            left = [d.host for d in devices if d.armed and not d.taken_over and d.state is not DeviceState.SUCCEEDED]
+            assert set(left) <= set(decisions.touch)
         for host in decisions.touch:
             device = self.rollout.devices[host]
             if self.rollout.phase in STOPPED:
                 assert device.device_class is DeviceClass.FLIGHT or device.may_heal or device.armed
-            if device.device_class is DeviceClass.UNTOUCHED:
+            if device.device_class is DeviceClass.UNTOUCHED and not device.armed:
                 assert self.rollout.waves[device.wave].phase is not WavePhase.PLANNED
                 assert not is_to_come(self.rollout, device)
                 ended = self.rollout.ended_at
@@ -252,7 +270,7 @@ class Walk:
         if index in self.late:
             return
         devices = self.rollout.catching_up if index == CATCHING_UP else self.rollout.in_wave(index)
-        exposed = sum(device.device_class is DeviceClass.FLIGHT for device in devices)
+        exposed = sum(d.device_class is DeviceClass.FLIGHT or _is_put_off_armed(d) for d in devices)
         assert exposed + count(devices).charged <= exposure_limit(self.rollout, index)
         assert exposed <= max(self.plan.spec.pace.parallel, 1)
 
@@ -260,7 +278,8 @@ class Walk:
         groups = {host: self.rollout.group_of(host) for host in self.rollout.devices}
         for group in {name for name in groups.values() if name is not None}:
             members = [self.rollout.devices[host] for host, name in groups.items() if name == group]
-            down = [d for d in members if d.device_class is DeviceClass.FLIGHT or d.state is DeviceState.LOST]
+            flying = [d for d in members if d.device_class is DeviceClass.FLIGHT or _is_put_off_armed(d)]
+            down = [*flying, *(d for d in members if d.state is DeviceState.LOST)]
             allowed = most_unavailable(self.plan.spec.budget, len(members))
             healed = sum(d.device_class is DeviceClass.FLIGHT and d.reason == "silent" for d in members)
             assert len(down) <= allowed + healed
@@ -288,7 +307,7 @@ def test_no_walk_breaks_a_rule(ten: int) -> None:
 def test_the_walks_are_long_enough_and_end_in_every_way() -> None:
     assert WALKS * DECISIONS_PER_WALK >= 100_000
     ends, holds = set(), set()
-    for number in range(60):
+    for number in range(150):
         walk = Walk(number)
         for _unused in range(DECISIONS_PER_WALK):
             walk.step()

@@ -210,9 +210,8 @@ def _is_open(device: Device) -> bool:
 
 
 def _is_to_disarm(device: Device) -> bool:
-    """Whether it was given up, and may still boot what it was given."""
-    given_up = device.device_class is DeviceClass.CHARGED or device.state is DeviceState.CANCELED
-    return device.armed and given_up and not device.taken_over
+    """Whether it was given up, put off or left out, and may still boot what it was given."""
+    return device.armed and device.device_class is not DeviceClass.SUCCEEDED and not device.taken_over
 
 
 def _touchable(rollout: Rollout, waves: Sequence[int]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from .plan import not_comparable
 from .port import DeviceError, Inhibited, Observation, Reboot, Turn, Unreachable
 from .proof import MOST_REBOOTS_ASKED, OCCUPIED, Before, Proof
-from .states import DISRUPTED, NOT_ASKED, Device, DeviceClass, DeviceState
+from .states import DISRUPTED, NOT_ASKED, Device, DeviceClass, DeviceState, answers_by
 from .timing import WINDOW, NotNow, as_parked, as_put_off, inhibited, is_overdue, outside_windows
 from .windows import NO_WINDOWS, Windows, need_zone
 
@@ -101,13 +101,15 @@ class Update(Proof):
     def _continue(self, device: Device, seen: Observation) -> None:
         before = Before.of(device)
         if device.armed and device.device_class is DeviceClass.CHARGED:
-            self._disarm_at_last(device, seen)
+            self._disarm_at_last(seen)
         elif device.phase is DeviceState.ROLLING_BACK:
             self._resume_rollback(device, seen)
         elif device.phase in (DeviceState.APPLYING, DeviceState.VERIFYING):
             self._resume_apply(device, seen)
-        elif device.phase in _ARMED and self._was_rebooted_by_others(before, seen):
+        elif self._was_brought(before, seen) or (device.phase in _ARMED and self._was_rebooted_by_others(before, seen)):
             self._booted(before, seen, None)
+        elif device.armed and device.device_class is DeviceClass.NEUTRAL:
+            self._left_out(seen)
         elif not self._may_go_on(device):
             self._let_go(device, seen)
         elif not seen.is_bootc or seen.obstacle is not None:
@@ -122,6 +124,11 @@ class Update(Proof):
         """Whether it may begin something, or go on with what did not reboot yet."""
         return not device.excluded and self.turn.is_open()
 
+    def _was_brought(self, before: Before, seen: Observation) -> bool:
+        """Whether it runs what it was to be taken to from something else: that is no image it had all along."""
+        known = before.digest is not None or before.deployment is not None
+        return known and self._is_target(seen.booted) and not self._is_target(before.digest)
+
     def _was_rebooted_by_others(self, before: Before, seen: Observation) -> bool:
         """Whether it tried what was staged because somebody else rebooted it: the verdict is still ours to give."""
         if seen.boot_id == before.boot_id:
@@ -134,6 +141,8 @@ class Update(Proof):
     def _let_go(self, device: Device, seen: Observation) -> None:
         """Nothing may start any more: a device that has not rebooted yet shall not do so into this release."""
         if device.device_class is DeviceClass.UNTOUCHED:
+            if device.armed:
+                self._disarm_at_last(seen)
             return
         try:
             self._disarm(seen)
@@ -146,10 +155,20 @@ class Update(Proof):
             return
         self.journal("released", {"reason": "held", "message": "the rollout was held before this device rebooted"})
 
-    def _disarm_at_last(self, device: Device, seen: Observation) -> None:
-        """It was given up, and what it boots next could not be changed then."""
-        if "armed" not in self._closed(None, seen):
+    def _disarm_at_last(self, seen: Observation) -> None:
+        """It was given up or put off, and what it boots next could not be changed then.
+
+        One that somebody rebooted into the new image meanwhile stays known as one that has it.
+        """
+        if "armed" not in self._closed(None, seen) and not self._is_target(seen.booted):
             self.journal("noted", {"armed": False})
+
+    def _left_out(self, seen: Observation) -> None:
+        """What it was given is dropped. What somebody else staged on it since is none of this rollout's."""
+        if seen.next_boot == "staged" and not self._is_target(seen.staged):
+            self.journal("noted", {"armed": False})
+        else:
+            self._disarm_at_last(seen)
 
     def _already_there(self, device: Device, seen: Observation) -> None:
         """It runs the target, but nobody has proved that it does so well."""
@@ -164,7 +183,7 @@ class Update(Proof):
         except DeviceError as error:
             self._stage_failed(device, error, seen)
         else:
-            data = {"booted_digest": seen.booted, "proven": health.healthy}
+            data = {"booted_digest": seen.booted, "proven": health.healthy, "armed": False}
             if not health.healthy:
                 data.update(reason="unhealthy", message=f"it ran the new image already, unhealthy: {health.complaint}")
             self.journal("already_current", data)
@@ -247,8 +266,7 @@ class Update(Proof):
 
     def _park(self, device: Device, refusal: NotNow, seen: Observation) -> None:
         if not self.turn.begin("staging", {**_intent(seen, self._hop), **self._download(seen), "parked": True}):
-            if self.turn.wait(downloads=bool(self._download(seen))):
-                self._anew(device)
+            self._wait_for_room(device, seen)
             return
         try:
             staged = self.port.park(self.target.pinned, self.target.accept)
@@ -299,7 +317,8 @@ class Update(Proof):
         data = {**refusal.as_data(), **({"refused": True} if refused else {})}
         if seen is not None and seen.timezone is not None:
             data["timezone"] = seen.timezone
-        if seen is not None and device.device_class is DeviceClass.FLIGHT:
+        if seen is not None and (device.armed or device.device_class is not DeviceClass.UNTOUCHED):
+            data["armed"] = False
             try:
                 self._disarm(seen)
             except Unreachable:
@@ -309,7 +328,7 @@ class Update(Proof):
                 if device.message != message:
                     self.journal("staged", {**data, "message": message})
                 return False
-        if device.state is not DeviceState.DEFERRED or not refusal.is_known(device):
+        if device.armed or device.state is not DeviceState.DEFERRED or not refusal.is_known(device):
             self.journal("deferred", data)
         return True
 
@@ -319,10 +338,8 @@ class Update(Proof):
         before = Before(
             seen.boot_id, seen.booted, seen.booted_deployment, seen.rollback, seen.failed_units, device.reboots_asked
         )
-        download = self._download(seen)
-        if not self.turn.begin("staging", {**_intent(seen, self._hop), **download}):
-            if self.turn.wait(downloads=bool(download)):
-                self._anew(device)
+        if not self.turn.begin("staging", {**_intent(seen, self._hop), **self._download(seen)}):
+            self._wait_for_room(device, seen)
             return
         try:
             staged = replace(self._stage(seen), timezone=seen.timezone)
@@ -334,6 +351,13 @@ class Update(Proof):
             return
         self.journal("staged", {"boot_id": before.boot_id})
         self._apply(device, before, staged)
+
+    def _wait_for_room(self, device: Device, seen: Observation) -> None:
+        """Until its turn comes; nothing that it was given before is left on it, if that is not in this run."""
+        if self.turn.wait(downloads=bool(self._download(seen))):
+            self._anew(device)
+        elif device.armed:
+            self._disarm_at_last(seen)
 
     def _download(self, seen: Observation) -> dict[str, object]:
         """The bytes that it may have to download, where these are spread over time: the whole image, compressed."""
@@ -367,8 +391,10 @@ class Update(Proof):
             self.journal("incompatible", data)
         elif error.reason == "same_content" and self._hop is None:
             self.journal("already_current", {**data, "booted_digest": seen.booted, "proven": False})
+        elif error.reason in _WITHOUT_ATTEMPT:
+            self.journal("deferred", {**data, "attempt": False})
         elif error.reason in _TRANSIENT and device.stage_attempts + 1 < self.spec.stage.attempts:
-            self.journal("deferred", {**data, "attempt": error.reason not in _WITHOUT_ATTEMPT})
+            self.journal("deferred", {**data, "attempt": True})
         else:
             self.journal("failed", data)
 
@@ -471,13 +497,20 @@ class Update(Proof):
     # -- silence -------------------------------------------------------------------------------------------------------
 
     def _unanswered(self, device: Device, message: str) -> None:
-        if device.device_class is DeviceClass.UNTOUCHED:
-            if device.state is not DeviceState.UNREACHABLE:
-                self.journal("unreachable", {"message": message} if message else {})
+        if device.state in _ARMED or device.device_class is DeviceClass.UNTOUCHED:
+            self._out_of_reach(device, message)
         elif device.device_class is DeviceClass.FLIGHT and device.state in DISRUPTED:
             seen = self._await_in_flight(device)
             if seen is not None:
                 self._continue(device, seen)
+
+    def _out_of_reach(self, device: Device, message: str) -> None:
+        """It sleeps, and was not asked to reboot. What may be staged on it is a risk, but nobody waits for ever."""
+        waits = device.parked or (device.at_risk and self.now() < answers_by(self.spec, device))
+        if device.state is DeviceState.UNREACHABLE or waits:
+            return
+        data = {"message": message} if message else {}
+        self.journal("unreachable", {**data, "armed": True} if device.state in _ARMED else data)
 
     def _await_in_flight(self, device: Device) -> Observation | None:
         """It may be in the middle of the reboot that an earlier pass asked for."""

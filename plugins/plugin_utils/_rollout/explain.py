@@ -10,7 +10,18 @@ from dataclasses import dataclass
 
 from .decide import Decisions, advance, is_to_come, is_too_late
 from .pace import occupancy
-from .states import OVER, STOPPED, Device, DeviceClass, DeviceState, Rollout, RolloutPhase, WavePhase, answers_by
+from .states import (
+    DISRUPTED,
+    OVER,
+    STOPPED,
+    Device,
+    DeviceClass,
+    DeviceState,
+    Rollout,
+    RolloutPhase,
+    WavePhase,
+    answers_by,
+)
 
 
 @dataclass(frozen=True)
@@ -81,7 +92,9 @@ _Told = tuple[str, str, "float | None"]
 def _untouched(outlook: _Outlook, device: Device) -> _Told:
     why = {
         DeviceState.PENDING: "its turn has not come",
-        DeviceState.UNREACHABLE: "it did not answer, and nothing was done to it",
+        DeviceState.UNREACHABLE: "it does not answer, and boots what was staged on it if it reboots before it does"
+        if device.armed
+        else "it did not answer, and nothing was done to it",
         DeviceState.DEFERRED: "it answered, but could not be updated then",
     }[device.state]
     if device.hops:
@@ -155,9 +168,12 @@ def _in_flight(outlook: _Outlook, device: Device) -> _Told:
         DeviceState.SILENT: "it was touched and has not answered since",
     }[device.state]
     if device.state is DeviceState.SILENT:
-        until = answers_by(outlook.rollout, device)
+        until = answers_by(outlook.rollout.plan.spec, device)
         return why, "it counts as lost if it has not answered by then", until
-    return why, "the run that works on it, or the next one, finishes it", outlook.now
+    then, by = "the run that works on it, or the next one, finishes it", answers_by(outlook.rollout.plan.spec, device)
+    if device.state in DISRUPTED or by <= outlook.now:
+        return why, then, outlook.now
+    return why, f"{then}; if it sleeps, others wait for it until then", by
 
 
 def _parked(outlook: _Outlook, device: Device) -> _Told:

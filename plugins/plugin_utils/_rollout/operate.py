@@ -68,7 +68,7 @@ def _accept(rollout: Rollout, command: Command, now: float) -> tuple[Event, ...]
     index = next((i for i, wave in enumerate(rollout.waves) if wave.phase is WavePhase.OPEN), None)
     if index is None:
         raise _refusal("No wave is open.", "Use `resume` for a rollout that is held after its waves.")
-    busy = [d.host for d in rollout.in_wave(index) if d.at_risk]
+    busy = [d.host for d in rollout.in_wave(index) if d.device_class is DeviceClass.FLIGHT and d.at_risk]
     if busy:
         raise _refusal(
             f"Devices of the wave are in the middle of their update: {some(sorted(busy))}.",

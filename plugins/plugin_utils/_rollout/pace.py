@@ -119,8 +119,11 @@ class Occupancy:
             if event.host is None or state is None:
                 continue
             wave, group = self.wave_of.get(event.host), self.group_of.get(event.host)
-            # What is parked is at no risk, as if it had not begun.
-            becomes = DeviceClass.UNTOUCHED if is_parking(event) else CLASS_OF[state]
+            becomes = CLASS_OF[state]
+            if is_parking(event):
+                becomes = DeviceClass.UNTOUCHED  # it is at no risk, as if it had not begun
+            elif event.data.get("armed") and state is DeviceState.DEFERRED:
+                becomes = DeviceClass.FLIGHT  # it was put off, and may boot what it was given
             if wave is not None:
                 exposure[wave] = _moved(exposure[wave], event.host, becomes)
                 ramp[wave] = _moved(ramp[wave], event.host, becomes, spends=False)

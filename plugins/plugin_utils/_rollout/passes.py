@@ -274,12 +274,16 @@ def could_not_ask(ledger: Store, epoch: int, host: str, message: str, now: float
     """
     rollout = replay(ledger.read())
     device = rollout.devices[host]
-    if device.device_class is DeviceClass.UNTOUCHED:
+    overdue = now >= answers_by(rollout.plan.spec, device)
+    if device.state in DISRUPTED:
+        news = overdue and not device.may_heal
+        event = Event("lost", now, host, data={"reason": "silent", "message": message})
+    elif device.armed or device.device_class is not DeviceClass.UNTOUCHED:
+        news = overdue and device.at_risk
+        event = Event("unreachable", now, host, data={"message": message, "armed": True})
+    else:
         news = device.state is not DeviceState.DEFERRED or device.message != message
         event = Event("deferred", now, host, data={"reason": "unexpected", "message": message, "attempt": False})
-    else:
-        news = device.state in DISRUPTED and not device.may_heal and now >= answers_by(rollout, device)
-        event = Event("lost", now, host, data={"reason": "silent", "message": message})
     if news:
         ledger.append([event], epoch)
     return news

@@ -489,8 +489,8 @@ def _device_after(before: Device, event: Event) -> Device:
         changes["going_back"] = (str(data.get("reason")), str(data.get("message")))
     changes["vanished"] = _vanished(before, state)
     changes["parked"] = is_parking(event)
-    if state in (DeviceState.STAGING, DeviceState.VERIFYING):
-        changes["armed"] = False  # whatever else might boot next is not what is at stake any more
+    if state in _PHASES:
+        changes["armed"] = False  # it is in flight again, and what it boots next is what is at stake there
     if state is DeviceState.STAGING or (is_parking(event) and "hop" in data):
         changes["hop"] = data.get("hop")
     elif event.kind == "hop_passed":
@@ -527,23 +527,34 @@ def _excluded(device: Device, event: Event) -> dict[str, Any]:
     return {"state": DeviceState.EXCLUDED, "since": event.at, "reason": "excluded", "message": event.data.get("why")}
 
 
+_PHASE_WHEN_LOST = {DeviceState.ROLLING_BACK: DeviceState.VERIFYING}
+"""Whoever has it tried again wants it checked anew where it may have been mended, and not taken back unseen."""
+
+
 def _retried(device: Device, event: Event) -> dict[str, Any]:
-    """As if nothing had been done to it, but for what it ran before."""
+    """As if nothing had been done to it, but for what it ran before and what may be on it since.
+
+    One that was lost, or found on what nobody expected, may run the new image without having been proven. So it is in
+    flight until it says what it runs. One that was lost is judged by that as if it had answered in time.
+    """
+    unproven = device.state in (DeviceState.LOST, DeviceState.INCONSISTENT)
     return {
-        "state": DeviceState.PENDING,
-        "phase": DeviceState.PENDING,
+        "state": DeviceState.SILENT if unproven else DeviceState.PENDING,
+        "phase": _PHASE_WHEN_LOST.get(device.phase, device.phase) if device.may_heal else DeviceState.PENDING,
         "since": event.at,
         "reason": None,
-        "message": None,
+        "message": "tried again: what it runs when it answers says what becomes of it" if unproven else None,
         "stage_attempts": 0,
         "reboots_asked": 0,
         "vanished": 0,
         "going_back": None,
-        "hop": None,
-        "armed": False,
         "acknowledged": False,
         "excluded": False,
         "parked": False,
+        "deferred_since": None,
+        "spared_since": None,
+        "until": None,
+        "inhibitors": (),
     }
 
 

@@ -46,15 +46,15 @@ def to_take_back(rollout: Rollout, ways_back: Collection[str] = ()) -> tuple[Dev
 
 
 def _may_run_it(device: Device, targets: Mapping[str, Target], ways_back: Collection[str]) -> bool:
-    touched = device.device_class in (DeviceClass.SUCCEEDED, DeviceClass.CHARGED, DeviceClass.FLIGHT)
+    touched = device.device_class in (DeviceClass.SUCCEEDED, DeviceClass.CHARGED, DeviceClass.FLIGHT) or device.armed
     if device.taken_by is not None:
         if device.taken_by not in ways_back:
             return False
         touched = touched or device.phase is not DeviceState.PENDING
-    if not touched or device.state is DeviceState.ROLLED_BACK:
+    if not touched:
         return False
-    if device.state is DeviceState.FAILED and not device.armed:
-        return False  # it never left what it ran, and would be a canary that proves nothing
+    if device.state in (DeviceState.FAILED, DeviceState.ROLLED_BACK) and not device.armed:
+        return False  # it runs what it ran, and would be a canary that proves nothing
     if device.hops:
         return False  # a barrier is there because what lies behind it must not be run any more
     return device.previous_digest is not None and device.previous_digest not in targets[device.variant].accept

@@ -15,7 +15,7 @@ from enum import Enum
 
 from .plan import Plan
 from .quantities import percent_of, share
-from .spec import Pace, WaveRules
+from .spec import Pace, Spec, WaveRules
 
 
 class DeviceClass(str, Enum):
@@ -103,7 +103,8 @@ OVER = frozenset({RolloutPhase.COMPLETED, RolloutPhase.CANCELED, RolloutPhase.AB
 class Device:
     """One device in one rollout. ``since`` is when its state began (seconds since the epoch).
 
-    ``armed`` says of a device that was given up that it may still boot the target, because that could not be changed.
+    ``armed`` says of a device that was given up or put off that it may still boot the target, because that could not be
+    changed.
     ``going_back`` is why it goes back to its previous image, reason and message.
     ``vanished`` counts how often it fell silent since its checks, or its way back, began.
     ``proven`` says of a device that ran the target before anything was done to it that its checks are green.
@@ -182,7 +183,9 @@ class Device:
     @property
     def at_risk(self) -> bool:
         """Whether it may be on the new image, or get there by any reboot, without having been proven."""
-        return self.device_class is DeviceClass.FLIGHT and not self.parked
+        if self.device_class is DeviceClass.FLIGHT:
+            return not self.parked
+        return self.armed and self.state in (DeviceState.PENDING, DeviceState.DEFERRED)
 
     @property
     def proves_its_variant(self) -> bool:
@@ -399,11 +402,15 @@ def catch_up_ends(rollout: Rollout) -> float | None:
     return None if rollout.ended_at is None else rollout.ended_at + rollout.plan.spec.catch_up.time
 
 
-def answers_by(rollout: Rollout, device: Device) -> float:
-    """When a device that was touched has to have answered (seconds since the epoch); later it is lost."""
-    spec = rollout.plan.spec
+def answers_by(spec: Spec, device: Device) -> float:
+    """When a device that was touched has to have answered (seconds since the epoch).
+
+    Later it is lost; or, where it was not asked to reboot yet, out of reach, and nobody waits for it any more.
+    """
     if device.state is DeviceState.SILENT:
         return device.since + spec.apply.contact_grace
+    if device.state not in DISRUPTED:
+        return device.since + spec.stage.timeout + spec.apply.contact_grace
     # A controller that works on it says so in this time, or is gone.
     busy = spec.apply.reboot_timeout + 2 * spec.verify.timeout + spec.verify.settle
     return device.since + busy + spec.apply.contact_grace

@@ -110,6 +110,7 @@ def as_put_off(device: Device, refusal: NotNow, now: float, zone: str | None) ->
         inhibitors=refusal.inhibitors,
         deferred_since=now if device.deferred_since is None else device.deferred_since,
         timezone=zone or device.timezone,
+        armed=False,
     )
 
 

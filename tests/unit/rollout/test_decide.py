@@ -19,6 +19,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide im
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.gate import Wait
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Plan
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import apply_events
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import (
     Device,
     DeviceState,
@@ -384,7 +385,7 @@ def test_devices_put_off_without_a_moment_make_no_other_round() -> None:
     assert later_batches(rollout, plan.members, BEGIN, BEGIN + 9) == ()
 
 
-def test_a_device_that_was_left_out_is_not_touched_for_what_it_may_boot() -> None:
+def test_devices_that_may_boot_what_they_were_given_are_touched_until_they_may_not() -> None:
     devices = one_wave(3)
     left, failed, done = devices.members
     rollout = replay(
@@ -401,5 +402,19 @@ def test_a_device_that_was_left_out_is_not_touched_for_what_it_may_boot() -> Non
     )
     assert rollout.devices[left].state is DeviceState.EXCLUDED
     assert not rollout.devices[done].armed
-    assert batches(rollout, skip=()) == ((failed,),)
-    assert decide(replay(devices, opened(), *told("failed", failed, armed=True), HELD), BEGIN).touch == (failed,)
+    assert set(decide(rollout, BEGIN).touch) <= {left, failed}
+    assert {host for batch in batches(rollout, skip=()) for host in batch} == {left, failed}
+    taken_over = Event("hosts_superseded", BEGIN, data={"by": "r2", "hosts": [left, failed]})
+    assert batches(apply_events(rollout, [taken_over]), skip=()) == ()
+
+
+@pytest.mark.parametrize("kind", ["failed", "deferred", "unreachable", "incompatible", "excluded"])
+def test_a_rollout_that_stopped_still_touches_who_may_boot_what_they_were_given(kind: str) -> None:
+    devices = one_wave(2)
+    given, clean = devices.members
+    last = told(kind, clean) + (told(kind, given) if kind == "excluded" else told(kind, given, armed=True))
+    events = [*told("staging", given), *told("deferred", given, armed=True), *last]
+    for stop in (HELD, Event("paused", BEGIN), Event("canceled", BEGIN)):
+        rollout = replay(devices, opened(), *events, stop)
+        assert decide(rollout, BEGIN).touch == (given,)
+        assert batches(rollout, skip=()) == ((given,),)

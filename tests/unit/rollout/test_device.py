@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.device import Update
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.operate import Command, operate
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Target
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port import DeviceError, Unreachable
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import apply_event
@@ -22,16 +24,18 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states im
     DeviceClass,
     DeviceState,
     Rollout,
+    RolloutPhase,
 )
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.windows import NO_WINDOWS, Windows
 
-from tests.fleet_model import OLD, FakeDevice, FakeTime, digest, plan_for, small_spec
+from tests.fleet_model import OLD, FakeDevice, FakeTime, Fleet, digest, plan_for, small_spec
 from tests.unit.rollout.builders import BEGIN, replay
 
 NEW = digest("a")
 OTHER = digest("e")
 HUNG = DeviceError("timeout", "bootc did not answer")
 HOST = "d000"
+DAY = 86400.0
 
 
 class Cut(Exception):
@@ -503,6 +507,17 @@ def test_what_staging_may_fail_with(reason: str, kinds: list[str]) -> None:
     assert [kind for kind in tale.kinds if kind != "staging"] == kinds
     assert (tale.state.reason, tale.state.message) == (reason, "no")
     assert tale.device.boots == 0
+
+
+@pytest.mark.parametrize("reason", ["network", "busy", "timeout", "fenced"])
+def test_what_uses_up_no_attempt_is_not_charged_when_one_is_left(reason: str) -> None:
+    tale = story()
+    tale.spec = small_spec(stage={"attempts": 1})
+    tale.device.faults["stage"] = [DeviceError(reason, "no")]
+    assert tale.run().state is DeviceState.DEFERRED
+    tale = story()
+    tale.device.faults["stage"] = [DeviceError(each, "no") for each in ("auth", "auth", reason, "auth")]
+    assert [tale.run().state for _unused in range(4)] == [DeviceState.DEFERRED] * 3 + [DeviceState.FAILED]
 
 
 def test_an_image_that_arrives_after_all_is_applied() -> None:
@@ -1136,3 +1151,175 @@ def test_an_overtaken_controller_leaves_everything_as_it_is() -> None:
         tale.run()
     assert tale.device.boots == 0
     assert "stay" not in tale.device.calls
+
+
+# -- tried again -------------------------------------------------------------------------------------------------------
+
+
+def tried_again(tale: Story) -> Story:
+    tale.told.append(Event("retried", tale.time.now(), HOST, data={"by": "anna", "why": "mended"}))
+    return tale
+
+
+def lost(habit: str) -> Story:
+    """One that fell silent on the new image, was lost, and answers now."""
+    tale = story("silent")
+    tale.run()
+    tale.time.sleep(DAY)
+    assert tale.run().state is DeviceState.LOST
+    tale.device.silent, tale.device.habit = False, habit
+    return tale
+
+
+@pytest.mark.parametrize(
+    ("habit", "state", "booted"),
+    [("good", DeviceState.SUCCEEDED, NEW), ("unhealthy", DeviceState.ROLLED_BACK, OLD)],
+)
+def test_a_lost_device_that_is_tried_again_is_judged_by_what_it_runs(
+    habit: str, state: DeviceState, booted: str
+) -> None:
+    tale = tried_again(lost(habit))
+    assert (tale.state.state, tale.state.at_risk) == (DeviceState.SILENT, True)
+    assert tale.run().state is state
+    assert (tale.device.booted, tale.state.previous_digest) == (booted, OLD)
+
+
+def test_a_device_lost_on_its_way_back_is_checked_anew_when_it_is_tried_again() -> None:
+    tale = story(told=[*BACK_QUEUED, ("silent", {}), ("lost", {})], **UPDATED)
+    assert tried_again(tale).run().state is DeviceState.SUCCEEDED
+
+
+def test_a_lost_device_that_is_tried_again_and_says_nothing_is_lost_again() -> None:
+    tale = lost("asleep")
+    tried_again(tale)
+    assert tale.run().state is DeviceState.SILENT
+    tale.time.sleep(DAY)
+    assert (tale.run().state, tale.state.device_class) == (DeviceState.LOST, DeviceClass.CHARGED)
+
+
+@pytest.mark.parametrize(("habit", "state"), [("good", DeviceState.SUCCEEDED), ("unhealthy", DeviceState.ROLLED_BACK)])
+@pytest.mark.parametrize("draining", [False, True])
+def test_a_device_that_could_not_go_back_is_proven_when_it_is_tried_again(
+    habit: str, state: DeviceState, draining: bool
+) -> None:
+    tale = story("unhealthy")
+    tale.device.faults["queue_rollback"] = [DeviceError("no_rollback", "no")]
+    assert tale.run().state is DeviceState.INCONSISTENT
+    tale.device.habit = habit
+    assert tried_again(tale).run(draining).state is state
+
+
+def test_a_device_with_an_image_of_somebody_else_is_taken_on_from_that_when_it_is_tried_again() -> None:
+    tale = story(told=APPLYING, booted=OTHER, boots=1)
+    assert tale.run().state is DeviceState.INCONSISTENT
+    assert tried_again(tale).run().state is DeviceState.SUCCEEDED
+    assert tale.state.previous_digest == OTHER
+
+
+def test_an_image_that_a_device_booted_after_its_stage_was_lost_is_proven() -> None:
+    """Such as when it could not be told to stay on what it runs."""
+    tale = story("unhealthy", [*APPLYING, ("deferred", {"reason": "stage_lost", "armed": True})], **UPDATED)
+    assert tale.run().state is DeviceState.ROLLED_BACK
+
+
+def test_a_bad_canary_that_is_tried_again_opens_no_gate(tmp_path: Path) -> None:
+    plan = plan_for(small_spec(), [(f"d{number}", "kde") for number in range(4)])
+    canary = plan.hosts[0][0]
+    fleet = Fleet.create(tmp_path, plan, {canary: "silent"})
+    fleet.run()
+    fleet.time.sleep(DAY)
+    assert fleet.run().phase is RolloutPhase.HELD
+    for verb in ("retry", "resume"):
+        command = Command(verb, "anna", "mended", (canary,) if verb == "retry" else ())
+        fleet.ledger.append(operate(fleet.state(), command, fleet.time.now()), 1)
+    fleet.devices[canary].silent, fleet.devices[canary].habit = False, "unhealthy"
+    rollout = fleet.run()
+    assert (rollout.devices[canary].state, rollout.phase) == (DeviceState.ROLLED_BACK, RolloutPhase.HELD)
+    assert [device.boots for host, device in fleet.devices.items() if host != canary] == [0, 0, 0]
+
+
+# -- armed, and out of reach -------------------------------------------------------------------------------------------
+
+PUT_OFF_ARMED = [*STAGING, ("deferred", {"reason": "timeout", "message": "it hangs", "armed": True})]
+ARMED: dict[str, Any] = {"staged": NEW, "next_boot": "staged"}
+
+
+def test_a_stage_that_ends_late_and_cannot_be_dropped_is_dropped_when_nothing_may_begin() -> None:
+    tale = story(told=PUT_OFF_ARMED, **ARMED)
+    assert tale.state.at_risk
+    tale.run(draining=True)
+    assert (tale.device.next_boot, tale.state.armed, tale.state.at_risk) == ("booted", False, False)
+    assert tale.state.state is DeviceState.DEFERRED
+    tale = story(told=PUT_OFF_ARMED, **ARMED)
+    assert tale.run().state is DeviceState.SUCCEEDED
+
+
+def test_a_device_that_was_left_out_is_disarmed_and_no_more() -> None:
+    tale = story(told=[*PUT_OFF_ARMED, ("excluded", {"by": "anna", "why": "hers"})], **ARMED)
+    assert tale.run().state is DeviceState.EXCLUDED
+    assert (tale.device.next_boot, tale.device.boots, tale.state.armed) == ("booted", 0, False)
+    assert tale.kinds[len(PUT_OFF_ARMED) + 1 :] == ["noted"]
+
+
+def test_what_somebody_else_staged_on_a_device_that_was_left_out_stays() -> None:
+    tale = story(told=[*PUT_OFF_ARMED, ("excluded", {})], staged=OTHER, next_boot="staged")
+    assert tale.run().state is DeviceState.EXCLUDED
+    assert (tale.device.staged, tale.device.next_boot, tale.state.armed) == (OTHER, "staged", False)
+
+
+def test_a_device_for_which_there_is_no_room_keeps_nothing_armed() -> None:
+    tale = story(told=[*STAGING, ("unreachable", {"armed": True})], **ARMED)
+    answers = iter([True, False])  # it may go on, and then there is no room for it
+    tale.run(may_start=lambda: next(answers))
+    assert (tale.device.next_boot, tale.state.armed) == ("booted", False)
+
+
+def asleep_while_it_staged() -> Story:
+    """It downloads for two hours, and has ten minutes to answer from then on."""
+    tale = story()
+    tale.device.faults["stage"] = [Unreachable()]
+    assert tale.run().state is DeviceState.STAGING
+    tale.device.habit = "asleep"
+    tale.time.sleep(2 * 3600)
+    assert (tale.run().state, tale.kinds) == (DeviceState.STAGING, ["staging"])
+    tale.time.sleep(600)
+    return tale
+
+
+def test_nobody_waits_for_ever_for_a_device_that_fell_asleep_while_it_staged() -> None:
+    tale = asleep_while_it_staged()
+    device = tale.run()
+    assert (device.state, device.armed, device.at_risk) == (DeviceState.UNREACHABLE, True, False)
+    tale.run()
+    assert tale.kinds == ["staging", "unreachable"]
+    tale.device.habit = "good"
+    assert tale.run().state is DeviceState.SUCCEEDED
+
+
+def test_what_such_a_device_booted_meanwhile_is_judged() -> None:
+    tale = asleep_while_it_staged()
+    tale.run()
+    tale.device.habit, tale.device.staged, tale.device.next_boot = "unhealthy", NEW, "staged"
+    tale.device.power_cycle(orderly=True)
+    assert tale.run().state is DeviceState.ROLLED_BACK
+
+
+def test_such_a_device_is_disarmed_when_nothing_may_begin_any_more() -> None:
+    tale = asleep_while_it_staged()
+    tale.run(draining=True)
+    tale.device.habit, tale.device.staged, tale.device.next_boot = "good", NEW, "staged"
+    tale.run(draining=True)
+    assert (tale.device.next_boot, tale.state.armed) == ("booted", False)
+
+
+def test_a_device_that_is_armed_and_silent_is_at_risk_for_as_long_as_one_that_stages() -> None:
+    tale = story("asleep", PUT_OFF_ARMED)
+    assert (tale.run().state, tale.state.at_risk) == (DeviceState.DEFERRED, True)
+    tale.time.sleep(2 * 3600 + 600)
+    assert (tale.run().state, tale.state.armed, tale.state.at_risk) == (DeviceState.UNREACHABLE, True, False)
+
+
+def test_what_is_parked_on_a_device_that_sleeps_has_all_the_time() -> None:
+    tale = story("asleep", [*STAGING, ("staged", {"parked": True})])
+    tale.time.sleep(30 * DAY)
+    assert tale.run().parked

@@ -165,6 +165,35 @@ def test_retrying_takes_the_charge_away_and_starts_anew() -> None:
     assert bad in decide(ordered(retried, "resume"), NOW).touch
 
 
+@pytest.mark.parametrize("kind", ["lost", "inconsistent"])
+def test_what_may_be_on_the_image_is_in_flight_when_it_is_retried(kind: str) -> None:
+    devices = plan()
+    bad = devices.hosts[0][0]
+    rollout, _unused, _unused2 = advance(replay(devices, opened(), *told("applying", bad), *told(kind, bad)), NOW)
+    retried = ordered(rollout, "retry", bad)
+    assert (retried.devices[bad].state, retried.devices[bad].since) == (DeviceState.SILENT, NOW)
+    assert retried.phase is RolloutPhase.HELD
+    assert decide(retried, NOW).touch == (bad,)
+    assert "what it runs" in explain(retried, bad, NOW).why
+
+
+def test_a_device_that_sleeps_while_it_stages_is_waited_for_until_its_time_is_over() -> None:
+    devices = plan()
+    host = devices.hosts[0][0]
+    staging = replay(devices, opened(), *told("staging", host))
+    told_so = explain(staging, host, NOW)
+    assert "others wait for it until then" in told_so.next
+    assert told_so.until == BEGIN + 2 * 3600 + 600
+    late = explain(staging, host, BEGIN + 2 * 3600 + 600)
+    assert late.until == BEGIN + 2 * 3600 + 600
+    assert "until then" not in late.next
+    given_up = apply_events(staging, told("unreachable", host, armed=True))
+    assert "boots what was staged" in explain(given_up, host, NOW).why
+    assert ordered(given_up, "exclude", host).devices[host].state is DeviceState.EXCLUDED
+    assert ordered(given_up, "accept").waves[0].phase is WavePhase.PASSED
+    assert "in the middle of their update" in refused(staging, "accept")
+
+
 def test_only_what_came_to_nothing_is_retried() -> None:
     devices = plan()
     done = devices.hosts[0][0]

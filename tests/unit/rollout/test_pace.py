@@ -109,6 +109,19 @@ def test_acknowledged_failures_leave_room() -> None:
     assert admitted(plan, events, [second]) == [second]
 
 
+def test_a_device_that_was_put_off_and_may_boot_what_it_was_given_takes_room() -> None:
+    plan = one_wave(3, {"max_failures": 0}, pace=WIDE)
+    given, second, _third = plan.members
+    put_off = [*told("staging", given), *told("deferred", given, armed=True, reason="timeout")]
+    assert admitted(plan, put_off, [second]) == []
+    assert admitted(plan, put_off, [given]) == [given]
+    before = occupancy(replay(plan, opened()), plan.members)
+    assert before.after(put_off) == occupancy(replay(plan, opened(), *put_off), plan.members)
+    out_of_reach = [*put_off, *told("unreachable", given)]
+    assert admitted(plan, out_of_reach, [second]) == [second]
+    assert admitted(plan, [*put_off, *told("noted", given, armed=False)], [second]) == [second]
+
+
 def test_the_ramp_of_a_wave_limits_it() -> None:
     plan = one_wave(10, {"max_failures": 10}, pace={"parallel": 4, "start": 1})
     members = plan.members

@@ -103,6 +103,19 @@ def test_a_device_that_never_left_what_it_ran_is_no_canary_for_the_way_back() ->
     assert variants(rollout)["kde"].first == (armed,)
 
 
+def test_a_device_that_may_still_boot_the_release_goes_back_with_the_others() -> None:
+    put_off, back, clean, *_unused = names(5)
+    rollout = updated(
+        *told("staging", put_off, back, clean, previous_digest=OLD),
+        *told("deferred", put_off, armed=True),
+        *told("rolled_back", back, armed=True),
+        *told("deferred", clean),
+        Event("reverting", 1_800_000_100.0, data={"by": "anna", "why": "so"}),
+    )
+    assert [device.host for device in to_take_back(rollout)] == [put_off, back]
+    assert variants(rollout)["kde"].first == (put_off, back)
+
+
 @pytest.mark.parametrize("kind", ["hosts_superseded", "superseded"])
 def test_a_way_back_that_came_to_nothing_can_be_begun_again(kind: str) -> None:
     done, staged, *_unused = names(5)

@@ -33,7 +33,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store imp
 )
 
 from tests.fleet_model import FakeTime, small_spec
-from tests.unit.rollout.builders import names, told
+from tests.unit.rollout.builders import names, one_wave, told
 from tests.unit.rollout.memory_store import MemoryStores
 
 AT = 1_800_000_000.25
@@ -209,6 +209,20 @@ def test_a_rollout_is_opened_advanced_and_ended_in_it(stores: Stores, monkeypatc
     other = small_spec(id="other")
     with pytest.raises(RolloutError, match="over the same devices"):
         _controller.open_rollout(Path("any"), other, candidates, lambda _spec: targets, dry_run=False, deadline=0)
+
+
+def test_a_device_that_staged_and_cannot_be_asked_is_waited_for_no_longer_than_one_that_sleeps(store: Store) -> None:
+    plan = one_wave(2)
+    staging, put_off = plan.members
+    store.append([Event("planned", AT, data={"plan": plan.as_dict()}), Event("staging", AT, staging)], 1)
+    store.append([Event("staging", AT, put_off), Event("deferred", AT, put_off, data={"armed": True})], 1)
+    over = AT + 2 * 3600 + 600
+    for host in plan.members:
+        assert not could_not_ask(store, 1, host, "no python", over - 1)
+        assert could_not_ask(store, 1, host, "no python", over)
+        device = replay(store.read()).devices[host]
+        assert (device.state, device.armed, device.at_risk) == (DeviceState.UNREACHABLE, True, False)
+        assert not could_not_ask(store, 1, host, "no python", over + 1)
 
 
 def test_a_gate_counts_what_was_told_while_it_decided(store: Store) -> None:

@@ -431,6 +431,22 @@ def test_the_deadline_counts_from_the_first_time_it_was_spared_whatever_came_bet
     assert tale.run().state is DeviceState.SUCCEEDED
 
 
+def test_the_time_in_which_a_device_was_left_out_is_none_in_which_it_was_spared() -> None:
+    tale = story(
+        device=FakeDevice(busy_with=[GAME]),
+        windows={"apply": [NOW]},
+        inhibit={"defer_deadline": "2d"},
+    )
+    assert tale.run().state is DeviceState.DEFERRED
+    tale.told.append(Event("excluded", BEGIN + 60, HOST, data={"by": "anna", "why": "on a journey"}))
+    tale.time.seconds = BEGIN + 30 * DAY
+    tale.told.append(Event("retried", tale.time.now(), HOST, data={"by": "anna", "why": "is back"}))
+    assert tale.run().state is DeviceState.DEFERRED
+    assert tale.device.told == []
+    assert tale.state.deferred_since is not None
+    assert tale.state.deferred_since >= BEGIN + 30 * DAY
+
+
 def test_a_hard_inhibitor_never_expires_and_its_time_is_none_of_a_soft_one() -> None:
     tale = story(device=FakeDevice(busy_with=[BATTERY]), inhibit={"defer_deadline": "2d"})
     for days in range(0, 90, 10):
