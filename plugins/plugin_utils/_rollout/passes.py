@@ -233,8 +233,8 @@ class Turn:
             if not self._room.admits(self._host):
                 if not self._room.counts_as_down(self._host):
                     return False
-                data = {"message": "it answers again", "resumed": True}
-                self._append(Event("released", self._clock.now(), self._host, data=data), self._position)
+                back = {"message": "it answers again", "resumed": True}
+                self._append(Event("released", self._clock.now(), self._host, data=back), self._position)
                 continue
             event = Event(kind, self._clock.now(), self._host, data=data)
             if "bytes" in data and event.at < self._room.downloads_until:

@@ -191,6 +191,24 @@ def test_those_who_were_asleep_together_do_not_wait_for_each_other_for_ever(tmp_
     assert mine.begin("staging", {})
 
 
+def test_its_intent_is_recorded_as_it_is_after_it_was_released(tmp_path: Path) -> None:
+    plan = sites_plan(dict.fromkeys(("d1", "d2", "d3"), "oslo"), **OFFLINE)
+    asleep = told("unreachable", *plan.members)
+    *peers, host = plan.members
+    mine, ledger = turn(tmp_path, plan, asleep)
+
+    def append(event: Event, expected: int) -> bool:
+        recorded = ledger.append([event], 1, expected)
+        if event.kind == "released":  # at this very moment the others answer as well
+            ledger.append(told("deferred", *peers), 1)
+        return recorded
+
+    mine._append = append
+    assert mine.begin("staging", {"boot_id": "b"})
+    last = ledger.read()[-1]
+    assert (last.kind, last.host, last.data) == ("staging", host, {"boot_id": "b"})
+
+
 def test_one_that_was_lost_is_not_released_for_want_of_room(tmp_path: Path) -> None:
     plan = sites_plan(dict.fromkeys(("d1", "d2", "d3"), "oslo"), **OFFLINE)
     *others, host = plan.members
