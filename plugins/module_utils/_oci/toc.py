@@ -24,6 +24,7 @@ _CHECKSUM = _PREFIX + "manifest-checksum"
 _TAR_SPLIT = _PREFIX + "tarsplit-position"
 _NUMBERS = re.compile(r"[0-9]{1,15}(?::[0-9]{1,15}){2,3}")
 _CRFS = 1
+HARD_LINK = "hardlink"
 LONGEST_PATH = 4096
 _LARGEST_PACKED = 64 * 1024 * 1024
 _LARGEST_UNPACKED = 150 * 1024 * 1024
@@ -48,6 +49,8 @@ class Member(NamedTuple):
     digest: str = ""
     start: int = 0
     end: int = 0
+    link: str = ""
+    """Of a hard link, the path of the file in the same layer that it is another name of."""
 
     @property
     def packed(self) -> int:
@@ -81,12 +84,23 @@ def read_toc(client: Ranges, reference: Reference, layer: Descriptor, unpack: Un
         raise RegistryError(UNEXPECTED, f"{what} has '{checksum[:80]}' as its digest, which is none.", _REMEDY)
     packed = client.get_blob_range(reference, layer.digest, offset, length)
     verify_digest(packed, checksum, what)
-    split = layer.annotations.get(_TAR_SPLIT)
-    metadata = length + (_numbers(split, 3, what)[1] if split else 0)
+    metadata = length + _tar_split(layer, what)
     try:
         return Toc(tuple(_members(read_json(unpack(packed, unpacked), what, _REMEDY), layer.size)), metadata)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RegistryError(UNEXPECTED, f"{what} cannot be read: {error}.", _REMEDY) from error
+
+
+def _tar_split(layer: Descriptor, what: str) -> int:
+    """Return the bytes of the second table, which says how to make the archive again; 0 when there is none."""
+    said = layer.annotations.get(_TAR_SPLIT)
+    if not said:
+        return 0
+    numbers = _numbers(said, 3, what)
+    offset, length, _unpacked = numbers
+    if offset + length > layer.size:
+        raise RegistryError(UNEXPECTED, f"{what} has a second part where none can be: {numbers}.", _REMEDY)
+    return length
 
 
 def _numbers(text: str, count: int, what: str) -> list[int]:
@@ -108,11 +122,12 @@ def _members(document: Mapping[str, Any], layer_size: int) -> Iterable[Member]:
         start, end, size = (_count(entry.get(key)) for key in ("offset", "endOffset", "size"))
         if not start <= end <= layer_size:
             raise ValueError("a file is said to be outside the layer")
-        digest = entry.get("digest") or ""
-        if not all(isinstance(text, str) for text in (entry["name"], kind, digest)):
+        digest, link = entry.get("digest") or "", entry.get("linkName") or ""
+        if not all(isinstance(text, str) for text in (entry["name"], kind, digest, link)):
             raise TypeError("a name is no text")
         check_path(entry["name"])
-        yield Member(entry["name"], kind, size, digest, start, end)
+        check_path(link)
+        yield Member(entry["name"], kind, size, digest, start, end, link if kind == HARD_LINK else "")
 
 
 def check_path(path: str) -> None:
@@ -151,7 +166,8 @@ def file_update(present: Mapping[str, Toc | None], wanted: Mapping[str, tuple[in
     A file counts once however often it is in the new layers. What a layer without a table holds is not known, so the
     estimate is an upper bound then.
     """
-    had = {member.digest for toc in present.values() if toc is not None for member in toc.members}
+    tables = [toc for toc in present.values() if toc is not None]
+    had = {member.digest for toc in tables for member in toc.members if member.digest}
     files: dict[str, int] = {}
     metadata = whole = 0
     for digest, (size, toc) in wanted.items():

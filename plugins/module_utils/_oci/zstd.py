@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import IO, Any, Callable, cast
 
 Unpack = Callable[[bytes, int], bytes]
-"""Unpacks one frame to no more than so many bytes; raises ``ValueError`` for more, and for what is no frame."""
+"""Unpacks frame after frame to no more than so many bytes; raises ``ValueError`` for more, and for what is no frame."""
 
 MISSING = (
     "Zstandard cannot be unpacked here. Install the package zstandard for the Python that runs the module, or let "
@@ -70,15 +70,17 @@ def _module(name: str) -> ModuleType | None:
 
 def _built_in(zstd: ModuleType, packed: bytes, limit: int) -> bytes:
     try:
-        unpacked: bytes = zstd.ZstdDecompressor().decompress(packed, limit + 1)
-    except zstd.ZstdError as error:
+        # A decompressor ends with its first frame. Files in zstd:chunked layers have a frame for each of their chunks.
+        with zstd.ZstdFile(io.BytesIO(packed)) as reader:
+            unpacked: bytes = reader.read(limit + 1)
+    except (EOFError, zstd.ZstdError) as error:
         raise ValueError(f"it is not Zstandard: {error}") from error
     return _within(unpacked, limit)
 
 
 def _package(zstandard: ModuleType, packed: bytes, limit: int) -> bytes:
     try:
-        with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(packed)) as reader:
+        with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(packed), read_across_frames=True) as reader:
             unpacked: bytes = reader.read(limit + 1)
     except zstandard.ZstdError as error:
         raise ValueError(f"it is not Zstandard: {error}") from error

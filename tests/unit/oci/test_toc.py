@@ -113,6 +113,7 @@ def test_a_layer_without_the_annotations_has_no_table():
         {"manifest_checksum": "md5:0"},
         {"manifest_checksum": "sha256:" + "0" * 64},
         {"tarsplit_position": "x"},
+        {"tarsplit_position": "0:999999999999999:1"},
     ],
 )
 def test_annotations_that_cannot_be_are_refused(annotations: dict[str, str]):
@@ -134,6 +135,8 @@ def test_annotations_that_cannot_be_are_refused(annotations: dict[str, str]):
         table(entry("a", 0, 5, size=-1)),
         table(entry("a", 0, 5, digest=7)),
         table(entry("d/" * 5000, 0, 5)),
+        table({"type": "hardlink", "name": "a", "linkName": "d/" * 5000}),
+        table({"type": "hardlink", "name": "a", "linkName": 7}),
         table({"type": "reg"}),
     ],
 )
@@ -159,6 +162,12 @@ def test_a_layer_that_is_there_costs_nothing_and_one_without_a_table_everything(
     assert found == (0, 0, 70)
 
 
+def test_a_new_file_without_a_digest_counts_although_directories_have_none():
+    before = Toc((Member("usr", "dir", 0), Member("usr/a", "reg", 5, "a", 0, 5)), 3)
+    after = Toc((Member("usr", "dir", 0), Member("usr/b", "reg", 40, "", 0, 40)), 3)
+    assert file_update({"a": before}, {"b": (90, after)}) == (40, 3, 0)
+
+
 TOCS = st.lists(st.sampled_from("abcdefgh"), max_size=8).map(
     lambda names: toc(1, **{name: ord(name) for name in names})
 )
@@ -180,6 +189,14 @@ def test_whatever_library_there_is_unpacks_within_the_limit():
         unpack(frame(b"x" * 5000), 4999)
     with pytest.raises(ValueError, match="not Zstandard"):
         unpack(b"something else", 100)
+
+
+def test_a_file_of_several_frames_is_unpacked_as_a_whole():
+    unpack = zstd.unpacker()
+    several = frame(b"x" * 3000) + frame(b"") + frame(b"y" * 2000)
+    assert unpack(several, 5000) == b"x" * 3000 + b"y" * 2000
+    with pytest.raises(ValueError, match="more than 4999"):
+        unpack(several, 4999)
 
 
 def test_a_table_with_more_entries_than_any_layer_is_refused(monkeypatch):
