@@ -13,14 +13,14 @@ import hashlib
 import io
 import tarfile
 import zlib
-from typing import IO, Any, Iterator, Mapping, NamedTuple, Sequence, cast
+from typing import IO, Any, Callable, Iterator, Mapping, NamedTuple, Sequence, cast
 
 from .errors import UNEXPECTED, UNSUPPORTED, RegistryError
 from .manifest import Descriptor, verify_digest
 from .packages import is_database
 from .reference import Reference, is_digest
 from .stack import parts_of
-from .toc import Member, Ranges, check_path, has_toc, read_toc
+from .toc import HARD_LINK, Member, Ranges, check_path, has_toc, read_toc
 from .zstd import MISSING, Unpack, open_stream
 
 _PART = 8 * 1024 * 1024
@@ -28,6 +28,7 @@ _LARGEST_DATABASE = 256 * 1024 * 1024
 _SMALLEST_CHARGE = 1024 * 1024
 _MOST_UNPACKED = 100 * 10**9
 _MOST_MEMBERS = 5_000_000
+_MOST_TEXT = 512 * 1024 * 1024
 _LARGEST_HEADER = 1024 * 1024
 _HEADERS = (
     *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
@@ -59,11 +60,13 @@ def read_contents(client: Ranges, reference: Reference, layer: Descriptor, unpac
 
 def _by_table(client: Ranges, reference: Reference, layer: Descriptor, unpack: Unpack) -> Contents:
     members = read_toc(client, reference, layer, unpack).members
-    databases = {}
+    links = _linked_databases(members)
+    wanted = frozenset(links.values())
+    databases: dict[str, bytes] = {}
     room = _LARGEST_DATABASE
     for member in members:
-        path = "/".join(parts_of(member.path))
-        if member.kind == "reg" and member.packed and is_database(path):
+        path = _plain(member.path)
+        if member.kind == "reg" and member.packed and (is_database(path) or path in wanted):
             what = f"{path} in layer {layer.digest} of {reference.name}"
             room = _room_after(room, max(member.size, member.packed), what)
             packed = client.get_blob_range(reference, layer.digest, member.start, member.packed)
@@ -75,7 +78,30 @@ def _by_table(client: Ranges, reference: Reference, layer: Descriptor, unpack: U
                 raise RegistryError(UNEXPECTED, f"{what} has no digest.", _REMEDY)
             verify_digest(content, member.digest, what)
             databases[path] = content
-    return Contents(members, databases)
+    return Contents(members, _with_links(databases, links, layer, reference))
+
+
+def _plain(path: str) -> str:
+    return "/".join(parts_of(path))
+
+
+def _linked_databases(members: Sequence[Member]) -> dict[str, str]:
+    """Return the databases that are hard links, as all files of images in the format of OSTree: target by path."""
+    paths = ((_plain(member.path), member.link) for member in members if member.kind == HARD_LINK)
+    return {path: _plain(target) for path, target in paths if is_database(path)}
+
+
+def _with_links(
+    files: Mapping[str, bytes], links: Mapping[str, str], layer: Descriptor, reference: Reference
+) -> dict[str, bytes]:
+    """Return the databases by every name they have, from the content of files and the hard links to them."""
+    databases = {path: content for path, content in files.items() if is_database(path)}
+    for path, target in links.items():
+        if target not in files:
+            cause = f"{path} in layer {layer.digest} of {reference.name} is a hard link to no file of that layer."
+            raise RegistryError(UNSUPPORTED, cause, _REMEDY)
+        databases[path] = files[target]
+    return databases
 
 
 def _room_after(room: int, size: int, what: str) -> int:
@@ -126,11 +152,23 @@ class _Blob(io.RawIOBase):
 
 
 def _read_through(client: Ranges, reference: Reference, layer: Descriptor) -> Contents:
+    found = _read_once(client, reference, layer, is_database)
+    links = _linked_databases(found.members)
+    files = dict(found.databases)
+    targets = frozenset(links.values()) - files.keys()
+    if targets:
+        # A file comes before the links to it: that it is a database is known only when it has gone by.
+        files.update(_read_once(client, reference, layer, targets.__contains__).databases)
+    return Contents(found.members, _with_links(files, links, layer, reference))
+
+
+def _read_once(client: Ranges, reference: Reference, layer: Descriptor, is_wanted: Callable[[str], bool]) -> Contents:
+    """Return the members of a layer, and the content of the files that are wanted by path."""
     what = f"The layer {layer.digest} of {reference.name}"
     blob = _Blob(client, reference, layer)
     members: list[Member] = []
     databases = {}
-    unpacked = 0
+    unpacked = text = 0
     room = _LARGEST_DATABASE
     try:
         with _unpacked(io.BufferedReader(blob, _PART)) as stream, _open(stream) as archive:
@@ -140,8 +178,12 @@ def _read_through(client: Ranges, reference: Reference, layer: Descriptor) -> Co
                     raise RegistryError(UNSUPPORTED, f"{what} unpacks to more than {_MOST_UNPACKED} bytes.")
                 if len(members) == _MOST_MEMBERS:
                     raise RegistryError(UNSUPPORTED, f"{what} has more than {_MOST_MEMBERS} members.")
-                members.append(Member(path, _kind(member), member.size if member.isreg() else 0))
-                if member.isreg() and is_database(path):
+                link = member.linkname if member.islnk() else ""
+                text += len(path) + len(link)
+                if text > _MOST_TEXT:
+                    raise RegistryError(UNSUPPORTED, f"{what} has paths of more than {_MOST_TEXT} characters together.")
+                members.append(Member(path, _kind(member), member.size if member.isreg() else 0, link=link))
+                if member.isreg() and is_wanted(path):
                     room = _room_after(room, member.size, f"{path} in layer {layer.digest} of {reference.name}")
                     content = archive.extractfile(member)
                     databases[path] = content.read() if content is not None else b""
@@ -173,7 +215,8 @@ class _Bounded(tarfile.TarInfo):
 def _members(archive: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, str]]:
     for member in archive:
         check_path(member.name)
-        yield member, "/".join(parts_of(member.name))
+        check_path(member.linkname)
+        yield member, _plain(member.name)
         # A stream is not read twice: what was seen need not be remembered, nor what is said of all members, one by one.
         archive.members = []  # type: ignore[attr-defined]
         archive.pax_headers = {}
@@ -188,7 +231,7 @@ def _kind(member: tarfile.TarInfo) -> str:
         return "dir"
     if member.isreg():
         return "reg"
-    return "hardlink" if member.islnk() else "symlink" if member.issym() else "other"
+    return HARD_LINK if member.islnk() else "symlink" if member.issym() else "other"
 
 
 def _unpacked(packed: io.BufferedReader) -> IO[bytes]:

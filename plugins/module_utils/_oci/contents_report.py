@@ -22,6 +22,7 @@ from .zstd import Unpack
 _LARGEST_LOSSES = 20
 _MOST_MEMBERS = 10_000_000
 _LARGEST_DATABASES = 2 * 1024**3
+_MOST_TEXT = 1024**3
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,13 @@ def read_all(client: Ranges, found: Iterable[Found], unpack: Unpack | None, limi
         return Read({}, f"Layers of {whole} bytes would have to be read; contents_limit allows {limit}.")
     try:
         by_layer: dict[str, Contents] = {}
-        members = databases = 0
+        members = databases = text = 0
         for digest, (one, layer) in layers.items():
             by_layer[digest] = contents = read_contents(client, one.pinned, layer, unpack)
             members += len(contents.members)
             databases += sum(map(len, contents.databases.values()))
-            if members > _MOST_MEMBERS or databases > _LARGEST_DATABASES:
+            text += sum(len(member.path) + len(member.link) for member in contents.members)
+            if members > _MOST_MEMBERS or databases > _LARGEST_DATABASES or text > _MOST_TEXT:
                 raise RegistryError(UNSUPPORTED, "The layers hold more than can be compared.", "Look at fewer images.")
         return Read(by_layer)
     except RegistryError as error:
@@ -83,7 +85,10 @@ def with_contents(document: dict[str, Any], found: Iterable[Found], read: Read |
 
 def _looked_into(one: Found, by_layer: Mapping[str, Contents]) -> tuple[dict[str, Any], Packages | None]:
     digests = [layer.digest for layer in one.manifest.layers]
-    stacked = stack([by_layer[digest].members for digest in digests])
+    try:
+        stacked = stack([by_layer[digest].members for digest in digests], digests)
+    except ValueError as error:
+        raise ValueError(f"The files of {one.image.name} cannot be compared: {error}.") from error
     shown = {
         path: by_layer[digests[seen.layer]].databases[path]
         for path, seen in stacked.seen.items()

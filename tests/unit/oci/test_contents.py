@@ -14,6 +14,7 @@ import tarfile
 import pytest
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci import contents
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci import packages as packages_module
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci import stack as stack_module
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.contents import read_contents
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.errors import RegistryError
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.manifest import Descriptor, digest_of
@@ -85,6 +86,48 @@ def test_deleting_what_is_not_there_loses_nothing():
 
 def test_a_path_of_any_depth_is_walked():
     assert len(losses(layer(("d/" * 2_000 + "a", 5)), layer((".wh.d", 0)))) == 1
+
+
+OBJECT = "sysroot/ostree/repo/objects/ab/cd.file"
+
+
+def links(**names: str) -> list[Member]:
+    """Hard links: the target by path, with ``__`` for a slash."""
+    return [Member(name.replace("__", "/"), "hardlink", 0, link=target) for name, target in names.items()]
+
+
+def test_a_file_is_lost_with_the_last_of_its_names():
+    base = [*layer(("./usr/a", 5)), *links(usr__b="usr/a")]
+    assert losses(base, layer(("usr/.wh.a", 0))) == []
+    assert losses(base, layer(("usr/.wh.a", 0)), layer(("usr/b", 1))) == [("usr/b", 5, 0, 2, False)]
+    assert losses(base, layer((".wh.usr", 0))) == [("usr/b", 5, 0, 1, True)]
+
+
+def test_an_object_of_ostree_is_lost_with_the_file_that_shows_it():
+    base = [*layer((OBJECT, 100), (OBJECT + "2", 7)), *links(usr__x=OBJECT)]
+    assert losses(base, layer(("usr/.wh.x", 0))) == [("usr/x", 100, 0, 1, True)]
+    assert losses(base, layer((".wh.sysroot", 0))) == [(OBJECT + "2", 7, 0, 1, True)]
+    alone = [*layer((OBJECT, 100)), *links(sysroot__ostree__repo__objects__y=OBJECT)]
+    assert [loss[1] for loss in losses(alone, layer((".wh.sysroot", 0)))] == [100]
+
+
+def test_a_link_to_what_its_layer_does_not_have_is_no_file():
+    assert losses(links(a="b"), layer(("b", 5)), layer((".wh.a", 0))) == []
+
+
+def test_a_layer_that_is_listed_twice_is_stored_once_and_hides_nothing_of_itself():
+    twice, between = layer(("a", 100)), layer(("b", 5))
+    found = stack([twice, between, twice], ["L", "M", "L"])
+    assert (found.lost, found.stored) == ([], 105)
+    deleted = stack([twice, between, twice, layer((".wh.a", 0))], ["L", "M", "L", "N"])
+    assert [tuple(loss) for loss in deleted.lost] == [("a", 100, 2, 3, True)]
+
+
+def test_files_and_directories_are_bounded_together(monkeypatch):
+    monkeypatch.setattr(stack_module, "_MOST_NODES", 100)
+    assert stack([layer(("d/" * 99 + "a", 5)), layer(("d/" * 99 + "a", 5))]).lost
+    with pytest.raises(ValueError, match="more than 100"):
+        stack([layer(("d/" * 60 + "a", 5)), layer(("e/" * 60 + "a", 5))])
 
 
 PATHS = st.lists(st.sampled_from(["a", "b", "d/a", "d/e/b", ".wh.d", "d/.wh.a", "d/.wh..wh..opq", "d/"]), max_size=6)
@@ -236,6 +279,51 @@ def test_a_database_that_is_not_what_the_table_says_is_refused():
         read_contents(blobs, REFERENCE, made, unframe)
 
 
+def test_a_database_of_several_frames_is_read():
+    blobs = Blobs()
+    packed = frame(DPKG[:90]) + frame(DPKG[90:])
+    status = entry("var/lib/dpkg/status", 0, len(packed), size=len(DPKG), digest=digest_of(DPKG))
+    found = read_contents(blobs, REFERENCE, blobs.layer(table(status), packed), unpacker())
+    assert found.databases == {"var/lib/dpkg/status": DPKG}
+
+
+LINKED = ("usr/lib/sysimage/dpkg/status", "usr/share/dpkg/status")
+
+
+def test_a_database_that_is_a_hard_link_is_read_from_the_table():
+    blobs = Blobs()
+    packed = frame(DPKG)
+    kept = entry(OBJECT, 0, len(packed), size=len(DPKG), digest=digest_of(DPKG))
+    named = [{"type": "hardlink", "name": name, "linkName": "./" + OBJECT} for name in LINKED]
+    found = read_contents(blobs, REFERENCE, blobs.layer(table(kept, *named), packed), unframe)
+    assert found.databases == dict.fromkeys(LINKED, DPKG)
+    assert len(blobs.asked) == 2
+
+
+def linked(content: bytes, *names: str, target: str = OBJECT) -> bytes:
+    packed = io.BytesIO(archive(**{OBJECT.replace("/", "__"): content}))
+    with tarfile.open(fileobj=packed, mode="a") as tar:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = tarfile.LNKTYPE, target
+            tar.addfile(member)
+    return packed.getvalue()
+
+
+def test_a_database_that_is_a_hard_link_is_read_when_the_layer_is_read_again():
+    blob = gzip.compress(linked(DPKG, *LINKED))
+    blobs = Blobs({digest_of(blob): blob})
+    found = read_contents(blobs, REFERENCE, Descriptor("any", digest_of(blob), len(blob)), None)
+    assert found.databases == dict.fromkeys(LINKED, DPKG)
+    assert [member.link for member in found.members] == ["", OBJECT, OBJECT]
+    assert sum(length for _offset, length in blobs.asked) == 2 * len(blob)
+    assert packages([member.path for member in found.members], found.databases).manager == "dpkg"
+
+
+def test_a_database_that_is_a_link_to_no_file_is_named():
+    refused(linked(DPKG, LINKED[0], target="elsewhere"), "a hard link to no file of that layer")
+
+
 def refused(blob: bytes, match: str) -> None:
     blobs = Blobs({digest_of(blob): blob})
     with pytest.raises(RegistryError, match=match):
@@ -276,6 +364,9 @@ def test_members_without_content_count_too(monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr(contents, "_MOST_MEMBERS", 2)
     refused(archive(a=b"", b=b"", c=b""), "more than 2 members")
+    monkeypatch.undo()
+    monkeypatch.setattr(contents, "_MOST_TEXT", 5)
+    refused(archive(abc=b"", abd=b""), "paths of more than 5 characters")
 
 
 @pytest.mark.parametrize("sizes", [(600, 600), (0, 0, 0, 0, 0)])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci import contents_report
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci import stack as stack_module
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.contents_report import read_all, with_contents
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.errors import RegistryError
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.layer_report import (
@@ -195,7 +196,7 @@ def test_too_much_to_read_is_not_read(registry, client):
     assert blobs.asked == []
 
 
-@pytest.mark.parametrize("bound", ["_MOST_MEMBERS", "_LARGEST_DATABASES"])
+@pytest.mark.parametrize("bound", ["_MOST_MEMBERS", "_LARGEST_DATABASES", "_MOST_TEXT"])
 def test_more_than_fits_into_memory_is_not_gathered(registry, client, monkeypatch, bound):
     monkeypatch.setattr(contents_report, bound, -1)
     blobs = Blobs()
@@ -203,6 +204,31 @@ def test_more_than_fits_into_memory_is_not_gathered(registry, client, monkeypatc
     told = looked_into(registry, client, ("v1",), blobs=blobs)
     assert "more than can be compared" in told["contents_missing"]
     assert len(blobs.asked) == 1
+
+
+def test_a_layer_that_is_listed_twice_is_stored_once(registry, client):
+    blobs = Blobs()
+    twice, between = (blobs.layer(table(entry(name, 0, 9))) for name in "ab")
+    lists = [[twice, between, twice], [twice, between]]
+    for tag, layers in zip(("v1", "v2"), lists):
+        registry.image(
+            tag,
+            listed=[
+                {"mediaType": one.media_type, "digest": one.digest, "size": one.size, "annotations": one.annotations}
+                for one in layers
+            ],
+        )
+    one, other = looked_into(registry, client, ("v1", "v2"), blobs=blobs)["images"]
+    assert one["wasted"] == other["wasted"]
+    assert (one["wasted"]["bytes"], one["wasted"]["stored"]) == (0, 20)
+
+
+def test_more_directories_than_fit_into_memory_are_said(registry, client, monkeypatch):
+    monkeypatch.setattr(stack_module, "_MOST_NODES", 3)
+    blobs = Blobs()
+    chunked(registry, blobs, "v1", {"a/b/c/d": 1})
+    told = looked_into(registry, client, ("v1",), blobs=blobs)
+    assert told["contents_missing"].startswith("The files of v1 cannot be compared")
 
 
 def test_without_being_asked_nothing_is_said_of_contents(registry, client):
