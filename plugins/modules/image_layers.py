@@ -124,7 +124,10 @@ EXAMPLES = r"""
 
 - name: Refuse an update that is too large
   ansible.builtin.assert:
-    that: layers.updates | map(attribute='layer_level.download') | max < 1000000000
+    that: ([0] + (to_newest | map(attribute='layer_level.download') | list)) | max < 1000000000
+  vars:
+    # Only updates to the newest release of a variant; a first release has none.
+    to_newest: "{{ layers.updates | rejectattr('to', 'in', layers.updates | map(attribute='from') | list) }}"
 """
 
 RETURN = r"""

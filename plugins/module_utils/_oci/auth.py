@@ -131,12 +131,16 @@ def _read(path: Path, *, required: bool) -> Mapping[str, Any]:
 
 def _match(document: Mapping[str, Any], registry: str, repository: str, source: str) -> Credentials | None:
     auths = document.get("auths") or {}
-    by_key = {_normalise_key(key): entry for key, entry in auths.items()}
+    # A helper leaves an empty object behind, which says nothing.
+    full = {
+        key: entry
+        for key, entry in auths.items()
+        if isinstance(entry, dict) and (entry.get("auth") or entry.get("identitytoken"))
+    }
+    by_key = {**{_normalise_key(key): entry for key, entry in full.items()}, **full}
     for key in _keys(registry, repository):
-        entry = by_key.get(key)
-        # A helper leaves an empty object behind, which says nothing.
-        if isinstance(entry, dict) and (entry.get("auth") or entry.get("identitytoken")):
-            return _credentials(entry, key, source)
+        if key in by_key:
+            return _credentials(by_key[key], key, source)
     return None
 
 

@@ -198,7 +198,7 @@ class RegistryClient(ImageReader):
             headers["Authorization"] = token.header
         separator = "&" if there.query else "?"
         url = f"{there.url}{separator}{urlencode({'digest': digest})}"
-        trusted = self._trusted(reference.registry, reference.name)
+        trusted = self._trusted(reference.registry, reference.name_there)
         ended = self._transport.send(
             "PUT", url, headers=headers, data=body, limit=_LARGEST_ANSWER, retries=0, trusted=trusted
         )
@@ -352,9 +352,9 @@ class RegistryClient(ImageReader):
         follow: bool = True,
     ) -> Response:
         there = self._there(reference, scope)
-        url = f"{self._base(there.registry, reference.name)}/v2/{there.repository_there}/{path}"
+        url = f"{self._base(there.registry, reference.name_there)}/v2/{there.repository_there}/{path}"
         key = (there.registry, f"repository:{there.repository_there}:{scope}")
-        trusted = self._trusted(there.registry, reference.name)
+        trusted = self._trusted(there.registry, reference.name_there)
 
         def send() -> Response:
             token = self._tokens.get(key)
@@ -370,7 +370,7 @@ class RegistryClient(ImageReader):
         if response.status == 401 and response.url == url:
             challenges = parse_challenges(response.headers.get("WWW-Authenticate", ""))
             lookup = find_credentials(self._auth_file, self._environ, there.registry, there.repository_there)
-            insecure = self._is_insecure(reference.name)
+            insecure = self._is_insecure(reference.name_there)
             self._tokens[key] = self._authenticate(there, key[1], challenges, lookup, url, insecure=insecure)
             response = send()
             if response.status in (401, 403):
@@ -501,14 +501,15 @@ class RegistryClient(ImageReader):
 
     def _there(self, reference: Reference, scope: str) -> Reference:
         """Return the repository to ask; raise for one that the host's own configuration blocks."""
-        rule = self._open(reference.name)
-        moved = rule.moved(reference.name) if rule is not None and self._pulls and scope == _PULL else reference.name
-        if rule is None or moved == reference.name:
+        name = reference.name_there
+        rule = self._open(name)
+        moved = rule.moved(name) if rule is not None and self._pulls and scope == _PULL else name
+        if rule is None or moved == name:
             return reference
         try:
             place = parse_reference(moved)
         except InvalidReference as error:
-            cause = f"{rule.file} has {reference.name} pulled from '{moved}', which is no repository."
+            cause = f"{rule.file} has {name} pulled from '{moved}', which is no repository."
             raise RegistryError(UNEXPECTED, cause, "Mend it; podman and skopeo need it too.") from error
         self._open(moved)
         return replace(reference, registry=place.registry, repository=place.repository)

@@ -14,11 +14,21 @@ UNSUPPORTED = "unsupported"
 UNEXPECTED = "unexpected"
 
 
+_LONGEST = 2000
+
+
+def _shown(text: str) -> str:
+    """Return a text that moves no terminal's cursor and fills no screen, though part of it comes from strangers."""
+    printable = "".join(c if c.isprintable() else " " for c in text[: _LONGEST + 1])
+    return printable if len(printable) <= _LONGEST else f"{printable[:_LONGEST]}..."
+
+
 class RegistryError(Exception):
     """A failed talk to a registry: its kind for programs, its cause and remedy for people."""
 
     def __init__(self, kind: str, cause: str, remedy: str = "") -> None:
-        """Join cause and remedy into one message of whole sentences."""
+        """Join cause and remedy into one message of whole sentences, fit to be shown whatever a registry put there."""
+        cause, remedy = _shown(cause), _shown(remedy)
         super().__init__(" ".join(part for part in (cause, remedy) if part))
         self.kind = kind
         self.cause = cause

@@ -48,6 +48,12 @@ class Platform:
     architecture: str
     variant: str = ""
 
+    @property
+    def is_known(self) -> bool:
+        """Whether it can be written so that :func:`parse_platform` reads it, and says something."""
+        parts = (self.os, self.architecture, self.variant or "none")
+        return self.os != "unknown" and all(part and "/" not in part for part in parts)
+
     def __str__(self) -> str:
         """Write it as ``linux/arm/v7``."""
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
@@ -113,7 +119,7 @@ class Manifest:
     @property
     def children(self) -> list[Descriptor]:
         """Descriptors of the manifests an index lists, without attestations and other things no machine boots."""
-        return [child for child in self.entries if child.platform is not None and child.platform.os != "unknown"]
+        return [child for child in self.entries if child.platform is not None and child.platform.is_known]
 
     @property
     def entries(self) -> list[Descriptor]:

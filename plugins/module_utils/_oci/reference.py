@@ -48,6 +48,11 @@ class Reference:
         return f"{registry}/{replace(self, registry=registry).repository_there}"
 
     @property
+    def name_there(self) -> str:
+        """The repository with its registry, as the registry and the host's registries.conf call it."""
+        return f"{self.registry}/{self.repository_there}"
+
+    @property
     def target(self) -> str:
         """What to ask the registry for: the digest wins, because it cannot move."""
         return self.digest or self.tag or "latest"

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 import yaml
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report.words import HOLD_RULES, WAIT_RULES
@@ -159,3 +160,40 @@ def test_the_first_rollout_uses_digests_that_the_simulated_registry_has() -> Non
 def test_every_fault_of_the_simulator_is_listed() -> None:
     text = (REPOSITORY / "docs" / "simulator.md").read_text(encoding="utf-8")
     assert {name for name in TABLE if f"`{name}" not in text} == set()
+
+
+GATES = [REPOSITORY / "docs/image-report.md", REPOSITORY / "plugins/modules/image_layers.py"]
+
+
+def _passes(page: Path, updates: list[tuple[str, str, int]]) -> bool:
+    """Evaluate the task of a page that refuses an update which is too large."""
+    text = page.read_text(encoding="utf-8")
+    block = re.search(r"- name: Refuse an update.*?(?=\n```|\n\"\"\")", text, re.DOTALL)
+    assert block is not None
+    (task,) = yaml.safe_load(block[0])
+    told = [{"from": old, "to": new, "layer_level": {"download": size}} for old, new, size in updates]
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=True)
+
+    def value(expression: str, **known: Any) -> Any:
+        return environment.compile_expression(expression, undefined_to_none=False)(layers={"updates": told}, **known)
+
+    known = {name: list(value(text.strip("{} "))) for name, text in task["vars"].items()}
+    return bool(value(task["ansible.builtin.assert"]["that"], **known))
+
+
+@pytest.mark.parametrize("page", GATES, ids=lambda page: page.name)
+def test_the_gate_for_large_updates_looks_at_the_newest_release_only(page: Path) -> None:
+    large, small = 2_000_000_000, 5
+    assert _passes(page, [])
+    assert _passes(page, [("1.0", "1.1", large), ("1.0", "1.2", small), ("1.1", "1.2", small)])
+    assert not _passes(page, [("1.0", "1.1", small), ("1.0", "1.2", large), ("1.1", "1.2", small)])
+
+
+def test_no_more_than_nothing_may_be_read_when_a_report_is_told_so() -> None:
+    (play,) = yaml.safe_load((REPOSITORY / "playbooks/image_report.yml").read_text(encoding="utf-8"))
+    (task,) = (task for task in play["tasks"] if "skorionos.bootc.image_layers" in task)
+    expression = task["skorionos.bootc.image_layers"]["contents_limit"].strip("{} ")
+    value = jinja2.Environment(autoescape=True).compile_expression(expression)
+    assert value(bootc_report_contents_limit=0, omit="omitted") == 0
+    assert value(bootc_report_contents_limit="", omit="omitted") == "omitted"
+    assert value(omit="omitted") == "omitted"

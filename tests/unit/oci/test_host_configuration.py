@@ -77,6 +77,17 @@ def test_a_store_is_asked_for_what_the_file_has_not(helper, auth_file):
     assert users == ["file", "store"]
 
 
+@pytest.mark.parametrize("empty", ["https://r.example.com", "r.example.com/"])
+def test_an_empty_entry_hides_no_full_one(auth_file, empty):
+    for auths in ({"r.example.com": entry("me"), empty: {}}, {empty: {}, "r.example.com": entry("me")}):
+        assert find_credentials(auth_file(auths=auths), {}, "r.example.com", "os").credentials.username == "me"
+
+
+def test_the_entry_with_the_very_name_wins(auth_file):
+    named = auth_file(auths={"r.example.com": entry("exact"), "https://r.example.com": entry("address")})
+    assert find_credentials(named, {}, "r.example.com", "os").credentials.username == "exact"
+
+
 def test_docker_hub_has_a_name_of_its_own_at_helpers(tmp_path, helper, auth_file):
     environ = helper(answer={"Username": "ci", "Secret": SECRET})
     find_credentials(auth_file(credsStore="vault"), environ, "docker.io", "library/debian")
@@ -356,6 +367,17 @@ def test_a_registry_that_the_host_blocks_is_not_asked(make_client, tmp_path, blo
         with pytest.raises(RegistryError, match=rf"is not asked, because {path} blocks {blocked}/") as refused:
             ask(Reference("home.example.com", "os/kde", "v1"))
         assert refused.value.kind == "unsupported"
+
+
+def test_names_of_one_part_at_docker_hub_are_meant_below_library(registry, make_client, tmp_path):
+    digest = registry.image("v1")
+    location = f'[[registry]]\nprefix = "docker.io/library"\nlocation = "{registry.address}/os"\ninsecure = true\n'
+    blocked = '[[registry]]\nprefix = "docker.io/library/secret"\nblocked = true\n'
+    configured(tmp_path, location + blocked)
+    client = make_client(insecure=False, retries=0, pulls=True)
+    assert client.get_manifest(Reference("docker.io", "kde", "v1")).digest == digest
+    with pytest.raises(RegistryError, match=r"docker\.io/library/secret is not asked"):
+        client.get_manifest(Reference("docker.io", "secret", "v1"))
 
 
 def test_a_location_that_is_no_repository_is_named(make_client, tmp_path):

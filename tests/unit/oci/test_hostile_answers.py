@@ -20,7 +20,11 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._oci import places
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.auth import auth_files
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.errors import RegistryError
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.layout import CorruptArchive, Layout
-from ansible_collections.skorionos.bootc.plugins.module_utils._oci.manifest import parse_manifest
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.manifest import (
+    parse_manifest,
+    parse_platform,
+    select_platform,
+)
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.transport import Transport
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.untrusted import read_json, read_number, split_url
 
@@ -273,3 +277,30 @@ def test_no_home_is_no_trouble(monkeypatch):
     assert [str(path) for path in auth_files("~nobody-here/auth.json", {})] == ["~nobody-here/auth.json"]
     assert str(places.configuration_folder({})) == "~/.config"
     assert auth_files(None, {})
+
+
+def test_what_a_registry_writes_reaches_a_terminal_as_one_bounded_line():
+    evil = "\x1b]0;pwned\x07\x1b[31mALL GOOD\r\n\u202e"
+    layer = {**CONFIG, "digest": evil}
+    document = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": CONFIG, "layers": [layer]}
+    other = {"schemaVersion": 2, "mediaType": evil}
+    for raw in (document, other):
+        with pytest.raises(RegistryError, match="ALL GOOD") as raised:
+            parse_manifest(encode(raw))
+        assert str(raised.value).isprintable()
+    long = [{**CONFIG, "platform": {"os": "linux", "architecture": "x" * 10_000}}]
+    index = parse_manifest(encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": long}))
+    with pytest.raises(RegistryError, match="has no image for") as raised:
+        select_platform(index, parse_platform("linux/amd64"), "it")
+    assert len(str(raised.value)) < 2500
+    assert str(raised.value).endswith(raised.value.remedy)
+
+
+@pytest.mark.parametrize("platform", [("", "amd64"), ("linux", ""), ("linux", "a/b/c"), ("linux", "arm", "v/7")])
+def test_an_entry_for_no_platform_that_can_be_written_is_no_image(platform):
+    said = dict(zip(("os", "architecture", "variant"), platform))
+    good = {**CONFIG, "platform": {"os": "linux", "architecture": "amd64"}}
+    raw = encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [{**CONFIG, "platform": said}, good]})
+    index = parse_manifest(raw)
+    assert [str(child.platform) for child in index.children] == ["linux/amd64"]
+    assert len(index.entries) == 2
