@@ -41,7 +41,7 @@ options:
   images:
     description:
       - The images to look at. Images of the same variant are its releases, in the order given, the oldest first.
-      - The newest release of every variant must be there. Older ones that are gone are listed as RV(absent).
+      - The newest release of every variant must be there. Older ones that are not are listed as RV(absent).
     type: list
     elements: dict
     required: true
@@ -323,10 +323,17 @@ updates:
       type: list
       elements: str
 absent:
-  description: Older releases that are not there any more.
+  description: Older releases that are not there, any more or for the platform that is meant.
   returned: success
   type: list
-  elements: str
+  elements: dict
+  contains:
+    image:
+      description: The reference.
+      type: str
+    cause:
+      description: What was found instead, such as the answer of the registry.
+      type: str
 contents_missing:
   description: Why nothing is said of contents though O(contents) asked. V(none) otherwise.
   returned: success

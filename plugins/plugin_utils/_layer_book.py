@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from ..module_utils._oci.client import RegistryClient
 from ..module_utils._oci.errors import InvalidReference, RegistryError
 from ..module_utils._oci.layers import sizes
-from ..module_utils._oci.manifest import parse_platform
 from ..module_utils._oci.reference import parse_reference
 from ._release import registry_client
 from ._rollout.errors import RolloutError
@@ -77,9 +76,7 @@ class LayerBook:
 
     def _read(self, reference: str) -> tuple[Image, ...]:
         resolved = self._client.resolve(parse_reference(reference))
-        architectures = {
-            digest: parse_platform(platform).architecture for platform, digest in resolved.platform_digests.items()
-        }
+        architectures = {digest: platform.split("/")[1] for platform, digest in resolved.platform_digests.items()}
         return tuple(
             Image(
                 architectures[manifest.digest],

@@ -65,11 +65,19 @@ class Scale:
 
 
 @dataclass(frozen=True)
+class Absent:
+    """An older image that is not there, any more or for the platform that is meant, and what said so."""
+
+    image: str
+    cause: str
+
+
+@dataclass(frozen=True)
 class Gathered:
-    """Images that were read, and the references of older ones that are not there any more."""
+    """Images that were read, and older ones that are not there."""
 
     found: Sequence[Found]
-    absent: Sequence[str]
+    absent: Sequence[Absent]
 
 
 def wanted_images(entries: Iterable[Mapping[str, Any]]) -> list[Wanted]:
@@ -101,7 +109,7 @@ def gather(reader: ImageReader, wanted: Sequence[Wanted], platform: Platform | N
         except RegistryError as error:
             if error.kind != NOT_FOUND or newest[one.variant] is one:
                 raise
-            absent.append(str(one.reference))
+            absent.append(Absent(str(one.reference), error.cause))
     return Gathered(tuple(found), tuple(absent))
 
 
@@ -161,7 +169,7 @@ def document(gathered: Gathered, scale: Scale, tables: Tables | None = None) -> 
             for before, after in combinations(group, 2)
             if before.manifest.digest != after.manifest.digest
         ],
-        "absent": list(gathered.absent),
+        "absent": [{"image": one.image, "cause": one.cause} for one in gathered.absent],
     }
 
 

@@ -76,8 +76,16 @@ class LayoutReader(ImageReader):
     """Reads images of :class:`LayoutReference`. What it gives is verified by its digest, all but parts of blobs."""
 
     def get_manifest(self, reference: Reference) -> Manifest:
-        """Return a manifest or index; raise ``not_found`` for one that the layout does not have."""
+        """Return a manifest or index; raise ``not_found`` for one that the layout does not have.
+
+        Raises ``unsupported`` for a directory that is no layout.
+        """
         layout = _layout_of(reference)
+        if not layout.exists():
+            # Not "not found": an image may be gone from a directory, but this is another directory than was meant.
+            raise RegistryError(
+                UNSUPPORTED, f"{layout.root} is no OCI layout.", "Name a directory that an export made."
+            )
         digest = reference.digest or _named(layout, reference)
         if not layout.blob(digest).is_file():
             raise RegistryError(NOT_FOUND, f"{layout.root} has no {digest}.", "Name an image that is in it.")
@@ -139,8 +147,6 @@ def _layout_of(reference: Reference) -> Layout:
 
 def _named(layout: Layout, reference: Reference) -> str:
     """Return the digest of what the index of a layout calls so; without a tag, of its only image."""
-    if not layout.exists():
-        raise RegistryError(NOT_FOUND, f"{layout.root} is no OCI layout.", "Name a directory that an export made.")
     entries = [
         entry
         for entry in layout.entries()

@@ -136,6 +136,6 @@ def _notes(told: Mapping[str, Any], width: int) -> list[str]:
         f"{image['name']} is the same image as {image['same_as']}." for image in told["images"] if image["same_as"]
     ]
     notes += [f"Nothing is said of contents: {told['contents_missing']}"] if told["contents_missing"] else []
-    notes += [f"{reference} is not in its registry any more." for reference in told["absent"]]
+    notes += [f"{one['image']} is left out: {one['cause']}" for one in told["absent"]]
     lines = [line for note in notes for line in _wrap(note, width, "  ", "    ")]
     return ["To be known", *lines] if lines else []

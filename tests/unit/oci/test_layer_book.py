@@ -110,3 +110,11 @@ def test_only_registries_that_the_plan_names_are_asked(registry):
     book.find(Held(GONE, "not a reference", "amd64"))
     book.find(Held(None, "127.0.0.1:9/os/kde:v1"))
     assert book.troubles == []
+
+
+@pytest.mark.parametrize("platform", ["linux/a/b/c", "linux/", "/"])
+def test_an_image_for_a_platform_that_is_none_ends_nothing(registry, platform):
+    pinned = registry.image("v1", platform=platform, layers={"one": 7})
+    book, target = book_of(registry, pinned)
+    (image,) = book.of_target(target)
+    assert image.layers == {digest(b"one"): 7}

@@ -17,6 +17,7 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._oci.layer_report 
     read_tables,
     wanted_images,
 )
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.layout_reader import AnyReader
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.manifest import parse_platform
 
 from .test_toc import Blobs, entry, table, unframe
@@ -90,8 +91,26 @@ def test_it_is_said_when_nothing_is_reused(registry, client):
 def test_an_old_release_may_be_gone(registry, client):
     registry.image("v2", layers=BASE)
     told = report(registry, client, "v1", "v2")
-    assert told["absent"] == [str(registry.reference("v1"))]
+    (absent,) = told["absent"]
+    assert absent["image"] == str(registry.reference("v1"))
+    assert "answered 404" in absent["cause"]
     assert told["sharing"]["images"] == ["v2"]
+
+
+def test_an_old_release_for_another_platform_is_not_called_gone(registry, client):
+    for tag, platform in (("v1", "linux/amd64"), ("v2", "linux/arm64")):
+        registry.image(tag, platform=platform, layers=BASE)
+    gathered = gather(client, wanted_images(entries(registry, "v1", "v2")), parse_platform("linux/arm64"))
+    (absent,) = document(gathered, SCALE)["absent"]
+    assert absent["cause"] == f"{registry.reference('v1')} is an image for linux/amd64, not for linux/arm64."
+
+
+def test_a_directory_that_is_no_layout_is_never_an_old_release(registry, client, tmp_path):
+    registry.image("v2", layers=BASE)
+    for old in ("v1", "v1@" + "sha256:" + "0" * 64):
+        mistyped = {"variant": "kde", "image": f"oci:{tmp_path / 'typo'}:{old}", "name": "v1"}
+        with pytest.raises(RegistryError, match="is no OCI layout"):
+            gather(AnyReader(client), wanted_images([mistyped, *entries(registry, "v2")]), None)
 
 
 def test_the_newest_release_may_not(registry, client):

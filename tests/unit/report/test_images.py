@@ -100,7 +100,7 @@ def report(**also: Any) -> dict[str, Any]:
         "storage": {"images": ["1", "2", "3", "4"], "naive": 40 * GB, "unique": 14 * GB, "saved_permille": 650},
         "updates": [update("kde", "1.0", "1.1", 500 * MB)],
         "contents_missing": None,
-        "absent": ["registry.example.com/os/skorionos:kde-v0.9"],
+        "absent": [{"image": "registry.example.com/os/skorionos:kde-v0.9", "cause": "It is <b>for</b> linux/arm64."}],
         **also,
     }
 
@@ -111,7 +111,8 @@ def test_the_text_gives_the_headline_the_images_and_the_updates():
     assert "  hyprland 1.1   9.0 GB  8.0 GB   1.0 GB       2" in lines
     assert "  kde 1.0  kde 1.1  500.0 MB     5.0 %        34 s      500.0 GB         10.0 GB" in lines
     assert "  kde 1.0 to kde 1.1: Nothing is reused." in lines
-    assert "  registry.example.com/os/skorionos:kde-v0.9 is not in its registry any more." in lines
+    assert "  registry.example.com/os/skorionos:kde-v0.9 is left out: It is <b>for</b> linux/arm64." in lines
+    assert "kde-v0.9 is left out: It is <b>for</b> linux/arm64." in Page(images_html(report())).words
 
 
 def test_layer_level_and_file_level_are_told_apart():
@@ -189,7 +190,7 @@ def hostile() -> dict[str, Any]:
     bad = {**update("kde", "1.0", "1.1", MB), "variant": words, "from": words, "to": words, "notes": [words]}
     bad = {**bad, "file_level": None, "file_level_missing": words}
     bad["packages"] = {"manager": words, "added": [{"name": words, "version": words}], "removed": [], "changed": []}
-    return report(images=images, sharing=sharing, updates=[bad], absent=[words])
+    return report(images=images, sharing=sharing, updates=[bad], absent=[{"image": words, "cause": words}])
 
 
 @pytest.mark.parametrize("told", [report(), hostile()], ids=["usual", "hostile"])
