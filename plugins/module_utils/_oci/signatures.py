@@ -54,6 +54,8 @@ class Signature:
             named = _exactly(critical["image"], "docker-manifest-digest")["docker-manifest-digest"]
             if critical["type"] != _KIND or named != digest or not _is_readable(said["optional"]):
                 return None
+            if not isinstance(identity, str):
+                return None
             parse_reference(identity)
         except (ValueError, RecursionError):
             return None

@@ -67,7 +67,7 @@ class Disk:
                 "type": "cosign container image signature",
             }
             made = {"dev.cosignproject.cosign/signature": base64.b64encode(b"good").decode()}
-            layer = self.blob(json.dumps({"critical": critical}).encode(), PAYLOAD, annotations=made)
+            layer = self.blob(json.dumps({"critical": critical, "optional": None}).encode(), PAYLOAD, annotations=made)
             # As cosign has it: by its configuration this would be an image.
             config = self.blob(b"{}", CONFIG)
             document = {"mediaType": OCI_MANIFEST, "config": config, "layers": [layer]}
