@@ -63,6 +63,13 @@ class Scale:
     devices: int = 1
     sites: int | None = None
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for what nothing can be divided by or multiplied with."""
+        if self.rate <= 0:
+            raise ValueError(f"The rate is {self.rate} bytes per second. Give one above 0.")
+        if self.devices < 0 or (self.sites is not None and self.sites < 0):
+            raise ValueError("There cannot be fewer than 0 devices or sites. Give how many there are.")
+
 
 @dataclass(frozen=True)
 class Absent:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .image_words import amount, headline, in_report, newest_updates, package_changes, package_counts, percent
+from .image_words import amount, headline, in_report, newest_updates, package_changes, package_counts, percent, speed
 from .pages import Pages
 from .words import clean, span
 
@@ -19,7 +19,7 @@ def images_html(report: Mapping[str, Any]) -> str:
     Names and labels come from registries: they are cleaned here and escaped by the template.
     """
     told = clean(report)
-    return Pages(amount=amount, percent=percent, span=span).render(
+    return Pages(amount=amount, percent=percent, span=span, speed=speed).render(
         "images.html.j2",
         report=told,
         headline=headline(told["sharing"]),

@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .image_words import amount, headline, in_report, newest_updates, package_changes, package_counts, percent
+from .image_words import (
+    amount,
+    headline,
+    in_report,
+    newest_updates,
+    package_changes,
+    package_counts,
+    percent,
+    speed,
+)
 from .text import _Column, _painter, _table, _wrap
 from .words import clean, many, span
 
@@ -67,7 +76,7 @@ def _updates(told: Mapping[str, Any], width: int) -> list[str]:
     if not updates:
         return []
     told_of = "Updates at layer level (whole layers, as bootc fetches them)"
-    return [f"{told_of}, {_rate(told)}", *_costs(told, updates, "layer_level", width)]
+    return [f"{told_of}, {speed(told['rate'])}", *_costs(told, updates, "layer_level", width)]
 
 
 def _file_level(told: Mapping[str, Any], width: int) -> list[str]:
@@ -77,7 +86,7 @@ def _file_level(told: Mapping[str, Any], width: int) -> list[str]:
     lines = [line for reason in missing for line in _wrap(f"No estimate at file level: {reason}", width, "", "  ")]
     if estimated:
         told_of = "Estimate at file level (for clients that fetch single files out of zstd:chunked layers)"
-        return [f"{told_of}, {_rate(told)}", *_costs(told, estimated, "file_level", width), *lines]
+        return [f"{told_of}, {speed(told['rate'])}", *_costs(told, estimated, "file_level", width), *lines]
     return lines
 
 
@@ -105,10 +114,6 @@ def _wasted(told: Mapping[str, Any], width: int) -> list[str]:
                 lines += _wrap(said, width, "    ", "      ")
     title = "Stored for nothing (unpacked files that a higher layer deletes or replaces)"
     return [title, *lines] if lines else []
-
-
-def _rate(told: Mapping[str, Any]) -> str:
-    return f"{told['rate'] * 8 / 1e6:.10g} Mbit/s"
 
 
 def _costs(told: Mapping[str, Any], updates: Sequence[Mapping[str, Any]], level: str, width: int) -> list[str]:

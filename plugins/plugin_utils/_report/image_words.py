@@ -19,6 +19,11 @@ def amount(bytes_: float) -> str:
     return f"{value:.1f} TB"
 
 
+def speed(rate: int) -> str:
+    """``200 Mbit/s`` of bytes per second."""
+    return f"{rate * 8 / 1e6:.10g} Mbit/s"
+
+
 def percent(permille: int) -> str:
     """``54.2 %`` of a share in per mille."""
     return f"{permille // 10}.{permille % 10} %"

@@ -204,8 +204,15 @@ def test_two_releases_of_two_variants(registry: Registry, tmp_path: Path, collec
     assert text.splitlines()[0] in said
     assert "<title>Images: 2 images are kept in " in (tmp_path / "image-report" / "image-report.html").read_text()
 
-    given["bootc_report_releases"] = ", ".join(files)
-    assert play(tmp_path, collections_path, **given)[:2] == (0, 0)
+    given["bootc_report_releases"] = ", ".join([*files, files[0]])
+    assert play(tmp_path, collections_path, **given)[:2] == (0, 0), "a release that is listed twice counts once"
+    anew = registry.image("kde-v1.1-anew", base, kde, new, layer(etc__anew=b"1"))
+    again = registry.release(tmp_path / "releases" / "anew.json", "1.1", kde=anew)
+    code, _changed, said = play(
+        tmp_path, collections_path, "--check", **given | {"bootc_report_releases": [*files, again]}
+    )
+    assert code == 0, said
+    assert f"kde 1.1 {anew[7:19]}" in said
 
     client = RegistryClient(requests.Session(), insecure=True)
     tags = [f"{name}-v{version}" for name in ("kde", "gnome") for version in ("1.0", "1.1")]
