@@ -139,6 +139,7 @@ def by_version(result: dict[str, Any], key: str = "deployments") -> dict[str, tu
     return {entry["version"]: (entry["slot"], entry["pinned_by"]) for entry in result[key]}
 
 
+@pytest.mark.exhaustive
 def test_three_stay_bootable_over_four_releases(deck: Deck) -> None:
     for release in ("v2", "v3"):
         deck.update(release)

@@ -36,6 +36,7 @@ def versions(fleet: SimulatedFleet, host: str) -> list[tuple[str, bool]]:
     return [(entry["image"]["labels"]["org.opencontainers.image.version"], entry["pinned"]) for entry in deployments]
 
 
+@pytest.mark.exhaustive
 def test_a_fleet_keeps_what_its_policy_says(fleet: SimulatedFleet) -> None:
     predicted = fleet.run("retention", "--check")
     assert "ostree: would keep v3 (booted, pinned), v2 (rollback, pinned)" in predicted.sentence(), predicted.output

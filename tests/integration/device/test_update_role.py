@@ -46,6 +46,7 @@ def armed(bench: RoleBench, name: str) -> bool:
     return status["rollbackQueued"] or (staged is not None and not staged.get("downloadOnly"))
 
 
+@pytest.mark.exhaustive
 def test_a_good_release_is_proved_and_a_second_run_changes_nothing(bench: RoleBench) -> None:
     bench.add("ostree", "--backend", "ostree")
     bench.add("composefs", "--backend", "composefs")

@@ -82,6 +82,7 @@ def test_devices_go_through_a_barrier_also_when_the_run_is_killed_on_the_way(men
     assert {(device["hops"], device["previous_version"]) for device in summary["devices"]} == {(1, "1.0.0")}
 
 
+@pytest.mark.exhaustive
 def test_a_device_that_fails_after_its_barrier_goes_back_to_that(fleet: SimulatedFleet) -> None:
     fleet.add("kde-1")
     run = fleet.roll_out(through_the_first_release(fleet))

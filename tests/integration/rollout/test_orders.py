@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.simulated_fleet import Run, SimulatedFleet
 
 ID = "to-v1.1.0"
@@ -65,6 +67,7 @@ def test_updated_devices_are_looked_at_again_when_their_soak_is_over(fleet: Simu
     assert [fleet.boots(host) for host in fleet.hosts] == [2, 2, 2, 2]
 
 
+@pytest.mark.exhaustive
 def test_a_canary_that_falls_silent_while_it_soaks_holds_the_rollout(fleet: SimulatedFleet) -> None:
     fleet.add("kde-1")
     fleet.add("kde-2")

@@ -123,6 +123,7 @@ def failure(text: str) -> str:
     return found[0]
 
 
+@pytest.mark.exhaustive
 def test_a_held_rollout_on_a_terminal(fleet: SimulatedFleet) -> None:
     fleet.add("kde-1")
     spec = fleet.spec("v1.2.0")

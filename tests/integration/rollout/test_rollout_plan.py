@@ -43,6 +43,7 @@ def waves(told: dict[str, Any]) -> dict[str, list[str]]:
     return {wave["name"]: [device["host"] for device in wave["devices"]] for wave in told["waves"]}
 
 
+@pytest.mark.exhaustive
 def test_the_rollout_that_follows_has_the_waves_and_the_hash_that_were_reviewed(fleet: SimulatedFleet) -> None:
     for number in range(1, 4):
         fleet.add(f"kde-{number}", "kde", "--backend", "composefs" if number % 2 else "ostree")

@@ -230,6 +230,7 @@ def test_everybody_who_waits_can_be_told_why_since_when_and_until_what(fleet: Si
     assert "opens when those before it passed; now: " in told
 
 
+@pytest.mark.exhaustive
 def test_an_approval_is_good_for_a_week(fleet: SimulatedFleet) -> None:
     fleet.add("kde-1")
     spec = fleet.spec("v1.1.0", wave_defaults={"soak": "0s", "approve": "before"}, waves=[])

@@ -150,6 +150,7 @@ def test_what_the_inventory_says_of_the_zone_is_enough_to_leave_a_device_alone(f
     assert fleet.states("to-v1.1.0") == {"asleep": "deferred"}  # whether it is awake was nobody's business
 
 
+@pytest.mark.exhaustive
 def test_a_device_with_windows_in_the_inventory_is_left_alone_outside_them(fleet: SimulatedFleet) -> None:
     """First they are written wrong: then nobody is updated, neither that device nor the others."""
     fleet.add("any", "kde")
