@@ -134,7 +134,7 @@ def test_the_ramp_of_a_wave_limits_it() -> None:
 SITES = {"d1": "berlin", "d2": "berlin", "d3": "berlin", "d4": "berlin", "d5": "oslo", "d6": None}
 
 
-def sites_plan(sites: Mapping[str, str | None] = SITES, **budget: Any) -> Plan:
+def sites_plan(sites: Mapping[str, str | None] | None = None, **budget: Any) -> Plan:
     spec = small_spec(
         waves=[{"name": "only", "percent": 100, "max_failures": 6}],
         pace=WIDE,
@@ -142,7 +142,7 @@ def sites_plan(sites: Mapping[str, str | None] = SITES, **budget: Any) -> Plan:
     )
     assert spec.labels == ("site",)
     targets = plan_for(spec, [("x", "kde")]).targets
-    return make_plan(spec, [Candidate(host, "kde", {"site": site}) for host, site in sites.items()], targets)
+    return make_plan(spec, [Candidate(host, "kde", {"site": site}) for host, site in (sites or SITES).items()], targets)
 
 
 @pytest.mark.parametrize(
