@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import tempfile
 from dataclasses import dataclass
@@ -17,7 +18,11 @@ from .run import Finished
 
 SIGNERS = ("cosign", "skopeo")
 UNSUPPORTED = "unsupported"
-_ED25519 = "ED25519"
+_ED25519 = bytes.fromhex("2b6570")
+_ED25519_SINCE = 3
+"""The first OpenSSL whose pkeyutl verifies what such a key signed."""
+_ALGORITHMS = (bytes.fromhex("2a864886f70d010101"), bytes.fromhex("2a8648ce3d0201"), _ED25519)
+"""RSA, elliptic curves and Ed25519, as object identifiers."""
 _QUERY_SECONDS = 60.0
 _TAIL_CHARACTERS = 2000
 # What cosign has to be told so that it works without the internet, and leaves a signature in the form that devices
@@ -106,43 +111,58 @@ class OpenSsl:
     def __init__(self, run: RunWith) -> None:
         """Use ``run`` to start it."""
         self._run = run
-        self._kinds: dict[str, str] = {}
+        self._algorithms: dict[str, bytes] = {}
 
     def made(self, key: str, payload: bytes, signature: bytes) -> bool:
         """Tell whether the owner of a public key made this signature of these bytes."""
-        kind = self._kind_of(key)
+        is_ed25519 = self._algorithm(key) == _ED25519
         with tempfile.TemporaryDirectory(prefix="bootc-verify-") as folder:
             said, meant = Path(folder, "signature"), Path(folder, "payload")
             said.write_bytes(signature)
             meant.write_bytes(payload)
-            if kind == _ED25519:
+            if is_ed25519:
                 argv = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", key, "-rawin"]
                 argv += ["-in", str(meant), "-sigfile", str(said)]
             else:
                 argv = ["openssl", "dgst", "-sha256", "-verify", key, "-signature", str(said), str(meant)]
-            answer = self._run(argv, _QUERY_SECONDS)
-        if answer.rc != 0 and "rawin" in answer.stderr:
-            raise EngineError(
-                UNSUPPORTED,
-                f"The openssl of this host is too old for {key}, an Ed25519 key.",
-                "Use openssl 3.0 or newer, or verify with skopeo.",
-            )
-        return answer.rc == 0
+            return self._run(argv, _QUERY_SECONDS).rc == 0
 
-    def _kind_of(self, key: str) -> str:
+    def _algorithm(self, key: str) -> bytes:
         """Openssl ends alike for a wrong signature and for an unusable key, so the key is looked at first."""
-        if key not in self._kinds:
-            answer = self._run(["openssl", "pkey", "-pubin", "-in", key, "-noout", "-text_pub"], _QUERY_SECONDS)
+        if key not in self._algorithms:
+            answer = self._run(["openssl", "pkey", "-pubin", "-in", key], _QUERY_SECONDS)
             if answer.rc != 0:
                 remedy = "Give a file as cosign writes it, a PEM public key."
                 raise EngineError(INVALID, f"{key} is no public key.", remedy)
-            first = answer.stdout.partition("\n")[0]
-            match = re.match(r"(?:RSA |EC |(ED25519) )?Public-Key:", first)
-            if match is None:
+            algorithm = algorithm_of(answer.stdout)
+            if algorithm not in _ALGORITHMS:
                 remedy = "Sign with an ECDSA, RSA or Ed25519 key; cosign makes the first."
-                raise EngineError(INVALID, f"{key} is of a kind that signs no images: {first.rstrip(':')}.", remedy)
-            self._kinds[key] = match[1] or ""
-        return self._kinds[key]
+                raise EngineError(INVALID, f"{key} is of a kind that signs no images.", remedy)
+            if algorithm == _ED25519:
+                self._insist_on_version(key)
+            self._algorithms[key] = algorithm
+        return self._algorithms[key]
+
+    def _insist_on_version(self, key: str) -> None:
+        """Older versions would say of every Ed25519 signature that it is wrong."""
+        said = self._run(["openssl", "version"], _QUERY_SECONDS).stdout
+        match = re.match(r"OpenSSL ([0-9]+)\.", said)
+        if match is None or int(match[1]) < _ED25519_SINCE:
+            raise EngineError(
+                UNSUPPORTED,
+                f"The openssl of this host is too old for {key}, an Ed25519 key.",
+                f"Use OpenSSL {_ED25519_SINCE}.0 or newer, or verify with skopeo.",
+            )
+
+
+def algorithm_of(pem: str) -> bytes:
+    """Return the object identifier of the algorithm in a public key as openssl writes it (RFC 5280, 4.1.2.7)."""
+    body = "".join(line for line in pem.splitlines() if not line.startswith("-----"))
+    der = base64.b64decode(body)
+    at = 0
+    for _sequence in range(2):  # that of the key, and in it that of its algorithm
+        at += 2 + (der[at + 1] & 0x7F if der[at + 1] & 0x80 else 0)
+    return der[at + 2 : at + 2 + der[at + 1]]
 
 
 def public_key_beside(key: str) -> str:

@@ -14,6 +14,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Callable, Sequence
 
+from .._json import without_duplicates
 from .errors import NOT_FOUND, UNEXPECTED, RegistryError
 from .manifest import Descriptor, Manifest
 from .reading import ImageReader, Resolved
@@ -65,16 +66,10 @@ class Signature:
 def _parsed(text: str) -> Any:
     """Read JSON as devices do. Raises ValueError for names that are there twice and for numbers that JSON has not."""
 
-    def named(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            raise ValueError("a name is there twice")
-        return found
-
     def no_number(text: str) -> None:
         raise ValueError(f"{text} is no number")
 
-    return json.loads(text, object_pairs_hook=named, parse_constant=no_number)
+    return json.loads(text, object_pairs_hook=without_duplicates, parse_constant=no_number)
 
 
 def _exactly(value: Any, *names: str) -> dict[str, Any]:

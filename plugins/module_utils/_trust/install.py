@@ -47,7 +47,7 @@ KEYS = "/etc/containers/skorionos-bootc"
 _WITHOUT_POLICY = '{"default": [{"type": "reject"}]}'
 # Files of a user come before those in /etc; both are taken as they are, and never merged.
 _OF_A_USER = ("policy.json", "registries.d")
-_POLICY_VARIABLES = ("CONTAINERS_POLICY_JSON",)
+_POLICY_VARIABLE = "CONTAINERS_POLICY_JSON"
 _DER_SEQUENCE = 0x30
 _DER_LONG_LENGTH = 0x80
 _KEY_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -160,7 +160,7 @@ def _deciding() -> tuple[str, ...]:
     homes = dict.fromkeys((pwd.getpwuid(0).pw_dir, os.environ.get("HOME") or "/"))
     places = [f"{home.rstrip('/')}/.config/containers/{name}" for home in homes for name in _OF_A_USER]
     there = [place for place in places if os.path.lexists(device_path(place))]
-    return (*there, *(f"the variable {name}" for name in _POLICY_VARIABLES if os.environ.get(name)))
+    return (*there, *((f"the variable {_POLICY_VARIABLE}",) if os.environ.get(_POLICY_VARIABLE) else ()))
 
 
 def plan(wanted: Wanted, found: Found) -> Plan:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Iterator, Mapping, Sequence
 
 from .._errors import BootcError
+from .._json import without_duplicates
 
 ACCEPT = "insecureAcceptAnything"
 REJECT = "reject"
@@ -109,7 +110,7 @@ def parse_policy(text: str, source: str) -> dict[str, Any]:
         return BootcError("invalid", f"{source} {cause}", "Repair it; podman and bootc cannot use it like this either")
 
     try:
-        document = json.loads(text, object_pairs_hook=_without_duplicates)
+        document = json.loads(text, object_pairs_hook=without_duplicates)
     except (ValueError, RecursionError) as wrong:
         raise refuse(f"is not JSON: {wrong}") from wrong
     if not isinstance(document, dict) or not _are_requirements(document.get("default")):
@@ -122,15 +123,6 @@ def parse_policy(text: str, source: str) -> dict[str, Any]:
             if not _are_requirements(requirements):
                 raise refuse(f"demands nothing that makes sense of '{scope}' in {transport}")
     return document
-
-
-def _without_duplicates(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object of JSON. Raises ValueError for a name that is there twice, which may hide the stricter one."""
-    named = dict(pairs)
-    if len(named) != len(pairs):
-        twice = next(name for index, (name, _value) in enumerate(pairs) if name in dict(pairs[:index]))
-        raise ValueError(f"it has '{twice}' twice in one object")
-    return named
 
 
 def render_policy(document: Mapping[str, Any]) -> str:

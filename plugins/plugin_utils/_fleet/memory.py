@@ -25,7 +25,6 @@ from .answers import KEPT, tidy
 
 SCHEMA = 1
 _FOREIGN = "is not what playbooks/status.yml writes"
-_LONGEST_REASON = 2000
 
 
 @dataclass(frozen=True)
@@ -158,7 +157,7 @@ def _seen(entry: Mapping[str, Any]) -> Seen:
         _read_time(entry["seen_at"]),
         _read_time(entry["asked_at"]) or 0.0,
         _read_time(entry["unreachable_since"]),
-        str(entry["why"])[:_LONGEST_REASON],
+        str(entry["why"]),
         None if entry["variant"] is None else str(entry["variant"]),
         tuple(map(str, entry["wanted"])),
         tidy(status) if status else {},

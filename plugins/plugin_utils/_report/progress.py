@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from .._plain import plain
@@ -13,17 +14,11 @@ from .._rollout.errors import some
 from .._rollout.events import format_time
 from .._rollout.gate import Wait
 from .._rollout.states import STOPPED, Device, DeviceClass, DeviceState, Rollout, WavePhase
-from .._rollout.summary import COLUMNS
-from .words import CATCHING_UP, PHASES, WAIT_RULES, moment, spoken
+from .words import CATCHING_UP, GROUP_OF, GROUPS, PHASES, WAIT_RULES, moment, spoken
 
 _NAMED = 4
-_TOLD = {
-    "rolled back": COLUMNS["rolled_back"],
-    "failed": COLUMNS["failed"] | COLUMNS["lost"],
-    "in flight": COLUMNS["in_flight"],
-    "asleep": COLUMNS["asleep"],
-}
-"""What reports count under the same words."""
+_TOLD = ("rolled_back", "failed", "in_flight", "asleep")
+"""Groups of the reports that are told beside those updated."""
 
 
 def progress(rollout: Rollout, go: Sequence[str], wait: Wait | None) -> str:
@@ -64,8 +59,9 @@ def standing_parts(devices: Iterable[Device]) -> list[str]:
     """The parts of ``standing``, of which the first is always there."""
     counted = [device for device in devices if device.device_class is not DeviceClass.NEUTRAL]
     updated = sum(device.state is DeviceState.SUCCEEDED for device in counted)
+    groups = Counter(GROUP_OF[device.state.value] for device in counted)
     others = (
-        *((word, sum(device.state in states for device in counted)) for word, states in _TOLD.items()),
+        *((GROUPS[group], groups[group]) for group in _TOLD),
         ("put off", sum(device.state is DeviceState.DEFERRED for device in counted)),
     )
     return [f"{updated} of {len(counted)} updated", *(f"{count} {word}" for word, count in others if count)]
