@@ -12,7 +12,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._operator import W
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import explanation_text
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError, some
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import format_time
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.explain import explain_all
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.explain import explain
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import DeviceClass, Rollout
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action import RolloutAction
 
@@ -33,7 +33,7 @@ class ActionModule(RolloutAction):
                 "next": told.next,
                 "until": None if told.until is None else format_time(told.until),
             }
-            for told in explain_all(rollout, hosts, CLOCK.now())
+            for told in explain(rollout, hosts, CLOCK.now())
         ]
         self._display.display(f"\n{explanation_text(told)}\n")
         return {"changed": False, "id": rollout.plan.spec.id, "devices": told}

@@ -281,28 +281,23 @@ from typing import Any, Sequence
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
+from ..module_utils._oci.channel_moves import ChannelMove, digests_of_moves, read_moves
 from ..module_utils._oci.errors import UNSUPPORTED, RegistryError
 from ..module_utils._oci.graph import scan
 from ..module_utils._oci.module import REGISTRY_ARGUMENTS, registry_client
 from ..module_utils._oci.reference import Reference, is_digest, parse_reference
 from ..module_utils._oci.removal import Changed, Removal
 from ..module_utils._oci.retention import (
-    ATTACHED,
-    OF_RULES,
-    ChannelMove,
     Decision,
-    Fleet,
     Rules,
     decide,
     deletion_order,
     digests_in,
-    digests_of_moves,
     fits_nothing,
     freed_bytes,
-    is_given,
     moving_tags,
     read_fleet,
-    read_moves,
+    refusal,
     release_pattern,
     remember,
 )
@@ -403,54 +398,6 @@ def write_memory(path: str, document: dict[str, Any]) -> None:
         raise ValueError(f"The file {path} in memory cannot be written: {error.strerror}.") from error
 
 
-def check_permission(params: dict[str, Any], rules: Rules, fleet: Fleet, decisions: list[Decision]) -> None:
-    """Raise unless it is known well enough what may go."""
-    if params["fleet"] is None:
-        raise NotDeleted(
-            "no_fleet",
-            "Nobody said what the devices run, and what they run must stay. "
-            "Give it with the option fleet. Nothing was deleted.",
-        )
-    if not fleet.devices and not params["no_devices"]:
-        raise NotDeleted(
-            "no_fleet",
-            "There is no device in fleet, and what devices run must stay. Look at the inventory and at the pattern of "
-            "hosts, or set no_devices: true if there are none. Nothing was deleted.",
-        )
-    if fleet.unknown and params["unknown_devices"] == "refuse":
-        count = len(fleet.unknown)
-        who = ", ".join(fleet.unknown[:10]) + (f" and {count - 10} more" if count > 10 else "")
-        raise NotDeleted(
-            "unknown_devices",
-            f"{count} devices told nothing about themselves and may run anything: {who}. Ask again when they are "
-            "awake, take those that are gone out of the inventory, or set unknown_devices: accept. Nothing "
-            "was deleted.",
-            unknown_devices=list(fleet.unknown),
-        )
-    # What only belongs to something else is kept by none of the rules that were given.
-    keeping = {reason.rule for decision in decisions if decision.kept for reason in decision.reasons}
-    if decisions and keeping <= {ATTACHED}:
-        raise NotDeleted(
-            "no_rules",
-            "No rule keeps anything, so the whole repository would go. Give keep_tags or keep_last that fit its tags. "
-            "Nothing was deleted.",
-        )
-    if all(decision.kept for decision in decisions):
-        return
-    if is_given(rules) and keeping.isdisjoint(OF_RULES):
-        raise NotDeleted(
-            "no_rules",
-            "The rules fit nothing, so all would go but what devices have. Give keep_tags or keep_last that fit the "
-            "tags of the repository. Nothing was deleted.",
-        )
-    if fits_nothing([tag for decision in decisions for tag in decision.node.tags], rules)[1]:
-        raise NotDeleted(
-            "no_rules",
-            f"keep_last is {rules.last}, and no tag fits release_tag '{rules.release_tag}', so every release would go. "
-            "Correct release_tag, or set keep_last to 0 for a repository without releases. Nothing was deleted.",
-        )
-
-
 def delete(removal: Removal, going: list[Decision]) -> list[str]:
     """Delete in the given order, and say how far that came where it stops."""
     try:
@@ -513,7 +460,16 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         module.warn(f"No tag of {repository.name} fits release_tag '{rules.release_tag}', so keep_last keeps nothing.")
     deleted: list[str] = []
     if params["apply"]:
-        check_permission(params, rules, fleet, decisions)
+        refused = refusal(
+            rules,
+            fleet,
+            decisions,
+            told=params["fleet"] is not None,
+            no_devices=params["no_devices"],
+            refuse_unknown=params["unknown_devices"] == "refuse",
+        )
+        if refused is not None:
+            raise NotDeleted(refused.reason, refused.why, unknown_devices=list(fleet.unknown))
         removal = Removal(client, repository, graph, moving_tags(graph.tags(), rules, fleet, moves))
         deleted = removable if module.check_mode or not going else delete(removal, going)
     there = {*graph.nodes, *(node.config for node in graph.nodes.values())}

@@ -290,7 +290,7 @@ class Walk:
         counted = [d.host for index in range(len(rollout.waves)) for d in rollout.in_wave(index)]
         assert sorted([*counted, *(d.host for d in rollout.catching_up)]) == sorted(rollout.devices)
         host = self.random.choice(list(rollout.devices))
-        explained = explain(rollout, host, self.now)
+        (explained,) = explain(rollout, [host], self.now)
         assert explained.why
         assert explained.next
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Collection, Iterable, Mapping, Sequence
 
 from .graph import Graph, Node, subject_of_tag
 from .reference import Reference, is_digest, parse_reference
+from .versions import version_key
 
 if TYPE_CHECKING:
     from typing_extensions import TypeGuard
@@ -160,16 +161,6 @@ def _between(template: str, is_named: bool) -> str | None:
     return f"{re.escape(match.group(1))}[0-9]"
 
 
-def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
-    """Order versions part by part: numbers as numbers, words as words, and a word before the end before a number.
-
-    So ``1.0.0-rc1 < 1.0.0 < 1.0.0.1``, and ``1.9 < 1.10``.
-    """
-    parts = re.findall(r"[0-9]+|[A-Za-z]+", version)
-    keys = [(2, int(part), "") if part.isdigit() else (0, 0, part.lower()) for part in parts]
-    return (*keys, (1, 0, ""))
-
-
 def ranks(tags: Iterable[str], template: str, variants: Sequence[str] = ()) -> dict[str, tuple[str, str, int]]:
     """Return variant, version and place of each release tag; the newest version of a variant has place 1."""
     found, _unordered = read_releases(tags, template, variants)
@@ -221,97 +212,6 @@ def digests_in(text: str) -> list[str]:
         ]
         text = json.dumps({**document, "variants": variants})
     return sorted(set(_DIGEST_IN_TEXT.findall(text)))
-
-
-@dataclass(frozen=True)
-class ChannelMove:
-    """One move of a channel, as the last line of the journal about it has it."""
-
-    tag: str
-    operation: str
-    verb: str
-    state: str
-    before: str | None
-    after: str | None
-    undoes: str | None = None
-
-
-def read_moves(text: str, repository: Reference) -> dict[str, list[ChannelMove]]:
-    """Return the moves of each channel of this repository, by its tag, as a journal has them, the oldest first.
-
-    Raises ValueError for a line that is none of a journal. A line that is not whole at the end is what a killed process
-    left.
-    """
-    moves: dict[str, dict[str, ChannelMove]] = {}
-    for number, line in enumerate(text.split("\n")[:-1], 1):
-        try:
-            entry = json.loads(line)
-            image = parse_reference(entry["image"])
-            before, after = (digest if is_digest(digest or "") else None for digest in (entry["from"], entry["to"]))
-            tag, operation, verb, state = (str(entry[key]) for key in ("tag", "operation", "verb", "state"))
-            move = ChannelMove(tag, operation, verb, state, before, after, entry.get("undoes"))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"Its line {number} is not one of a journal of channels.") from error
-        if image.place == repository.place:
-            moves.setdefault(move.tag, {})[move.operation] = move
-    return {tag: list(by_operation.values()) for tag, by_operation in moves.items()}
-
-
-def digests_of_moves(
-    moves: Mapping[str, Sequence[ChannelMove]], promotions: int, current: Mapping[str, str]
-) -> dict[str, str]:
-    """Return what taking moves of channels back goes to: the digests before and after the latest ones.
-
-    Of every channel those since the promotion that has the given number, counted from the last, and what it had before
-    the digest that ``current`` has for its tag; each with what to say of it. Promotions that were taken back do not
-    count.
-    """
-    found: dict[str, str] = {}
-    if not promotions:
-        return found
-    for tag, of_channel in moves.items():
-        meant = _not_undone(of_channel)
-        standing = _standing(meant)
-        left = promotions
-        for move in reversed(of_channel):
-            if not left:
-                break
-            # Whether a move that failed came to be is not known, so its digests count, but not as a promotion.
-            digests = [digest for digest in (move.before, move.after) if digest]
-            found.update(dict.fromkeys(digests, f"the channel {tag}, which {move.operation} moved"))
-            left -= move.operation in standing
-        came_from = next(
-            (move.before for move in reversed(meant) if move.verb == "promote" and move.after == current.get(tag)), None
-        )
-        if came_from:
-            found.setdefault(came_from, f"the channel {tag}, which had it before what it has now")
-    return found
-
-
-def _not_undone(moves: Sequence[ChannelMove]) -> list[ChannelMove]:
-    """Return the moves that neither were undone nor undo others."""
-    undone: set[str] = set()
-    left = []
-    for move in reversed(moves):
-        if move.operation in undone:
-            continue
-        if move.undoes is not None:
-            undone.add(move.undoes)
-        else:
-            left.append(move)
-    return left[::-1]
-
-
-def _standing(moves: Sequence[ChannelMove]) -> set[str]:
-    """Return the promotions that were surely made, and after which their channel was not demoted."""
-    standing: list[ChannelMove] = []
-    for move in moves:
-        if move.verb == "promote":
-            standing += [move] if move.state == "done" else []
-        elif any(promotion.after == move.before for promotion in standing):
-            while standing.pop().after != move.before:
-                pass
-    return {move.operation for move in standing}
 
 
 def read_fleet(
@@ -555,3 +455,68 @@ def freed_bytes(decisions: Sequence[Decision]) -> int:
     kept = {blob for decision in decisions if decision.kept for blob in decision.node.blobs}
     going = {b: size for decision in decisions if not decision.kept for b, size in decision.node.blobs.items()}
     return sum(size for blob, size in going.items() if blob not in kept)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why nothing may be deleted: its kind, and cause and remedy in words."""
+
+    reason: str
+    why: str
+
+
+def refusal(
+    rules: Rules, fleet: Fleet, decisions: Sequence[Decision], *, told: bool, no_devices: bool, refuse_unknown: bool
+) -> Refusal | None:
+    """Tell what speaks against deleting at all; none when enough is known for that.
+
+    ``told`` is whether somebody said what the devices run, ``no_devices`` that there are none on purpose, and
+    ``refuse_unknown`` whether one that tells nothing of itself is a reason.
+    """
+    found = _unknown_devices(fleet, told=told, no_devices=no_devices, refuse_unknown=refuse_unknown)
+    found = found or _rules_without_effect(rules, decisions)
+    return None if found is None else Refusal(found.reason, f"{found.why} Nothing was deleted.")
+
+
+def _unknown_devices(fleet: Fleet, *, told: bool, no_devices: bool, refuse_unknown: bool) -> Refusal | None:
+    if not told:
+        why = "Nobody said what the devices run, and what they run must stay. Give it with the option fleet."
+        return Refusal("no_fleet", why)
+    if not fleet.devices and not no_devices:
+        return Refusal(
+            "no_fleet",
+            "There is no device in fleet, and what devices run must stay. Look at the inventory and at the pattern of "
+            "hosts, or set no_devices: true if there are none.",
+        )
+    if fleet.unknown and refuse_unknown:
+        count = len(fleet.unknown)
+        who = ", ".join(fleet.unknown[:10]) + (f" and {count - 10} more" if count > 10 else "")
+        return Refusal(
+            "unknown_devices",
+            f"{count} devices told nothing about themselves and may run anything: {who}. Ask again when they are "
+            "awake, take those that are gone out of the inventory, or set unknown_devices: accept.",
+        )
+    return None
+
+
+def _rules_without_effect(rules: Rules, decisions: Sequence[Decision]) -> Refusal | None:
+    # What only belongs to something else is kept by none of the rules that were given.
+    keeping = {reason.rule for decision in decisions if decision.kept for reason in decision.reasons}
+    if decisions and keeping <= {ATTACHED}:
+        why = "No rule keeps anything, so the whole repository would go. Give keep_tags or keep_last that fit its tags."
+        return Refusal("no_rules", why)
+    if all(decision.kept for decision in decisions):
+        return None
+    if is_given(rules) and keeping.isdisjoint(OF_RULES):
+        return Refusal(
+            "no_rules",
+            "The rules fit nothing, so all would go but what devices have. Give keep_tags or keep_last that fit the "
+            "tags of the repository.",
+        )
+    if fits_nothing([tag for decision in decisions for tag in decision.node.tags], rules)[1]:
+        return Refusal(
+            "no_rules",
+            f"keep_last is {rules.last}, and no tag fits release_tag '{rules.release_tag}', so every release would go. "
+            "Correct release_tag, or set keep_last to 0 for a repository without releases.",
+        )
+    return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...module_utils._oci.channel_moves import not_undone
 from .model import Channel, ChannelError, Entry
 
 
@@ -61,7 +62,7 @@ def came_from(channel: Channel, digest: str, entries: Sequence[Entry]) -> str | 
 
     Promotions that were undone meanwhile do not count, nor do moves backwards.
     """
-    for entry in reversed(_standing(channel, digest, entries)):
+    for entry in reversed(not_undone(came_to_be(channel, digest, entries))):
         if entry.after == digest and entry.verb == "promote":
             return entry.before
     return None
@@ -75,22 +76,9 @@ def taken_out(channel: Channel, current: str | None, entries: Sequence[Entry]) -
     verbs = {entry.operation: entry.verb for entry in entries}
     return [
         entry
-        for entry in _standing(channel, current, entries)
+        for entry in not_undone(came_to_be(channel, current, entries))
         if entry.verb == "demote" or (entry.undoes is not None and verbs.get(entry.undoes) == "promote")
     ]
-
-
-def _standing(channel: Channel, current: str | None, entries: Sequence[Entry]) -> list[Entry]:
-    """The moves of a channel that came to be and were not undone after that, oldest first; undoings are moves too."""
-    undone: set[str] = set()
-    standing = []
-    for entry in reversed(came_to_be(channel, current, entries)):
-        if entry.operation in undone:
-            continue
-        if entry.undoes is not None:
-            undone.add(entry.undoes)
-        standing.append(entry)
-    return standing[::-1]
 
 
 def to_undo(entries: Sequence[Entry], operation: str | None) -> list[Entry]:

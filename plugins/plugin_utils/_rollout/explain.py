@@ -60,14 +60,8 @@ class _Outlook:
         return self.rollout.phase in STOPPED and self.recorded.phase is not self.rollout.phase
 
 
-def explain(rollout: Rollout, host: str, now: float) -> Explanation:
-    """Explain one member of the rollout; raises KeyError for strangers."""
-    (told,) = explain_all(rollout, [host], now)
-    return told
-
-
-def explain_all(rollout: Rollout, hosts: Iterable[str], now: float) -> tuple[Explanation, ...]:
-    """Explain several at once, which decides but once what the next run does."""
+def explain(rollout: Rollout, hosts: Iterable[str], now: float) -> tuple[Explanation, ...]:
+    """Explain members of the rollout, in the order of ``hosts``; raises KeyError for strangers."""
     after, _unused, decisions = advance(rollout, now)
     outlook = _Outlook(rollout, after, decisions, now)
     return tuple(_explained(outlook, rollout.devices[host]) for host in hosts)

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from ...module_utils._oci.retention import version_key
+from ...module_utils._oci.versions import version_key
 
 _WORD, _END, _NUMBER = 0, 1, 2
 
 
 def is_older(version: str, than: str) -> bool | None:
-    """Compared part by part in the order of retention, so ``1.0.0-rc1`` is older than ``1.0.0``.
+    """Compared part by part in the order of tags, so ``1.0.0-rc1`` is older than ``1.0.0``.
 
     None where a number would have to be compared with a word, or where one of the two has neither.
     """

@@ -132,13 +132,13 @@ def test_a_registry_that_does_not_delete_says_what_to_do(run: Any, tmp_path: Pat
 def test_tags_that_move_meanwhile_stop_it(run: Any, registry: RealRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
     registry.image([b"1"], "kde-v1")
     registry.image([b"2"], "kde-v2")
-    judge = image_retention.check_permission
+    judge = image_retention.refusal
 
-    def and_somebody_promotes_the_old_one(*arguments: Any) -> None:
-        judge(*arguments)
+    def and_somebody_promotes_the_old_one(*arguments: Any, **known: Any) -> Any:
         registry.image([b"1"], "kde-stable")
+        return judge(*arguments, **known)
 
-    monkeypatch.setattr(image_retention, "check_permission", and_somebody_promotes_the_old_one)
+    monkeypatch.setattr(image_retention, "refusal", and_somebody_promotes_the_old_one)
     stopped = run(image_retention, repository=registry.name, keep_last=1, **NO_DEVICES, apply=True)
     assert stopped["reason"] == "changed_meanwhile"
     assert registry.has("kde-v1")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.channel_moves import digests_of_moves, read_moves
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.graph import Graph, Node, node_of, subject_of_tag
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.manifest import parse_manifest
 from ansible_collections.skorionos.bootc.plugins.module_utils._oci.reference import parse_reference
@@ -17,17 +18,15 @@ from ansible_collections.skorionos.bootc.plugins.module_utils._oci.retention imp
     decide,
     deletion_order,
     digests_in,
-    digests_of_moves,
     fits_nothing,
     freed_bytes,
     moving_tags,
     ranks,
     read_fleet,
-    read_moves,
+    refusal,
     remember,
-    version_key,
 )
-from ansible_collections.skorionos.bootc.plugins.modules.image_retention import NotDeleted, check_permission
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.versions import version_key
 
 NOW = 1_800_000_000.0
 DAY = 86400.0
@@ -383,29 +382,50 @@ def test_what_a_tag_tells_too_little_about_stays() -> None:
 
 def test_what_keeps_itself_does_not_stand_for_a_rule() -> None:
     graph = graph_of(node("signature", f"sha512-{'a' * 64}.sig"), node("old", "v1"))
-    with pytest.raises(NotDeleted, match="the whole repository would go"):
-        permit(graph, Rules(tags=("v2",)))
-    permit(graph, Rules(tags=("v1",)))
+    assert "the whole repository would go" in refused(graph, Rules(tags=("v2",)))
+    assert not refused(graph, Rules(tags=("v1",)))
 
 
-def permit(graph: Graph, rules: Rules, *devices: str) -> None:
+def refused(graph: Graph, rules: Rules, *devices: str) -> str:
     fleet = Fleet({sha(name): ("deck (booted)",) for name in devices}, devices=len(devices))
-    given = {"fleet": [], "unknown_devices": "refuse", "no_devices": True}
-    check_permission(given, rules, fleet, decide(graph, rules, fleet, NOW))
+    decisions = decide(graph, rules, fleet, NOW)
+    found = refusal(rules, fleet, decisions, told=True, no_devices=True, refuse_unknown=True)
+    if found is None:
+        return ""
+    assert found.reason == "no_rules"
+    return found.why
+
+
+@pytest.mark.parametrize(
+    ("fleet", "known", "reason"),
+    [
+        (Fleet(), {"told": False}, "no_fleet"),
+        (Fleet(), {"no_devices": False}, "no_fleet"),
+        (Fleet(), {}, None),
+        (Fleet(unknown=("deck",), devices=1), {}, "unknown_devices"),
+        (Fleet(unknown=("deck",), devices=1), {"refuse_unknown": False}, None),
+    ],
+)
+def test_nothing_goes_before_it_is_known_what_devices_run(
+    fleet: Fleet, known: dict[str, bool], reason: str | None
+) -> None:
+    rules = Rules(tags=("v1",))
+    decisions = decide(graph_of(node("v1", "v1"), node("v2", "v2")), rules, fleet, NOW)
+    found = refusal(rules, fleet, decisions, **{"told": True, "no_devices": True, "refuse_unknown": True, **known})
+    assert (found and found.reason) == reason
+    assert found is None or found.why.endswith("Nothing was deleted.")
 
 
 def test_rules_that_fit_nothing_are_no_rules_whatever_devices_have() -> None:
     graph = graph_of(*(node(tag, tag) for tag in ("v1.0", "v1.1", "v0.9", "kde-stable")))
     for wrong in (Rules(("*-stabel",)), Rules(last=3), Rules(("*-stabel",), 3)):
-        with pytest.raises(NotDeleted, match="fit nothing, so all would go but what devices have"):
-            permit(graph, wrong, "v0.9")
-    with pytest.raises(NotDeleted, match=r"no tag fits release_tag .*, so every release would go"):
-        permit(graph, Rules(("*-stable",), 3), "v0.9")
-    permit(graph, Rules(("*-stabel",), 1, "v{version}"), "v0.9")
-    permit(graph, Rules(), "v0.9")
+        assert "fit nothing, so all would go but what devices have" in refused(graph, wrong, "v0.9")
+    assert "no tag fits release_tag" in refused(graph, Rules(("*-stable",), 3), "v0.9")
+    assert not refused(graph, Rules(("*-stabel",), 1, "v{version}"), "v0.9")
+    assert not refused(graph, Rules(), "v0.9")
     assert fits_nothing(graph.tags(), Rules(("*-stabel", "v*"), 1)) == (["*-stabel"], True)
     only_channels = graph_of(node("kde-stable", "kde-stable"))
-    permit(only_channels, Rules(("*-stable",), 3))
+    assert not refused(only_channels, Rules(("*-stable",), 3))
 
 
 def test_tags_of_releases_do_not_move_unless_somebody_names_or_follows_them() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.explain import Explanation, explain
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Plan
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import derive
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import Rollout
@@ -53,3 +54,9 @@ def passed(index: int, at: float = BEGIN) -> Event:
 def told(kind: str, *hosts: str, at: float = BEGIN, **data: Any) -> list[Event]:
     """The same event about each of these hosts."""
     return [Event(kind, at, host, data=data) for host in hosts]
+
+
+def explain_one(rollout: Rollout, host: str, now: float) -> Explanation:
+    """What is told of one device."""
+    (told,) = explain(rollout, [host], now)
+    return told

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import as_document
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.explain import explain
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.forecast import Action, Assumptions
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.need import Answer, Held, Image, judge
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import load_plan, load_target
@@ -25,6 +24,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.summary i
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.versions import is_older
 
 from tests.fleet_model import OLD, FakeDevice, Fleet, Killed, digest, plan_for, small_spec
+from tests.unit.rollout.builders import explain_one
 
 NEW, FIRST, SECOND = digest("a"), digest("b"), digest("c")
 VERSIONS = {OLD: "1.0", FIRST: "2.0", SECOND: "3.1", NEW: "4.0"}
@@ -165,7 +165,7 @@ def test_between_hops_it_waits_for_its_turn_like_any_other(tmp_path: Path) -> No
     rollout = made.state()
     assert kinds(made)[-1] == "hop_passed"
     assert (rollout.devices["d1"].state, rollout.devices["d1"].hop) == (DeviceState.PENDING, None)
-    assert "it passed 1 of the barriers on its way" in explain(rollout, "d1", made.time.now()).why
+    assert "it passed 1 of the barriers on its way" in explain_one(rollout, "d1", made.time.now()).why
 
 
 # -- spec and plan -----------------------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ import pytest
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import progress, rollout_html, rollout_text
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide import advance, batches, decide
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.explain import explain
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.joining import joined, newcomers
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.pace import occupancy
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import Clock, clear_batch
@@ -33,7 +32,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states im
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.summary import summarize
 
 from tests.fleet_model import digest, plan_for, small_spec
-from tests.unit.rollout.builders import BEGIN, names, opened, passed, replay, several_waves, told
+from tests.unit.rollout.builders import BEGIN, explain_one, names, opened, passed, replay, several_waves, told
 from tests.unit.rollout.memory_store import MemoryStore
 
 DAY = 86400
@@ -188,7 +187,7 @@ def test_a_host_that_joins_is_updated_when_all_waves_passed() -> None:
     assert (rollout.devices["late"].wave, rollout.devices["late"].catching_up) == (1, True)
     assert "late" not in decide(rollout, BEGIN).touch
     assert batches(rollout, skip=())[-1] == ("late",)
-    told_so = explain(rollout, "late", BEGIN)
+    told_so = explain_one(rollout, "late", BEGIN)
     assert (told_so.why, told_so.next) == (
         "it joined after the plan was made",
         "its turn comes when all waves passed",
@@ -233,7 +232,7 @@ def test_after_their_time_nobody_is_offered_anything() -> None:
     rollout = ended(devices, asleep, joining=("late",))
     assert set(decide(rollout, BEGIN + 30 * DAY - 1).touch) == {asleep, "late"}
     assert decide(rollout, BEGIN + 30 * DAY).touch == ()
-    told_so = explain(rollout, asleep, BEGIN + 30 * DAY)
+    told_so = explain_one(rollout, asleep, BEGIN + 30 * DAY)
     assert "the time to catch up is over (catch_up.for)" in told_so.why
     flying = apply_events(rollout, told("applying", asleep))
     assert decide(flying, BEGIN + 30 * DAY).touch == (asleep,)

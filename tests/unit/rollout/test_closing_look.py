@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.explain import explain
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.operate import Command, operate
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import Clock, clear_batch, note_unasked
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port import DeviceError
@@ -22,7 +21,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states im
 )
 
 from tests.fleet_model import OLD, Fleet, plan_for, small_spec
-from tests.unit.rollout.builders import BEGIN, one_wave, opened, replay, told
+from tests.unit.rollout.builders import BEGIN, explain_one, one_wave, opened, replay, told
 
 CANARIES = 3
 REST = 2
@@ -187,17 +186,17 @@ def test_who_could_not_even_be_asked_does_not_block_its_wave_for_ever(fleet: Fle
 def test_a_wave_that_waits_for_silent_devices_says_so_and_until_when(fleet: Fleet) -> None:
     silence(fleet, *canaries(fleet))
     fleet.run(patience=60)
-    told = explain(fleet.state(), canaries(fleet)[0], fleet.time.now())
+    told = explain_one(fleet.state(), canaries(fleet)[0], fleet.time.now())
     first = min(event.at for event in fleet.ledger.read() if event.kind == "unconfirmed")
     assert "could not be looked at again at the end of the soak (silent)" in told.why
     assert told.next == "it is asked again until then"
     assert told.until is not None
     assert told.until - GRACE - first < CANARIES + 1
-    later = explain(fleet.state(), fleet.state().plan.hosts[1][0], fleet.time.now())
+    later = explain_one(fleet.state(), fleet.state().plan.hosts[1][0], fleet.time.now())
     assert "3 of 3 updated devices could not be looked at again" in later.next
     assert later.until == told.until
     order(fleet, "pause")
-    assert "resumes" in explain(fleet.state(), canaries(fleet)[0], fleet.time.now()).next
+    assert "resumes" in explain_one(fleet.state(), canaries(fleet)[0], fleet.time.now()).next
 
 
 def test_one_that_nobody_waits_for_any_more_is_told_so() -> None:
@@ -206,10 +205,10 @@ def test_one_that_nobody_waits_for_any_more_is_told_so() -> None:
     events = [opened(), *told("succeeded", silent, awake), *told("confirmed", awake, at=BEGIN + 3600)]
     events += [*told("unconfirmed", silent, at=BEGIN + 3600), *told("unconfirmed", silent, at=BEGIN + 3600 + GRACE)]
     rollout = replay(plan, *events)
-    assert explain(rollout, silent, BEGIN + 9000).next == "nothing, unless the soak of its wave begins anew"
-    passed = explain(replay(plan, *events, Event("wave_passed", BEGIN + 9000, wave=0)), silent, BEGIN + 9000)
+    assert explain_one(rollout, silent, BEGIN + 9000).next == "nothing, unless the soak of its wave begins anew"
+    passed = explain_one(replay(plan, *events, Event("wave_passed", BEGIN + 9000, wave=0)), silent, BEGIN + 9000)
     assert ("could not be looked at again" in passed.why, passed.next) == (True, "nothing")
-    assert explain(rollout, awake, BEGIN + 9000).why == "it runs the new image and its checks are green"
+    assert explain_one(rollout, awake, BEGIN + 9000).why == "it runs the new image and its checks are green"
 
 
 def test_the_gate_does_not_sleep_while_somebody_can_be_asked(fleet: Fleet) -> None:

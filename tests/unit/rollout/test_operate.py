@@ -11,7 +11,6 @@ import pytest
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide import advance, decide
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.explain import explain
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.operate import VERBS, Command, operate
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.plan import Plan
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import apply_events
@@ -22,7 +21,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states im
     WavePhase,
 )
 
-from tests.unit.rollout.builders import BEGIN, one_wave, opened, passed, replay, several_waves, told
+from tests.unit.rollout.builders import BEGIN, explain_one, one_wave, opened, passed, replay, several_waves, told
 
 NOW = BEGIN + 1000
 RULES: dict[str, Any] = {"soak": "0s", "max_failures": 0, "coverage_timeout": "1d", "min_coverage": 100}
@@ -174,21 +173,21 @@ def test_what_may_be_on_the_image_is_in_flight_when_it_is_retried(kind: str) -> 
     assert (retried.devices[bad].state, retried.devices[bad].since) == (DeviceState.SILENT, NOW)
     assert retried.phase is RolloutPhase.HELD
     assert decide(retried, NOW).touch == (bad,)
-    assert "what it runs" in explain(retried, bad, NOW).why
+    assert "what it runs" in explain_one(retried, bad, NOW).why
 
 
 def test_a_device_that_sleeps_while_it_stages_is_waited_for_until_its_time_is_over() -> None:
     devices = plan()
     host = devices.hosts[0][0]
     staging = replay(devices, opened(), *told("staging", host))
-    told_so = explain(staging, host, NOW)
+    told_so = explain_one(staging, host, NOW)
     assert "others wait for it until then" in told_so.next
     assert told_so.until == BEGIN + 2 * 3600 + 600
-    late = explain(staging, host, BEGIN + 2 * 3600 + 600)
+    late = explain_one(staging, host, BEGIN + 2 * 3600 + 600)
     assert late.until == BEGIN + 2 * 3600 + 600
     assert "until then" not in late.next
     given_up = apply_events(staging, told("unreachable", host, armed=True))
-    assert "boots what was staged" in explain(given_up, host, NOW).why
+    assert "boots what was staged" in explain_one(given_up, host, NOW).why
     assert ordered(given_up, "exclude", host).devices[host].state is DeviceState.EXCLUDED
     assert ordered(given_up, "accept").waves[0].phase is WavePhase.PASSED
     assert "in the middle of their update" in refused(staging, "accept")
@@ -305,7 +304,7 @@ def test_every_state_has_its_explanation(kinds: list[str], state: DeviceState, o
     if order is not None:
         events.append(Event(order, NOW, data={"by": "anna", "why": "so"}))
     rollout = replay(devices, opened(), *events)
-    explained = explain(rollout, host, NOW)
+    explained = explain_one(rollout, host, NOW)
     assert explained.why
     assert explained.next
     assert explained.since >= BEGIN
@@ -321,10 +320,10 @@ def test_what_the_next_run_records_first_is_told() -> None:
     recorded = advance(rollout, late)[1]
     assert [event.data["rule"] for event in recorded] == ["coverage_timeout"]
     for host in (canary, later):
-        explained = explain(rollout, host, late)
+        explained = explain_one(rollout, host, late)
         assert "nothing, until somebody resumes it after that: the next run finds the rollout held (" in explained.next
         assert recorded[0].data["numbers"] in explained.next
-    assert explain(apply_events(rollout, recorded), canary, late).next == "nothing until somebody resumes it"
+    assert explain_one(apply_events(rollout, recorded), canary, late).next == "nothing until somebody resumes it"
 
 
 def test_who_is_left_to_catch_up_by_the_next_run_is_told_so() -> None:
@@ -332,7 +331,7 @@ def test_who_is_left_to_catch_up_by_the_next_run_is_told_so() -> None:
     devices = one_wave(2, rules)
     good, asleep = devices.members
     rollout = replay(devices, opened(), *told("succeeded", good), *told("unreachable", asleep))
-    explained = explain(rollout, asleep, BEGIN + 90 * 86400)
+    explained = explain_one(rollout, asleep, BEGIN + 90 * 86400)
     assert explained.why.startswith("it catches up; it did not answer")
     assert explained.next == "the next run of the rollout tries it"
 
@@ -342,7 +341,7 @@ def test_that_a_rollout_is_about_to_be_given_up_is_told() -> None:
     *failed, waiting = devices.members
     rollout = replay(devices, opened(), *told("failed", *failed))
     assert advance(rollout, NOW)[0].phase is RolloutPhase.ABORTED
-    explained = explain(rollout, waiting, NOW)
+    explained = explain_one(rollout, waiting, NOW)
     assert explained.state == "pending"
     assert explained.next.startswith("nothing: the next run finds the rollout aborted (3 of 3 devices failed")
 
@@ -353,15 +352,15 @@ def test_that_a_rollout_is_about_to_be_given_up_is_told() -> None:
 def test_nobody_is_promised_a_look_after_no_soak(soak: str, then: str) -> None:
     devices = one_wave(2, {"soak": soak, "coverage_timeout": "2h"})
     rollout = replay(devices, opened(), *told("succeeded", devices.members[0]))
-    assert explain(rollout, devices.members[0], NOW).next == then
+    assert explain_one(rollout, devices.members[0], NOW).next == then
 
 
 def test_a_device_of_a_later_wave_is_told_what_it_waits_for() -> None:
     devices = plan()
     rollout = replay(devices, opened(), *told("succeeded", devices.hosts[0][0]))
-    explained = explain(rollout, devices.hosts[1][0], NOW)
+    explained = explain_one(rollout, devices.hosts[1][0], NOW)
     assert explained.why == "its wave is not open"
     assert "1 of 2 not tried yet" in explained.next
     assert explained.until == BEGIN + 86400
     proven = replay(devices, opened(), *told("succeeded", *devices.hosts[0]), passed(0))
-    assert explain(proven, devices.hosts[1][0], NOW).next == "its wave rest opens in the next run"
+    assert explain_one(proven, devices.hosts[1][0], NOW).next == "its wave rest opens in the next run"

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.explain import explain
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.pace import (
     load_occupancy,
@@ -26,7 +25,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec impo
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import Ramp
 
 from tests.fleet_model import FakeTime, digest, plan_for, small_spec
-from tests.unit.rollout.builders import BEGIN, one_wave, opened, replay, told
+from tests.unit.rollout.builders import BEGIN, explain_one, one_wave, opened, replay, told
 
 WIDE: dict[str, Any] = {"parallel": 50, "start": 50}
 
@@ -173,7 +172,7 @@ def test_who_was_asleep_is_not_in_its_own_way() -> None:
     room = occupancy(rollout, ["d1", "d4"])
     assert (room.admits("d4"), room.obstacle("d4")) == (True, "")
     assert "berlin" in room.obstacle("d1")
-    assert explain(rollout, "d4", BEGIN).next == "the next run of the rollout tries it"
+    assert explain_one(rollout, "d4", BEGIN).next == "the next run of the rollout tries it"
     both = occupancy(apply_events(rollout, told("unreachable", "d3")), ["d3", "d4"])
     assert (both.admits("d3"), both.admits("d4")) == (False, False), "of two that do not answer one is down"
 

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.explain import explain
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.gate import Wait, evaluate
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.operate import Command, operate
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.own_windows import (
@@ -39,7 +38,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.timing im
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.windows import NO_WINDOWS, parse_windows
 
 from tests.fleet_model import OLD, FakeDevice, FakeTime, digest, plan_for, small_spec
-from tests.unit.rollout.builders import BEGIN, opened, replay
+from tests.unit.rollout.builders import BEGIN, explain_one, opened, replay
 from tests.unit.rollout.test_device import HOST, STAGED, Story
 
 NEW = digest("a")
@@ -674,10 +673,10 @@ def test_whoever_waits_for_the_downloads_of_others_is_told_until_when() -> None:
     first, second = plan.members
     begun = Event("staging", BEGIN, first, data={"bytes": 1000})
     rollout = replay(plan, opened(), begun, Event("succeeded", BEGIN + 1, first))
-    found = explain(rollout, second, BEGIN + 2)
+    found = explain_one(rollout, second, BEGIN + 2)
     assert "pace.download_rate" in found.next
     assert found.until == BEGIN + 100
-    assert "download_rate" not in explain(rollout, second, BEGIN + 100).next
+    assert "download_rate" not in explain_one(rollout, second, BEGIN + 100).next
 
 
 # -- clocks ------------------------------------------------------------------------------------------------------------
