@@ -57,7 +57,10 @@ options:
         description: Name of the variant whose release this is. When not given, the image is a variant by itself.
         type: str
       name:
-        description: What to call the image in the result. Its reference when not given. Each must have its own.
+        description:
+          - What to call the image in the result. Its reference when not given. Each must have its own.
+          - An image that is listed again counts once. Of one by digest that has the name of another, the beginning of
+            the digest is added to it.
         type: str
   platform:
     description:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, Iterable, Mapping, Sequence
 
@@ -88,12 +88,22 @@ class Gathered:
 
 
 def wanted_images(entries: Iterable[Mapping[str, Any]]) -> list[Wanted]:
-    """Read the module's list of images; raises ``ValueError`` for what is no reference or has another's name."""
-    wanted = []
+    """Read the module's list of images; raises ``ValueError`` for what is no reference or has another's name.
+
+    One that is listed again, by its version and by its channel, counts once. One by digest that has the name of
+    another, such as a version that was built anew, has the beginning of its digest added to that.
+    """
+    listed: dict[Wanted, None] = {}
     for entry in entries:
         reference = parse_image(entry["image"])
         name = entry.get("name") or str(reference)
-        wanted.append(Wanted(reference, entry.get("variant") or name, name))
+        listed[Wanted(reference, entry.get("variant") or name, name)] = None
+    wanted: list[Wanted] = []
+    for one in listed:
+        if one.reference.digest and any(one.name == other.name for other in wanted):
+            wanted.append(replace(one, name=f"{one.name} {one.reference.digest.partition(':')[2][:12]}"))
+        else:
+            wanted.append(one)
     names = Counter(one.name for one in wanted)
     twice = [name for name, count in names.items() if count > 1]
     if twice:
