@@ -27,7 +27,7 @@ class Opened:
     console: tuple[str, ...]
 
 
-def open_page(html: str, act: str, tmp_path: Path, *, allowed: bool = True) -> Opened:
+def open_page(html: str, act: str, tmp_path: Path, *, allowed: bool = True, width: int = 800) -> Opened:
     """The page after ``act`` ran in it; the page's own policy stays in force, and names ``act`` when allowed."""
     if allowed:
         named = base64.b64encode(hashlib.sha256(act.encode()).digest()).decode()
@@ -38,7 +38,12 @@ def open_page(html: str, act: str, tmp_path: Path, *, allowed: bool = True) -> O
     options = (
         *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
         *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions"),
-        *(f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", "--dump-dom"),
+        *(
+            f"--user-data-dir={tmp_path / 'profile'}",
+            f"--window-size={width},600",
+            "--enable-logging=stderr",
+            "--dump-dom",
+        ),
     )
     done = subprocess.run([BROWSER, *options, page.as_uri()], capture_output=True, text=True, timeout=120, check=True)
     return Opened(done.stdout, tuple(line for line in done.stderr.splitlines() if re.search(r":CONSOLE[:(]", line)))

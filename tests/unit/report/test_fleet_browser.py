@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.history import Download, History
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import fleet_html
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event, format_time
@@ -54,6 +55,14 @@ def test_it_loads_alone_sorts_and_unfolds(completed: Report, tmp_path: Path) -> 
     (details,) = re.findall(r'<tr role="row" class="more">.*?</tr>', opened.dom)
     assert "registry.example/skorionos/" in details
     assert re.search(r"<time[^>]*>2026-08-01 06:\d\d</time>.*staged the new image", details)
+
+
+@pytest.mark.parametrize("width", [420, 1300])
+def test_nothing_has_to_be_moved_sideways_to_be_read(completed: Report, tmp_path: Path, width: int) -> None:
+    html = fleet_html(rows_after(completed), history(completed), NOW)
+    wide = "[...document.querySelectorAll('.sheet, main')].filter(one => one.scrollWidth > one.clientWidth)"
+    opened = open_page(html, f"document.title = {wide}.length + ' of ' + innerWidth;", tmp_path, width=width)
+    assert _title(opened).startswith("0 of ")
 
 
 def test_words_and_choices_filter_together_and_are_cleared(tmp_path: Path) -> None:
