@@ -13,6 +13,55 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+STEPS = {
+    "channels.md": (
+        "bootc.publish ",
+        "bootc_channel=testing",
+        "--check --diff",
+        "three quiet days",
+        "bootc_verify_keys=keys/2026.pub",
+        "bootc.demote ",
+        "bootc.channel_undo$",
+        "bootc_channel_operation=",
+    ),
+    "image-report.md": ("-e @report.yml", "bootc_report_archive=", "buildah push "),
+    "images-and-fleet.md": (
+        "bootc.build -e @variants.yml -e bootc_version=1.0.0",
+        "podman login ",
+        "bootc.publish -e @variants.yml -e bootc_version=1.0.0$",
+        "-e bootc_only=base ",
+        "bootc.status$",
+        "bootc_rollout_spec=v1.0.0.yml --check",
+        "bootc_rollout_spec=v1.0.0.yml$",
+        "bootc.build -e @variants.yml -e bootc_version=1.1.0",
+        "bootc.publish -e @variants.yml -e bootc_version=1.1.0",
+        "bootc_rollout_spec=v1.1.0.yml",
+        "bootc.rollback --limit deck-03",
+        "bootc.rollback$",
+    ),
+    "offline-sites.md": (
+        "bootc.image_export ",
+        "-e bootc_archive_target='registry.site.example.com/{repository}'$",
+        "bootc.sign ",
+        "bootc.trust ",
+        "bootc.promote ",
+        "-e bootc_archive_source=",
+    ),
+    "registry-retention.md": ("bootc.image_retention ",),
+    "signing.md": (
+        "mkdir keys",
+        "--output-key-prefix keys/2026$",
+        "ls keys",
+        "bootc.publish ",
+        "-e bootc_sign_key=keys/2026.key      -e bootc_release_file=",
+        "--output-key-prefix keys/2027$",
+        "-e bootc_sign_key=keys/2027.key ",
+        "skopeo inspect ",
+    ),
+    "variants.md": ("bootc.build ",),
+}
+"""What tests/integration/docs/test_image_guides.py types of which page: of each command words that no other of the page has;
+before ``$`` they are its end."""
 _BLOCK = re.compile(r"((?:^ *<!-- [^\n]* -->\n+)*)^( *)```([a-zA-Z]*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 _MARK = re.compile(r"<!-- (.*?) -->")
 
@@ -68,3 +117,18 @@ def typed(page: Path) -> list[tuple[str, str]]:
     return [
         (block.place, command) for block in blocks(page) if block.language == "console" for command in block.commands
     ]
+
+
+def step(page: str, words: str) -> str:
+    """The command of a page that has these words; ``$`` after them is its end."""
+    (found,) = {command for _place, command in typed(REPOSITORY / "docs" / page) if _is(command, words)}
+    return found
+
+
+def is_step(page: str, command: str) -> bool:
+    """Whether a command is a step of the story of its page."""
+    return any(_is(command, words) for words in STEPS.get(page, ()))
+
+
+def _is(command: str, words: str) -> bool:
+    return command.endswith(words[:-1]) if words.endswith("$") else words in command

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.guides import PAGES, REPOSITORY, blocks, typed
+from tests.guides import PAGES, REPOSITORY, STEPS, blocks, is_step, step, typed
 
 BIN = Path(sys.executable).parent
 PLAYBOOKS = {path.stem: path for path in sorted((REPOSITORY / "playbooks").glob("*.yml"))}
@@ -59,19 +59,12 @@ RUN_BY = {
 
 # Typed elsewhere than here, to the letter, and why no test types it.
 NOT_OURS = {
-    "podman login registry.example.com": "needs a registry with accounts; it is podman's",
-    "mkdir keys": "a folder",
-    "ls keys": "a look",
-    "cosign generate-key-pair --output-key-prefix keys/2026": "tests/integration/signing runs cosign with its own keys",
-    "cosign generate-key-pair --output-key-prefix keys/2027": "the same",
     "read -rs COSIGN_PASSWORD && export COSIGN_PASSWORD": "asks a person",
-    "skopeo inspect --raw docker://registry.example.com/os/skorionos:sha256-DIGEST.sig": "a look at a real registry",
     "ls /etc/containers/skorionos-bootc /etc/containers/registries.d": "a look at a real device",
     "jq .transports.docker /etc/containers/policy.json": "the same",
     "python3 -m venv ~/bootc": "tests/checks/tarball.py makes a virtual environment of its own",
     ". ~/bootc/bin/activate": "the same",
     "pip install ansible-core requests jsonschema": "the same check installs these three",
-    "buildah push localhost/skorionos/kde:1.2.0 oci:/var/tmp/kde:v1.2.0": "it is buildah's",
     "export ANSIBLE_STDOUT_CALLBACK=skorionos.bootc.progress": "tests/integration/rollout/test_progress.py has it set",
     'export PATH="$PWD/.venv/bin:$PATH"': "for a checkout; the test has its own",
 }
@@ -202,7 +195,23 @@ def test_pages_that_are_typed_are_typed() -> None:
 def is_typed(place: str, command: str) -> bool:
     """Whether tests/integration/docs types it."""
     page = place.partition(":")[0]
-    return page in STORIES or (page == "signing.md" and "skorionos.bootc.trust " in command)
+    is_trust = page == "signing.md" and "skorionos.bootc.trust " in command
+    return page in STORIES or is_trust or is_step(page, command)
+
+
+@pytest.mark.parametrize("page", STEPS)
+def test_every_command_of_a_page_that_is_typed_in_steps_is_one(page: str) -> None:
+    found = typed(REPOSITORY / "docs" / page)
+    missing = [
+        f"{place}: {command}"
+        for place, command in found
+        if without_comment(command) not in NOT_OURS and not is_typed(place, command)
+    ]
+    assert missing == [], "have tests/integration/docs/test_image_guides.py type it, and name it in STEPS"
+    steps = [step(page, words) for words in STEPS[page]]
+    assert len(set(steps)) == len(steps)
+    story = (REPOSITORY / "tests" / "integration" / "docs" / "test_image_guides.py").read_text(encoding="utf-8")
+    assert [words for words in STEPS[page] if f'"{words}"' not in story] == []
 
 
 def test_nothing_is_excused_that_no_guide_has() -> None:
