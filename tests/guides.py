@@ -60,8 +60,8 @@ STEPS = {
     ),
     "variants.md": ("bootc.build ",),
 }
-"""What tests/integration/docs/test_image_guides.py types of which page: of each command words that no other of the page has;
-before ``$`` they are its end."""
+"""What tests/integration/docs/test_image_guides.py types of which page: of each command words that no other of the page
+has; before ``$`` they are its end."""
 _BLOCK = re.compile(r"((?:^ *<!-- [^\n]* -->\n+)*)^( *)```([a-zA-Z]*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 _MARK = re.compile(r"<!-- (.*?) -->")
 
