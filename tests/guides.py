@@ -14,6 +14,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 STEPS = {
+    "README.md": ("bootc_rollout_spec=release.yml",),
+    "audit.md": ("bootc_rollout_ledger=rollouts$", "bootc_audit_devices=deck-03", "bootc_audit_witness=", "jq "),
     "channels.md": (
         "bootc.publish ",
         "bootc_channel=testing",
@@ -23,6 +25,23 @@ STEPS = {
         "bootc.demote ",
         "bootc.channel_undo$",
         "bootc_channel_operation=",
+    ),
+    "ci.md": ("bootc_rollout_spec=v1.2.0.yml --check",),
+    "fleet.md": (
+        "--graph",
+        "bootc_rollout_ledger=rollouts$",
+        "bootc_status_format=csv",
+        "bootc_status_page=fleet.html",
+        "bootc_unreachable",
+    ),
+    "held.md": (
+        "rollout_explain",
+        "-m skorionos.bootc.bootc_status",
+        "-m skorionos.bootc.device_health",
+        "no desktop after the update",
+        "disk was full",
+        "deck-03 is mended",
+        "on holiday",
     ),
     "image-report.md": ("-e @report.yml", "bootc_report_archive=", "buildah push "),
     "images-and-fleet.md": (
@@ -47,21 +66,45 @@ STEPS = {
         "bootc.promote ",
         "-e bootc_archive_source=",
     ),
+    "operating.md": (
+        "the registry is being moved",
+        "games stutter",
+        "rollout_plan ",
+        "rollout -e bootc_rollout_spec=skorion-1.1.0-revert.yml",
+        "seen, go",
+        "bootc_rollout_supersedes=skorion-1.1.0",
+        "canaries fine since Monday",
+        "bootc_rollout_patience=8h",
+        "rollout_explain",
+        "export ANSIBLE_STDOUT_CALLBACK",
+        "bootc_rollout_spec=release.yml$",
+    ),
+    "recovery.md": ("state=absent", "bootc_rollback", "bootc_apply", "bootc_switch"),
     "registry-retention.md": ("bootc.image_retention ",),
+    "rehearsal.md": ("inventory/example-release/rollout.yml", "looks well"),
+    "retention.md": (
+        "bootc.retention --check",
+        "bootc.retention$",
+        "bootc_retention_pin",
+        "bootc_retention_delete",
+        "bootc_deployments",
+    ),
+    "rollout-plan.md": ("rollout_plan ", "jq "),
     "signing.md": (
         "mkdir keys",
         "--output-key-prefix keys/2026$",
         "ls keys",
         "bootc.publish ",
-        "-e bootc_sign_key=keys/2026.key      -e bootc_release_file=",
+        "bootc.sign -e @variants.yml -e bootc_sign_key=keys/2026.key",
         "--output-key-prefix keys/2027$",
-        "-e bootc_sign_key=keys/2027.key ",
+        "bootc.sign -e @variants.yml -e bootc_sign_key=keys/2027.key",
         "skopeo inspect ",
     ),
+    "upgrading.md": ("rollout_audit", "collection list", "bootc.status", "--check"),
     "variants.md": ("bootc.build ",),
 }
-"""What tests/integration/docs/test_image_guides.py types of which page: of each command words that no other of the page
-has; before ``$`` they are its end."""
+"""What tests/integration/docs types of which page: of each command words that no other of the page has; those
+before ``$`` are its end."""
 _BLOCK = re.compile(r"((?:^ *<!-- [^\n]* -->\n+)*)^( *)```([a-zA-Z]*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 _MARK = re.compile(r"<!-- (.*?) -->")
 
@@ -119,9 +162,14 @@ def typed(page: Path) -> list[tuple[str, str]]:
     ]
 
 
+def path_of(page: str) -> Path:
+    """Path of a page by its name; ``README.md`` is the one of the repository."""
+    return next(path for path in PAGES if path.name == page)
+
+
 def step(page: str, words: str) -> str:
     """The command of a page that has these words; ``$`` after them is its end."""
-    (found,) = {command for _place, command in typed(REPOSITORY / "docs" / page) if _is(command, words)}
+    (found,) = {command for _place, command in typed(path_of(page)) if _is(command, words)}
     return found
 
 

@@ -268,7 +268,7 @@ def test_a_release_is_carried_to_a_site_without_network(shop: Workshop, site: Re
     shop.step(page, "bootc.promote ")
     assert at(site, "kde-latest") == digests["kde"]
 
-    shop.step("signing.md", "-e bootc_sign_key=keys/2026.key      -e bootc_release_file=")
+    shop.step("signing.md", "bootc.sign -e @variants.yml -e bootc_sign_key=keys/2026.key")
     shop.step(page, "bootc.image_export ")
     shop.step(page, "-e bootc_archive_source=")
     assert "it was verified that one of the keys signed them" in shop.said
@@ -331,10 +331,10 @@ def test_releases_are_signed_with_one_key_and_then_with_another(shop: Workshop) 
     shop.step(page, "bootc.publish ")
     digest = str(at(shop.home, "kde-latest")).replace(":", "-")
     assert shop.home.has(f"{digest}.sig")
-    shop.step(page, "-e bootc_sign_key=keys/2026.key      -e bootc_release_file=")
+    shop.step(page, "bootc.sign -e @variants.yml -e bootc_sign_key=keys/2026.key")
     assert not shop.has_changed
     shop.step(page, "--output-key-prefix keys/2027$")
-    shop.step(page, "-e bootc_sign_key=keys/2027.key ")
+    shop.step(page, "bootc.sign -e @variants.yml -e bootc_sign_key=keys/2027.key")
     shop.words["sha256-DIGEST"] = digest
     shop.step(page, "skopeo inspect ")
     assert len(json.loads(shop.said)["layers"]) == 2
@@ -352,7 +352,7 @@ def test_a_release_goes_through_its_channels_and_back(shop: Workshop) -> None:
     shop.step(page, "bootc_channel=testing")
     shop.step(page, "bootc_verify_keys=keys/2026.pub", code=2)
     assert at(shop.home, "kde-stable") is None
-    shop.step("signing.md", "-e bootc_sign_key=keys/2026.key      -e bootc_release_file=")
+    shop.step("signing.md", "bootc.sign -e @variants.yml -e bootc_sign_key=keys/2026.key")
     shop.step(page, "bootc_verify_keys=keys/2026.pub")
     old = at(shop.home, "kde-v1.0.0")
     assert at(shop.home, "kde-stable") == old
