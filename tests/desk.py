@@ -91,6 +91,15 @@ class Desk:
             process.terminate()
             process.wait(timeout=10)
 
+    def simulated(self, host: str) -> dict[str, Any]:
+        """Variables that put the simulated device below ``devices`` in the place of a host."""
+        return {
+            "ansible_connection": "skorionos.bootc.simulated",
+            "ansible_become": False,
+            "ansible_python_interpreter": sys.executable,
+            "bootc_simulated_dir": str(self.folder / "devices" / host),
+        }
+
     def _exchanged(self, text: str) -> str:
         for word, other in self.words.items():
             text = text.replace(word, other)

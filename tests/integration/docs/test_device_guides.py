@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from tests.desk import DOCS, Desk
 from tests.guides import REPOSITORY, blocks, step
+from tests.simulated_fleet import SimulatedFleet
 
 pytestmark = [pytest.mark.integration, pytest.mark.exhaustive]
 
@@ -33,42 +33,23 @@ class Fleet(Desk):
 
     hosts = ("deck-01", "deck-02", "deck-03")
 
+    def __init__(self, folder: Path, collections: Path) -> None:
+        super().__init__(folder, collections)
+        self.simulated_fleet = SimulatedFleet(folder, self.registry, collections)
+
     def prepare(self) -> None:
         self.type("python3 simulator registry --listen 127.0.0.1:5000 &")
-        self.repository = f"{self.registry}/skorionos/kde"
         for host in self.hosts:
-            self.device(host)
-        hosts = {
-            host: {"bootc_simulated_dir": str(self.folder / "devices" / host), "bootc_ring": host}
-            for host in self.hosts
-        }
-        variables = {
-            "ansible_connection": "skorionos.bootc.simulated",
-            "ansible_python_interpreter": sys.executable,
-            # --become of a command line counts less.
-            "ansible_become": False,
-            "bootc_variant": "kde",
-        }
-        fleet = {"hosts": hosts, "vars": variables}
-        self.write("fleet/hosts.yml", json.dumps({"fleet": fleet, "kiosks": {"hosts": {"deck-03": {}}}}))
-
-    def device(self, host: str, *faults: str) -> None:
-        device = f"python3 simulator device devices/{host}"
-        self.type(f"{device} create --boot-seconds 1 --image {self.repository}:v{OLD}")
-        for fault in faults:
-            self.type(f"{device} fault {fault}")
-
-    def fault(self, host: str, *words: str) -> None:
-        self.type(f"python3 simulator device devices/{host} fault {' '.join(words)}")
+            self.simulated_fleet.add(host)
+        # Of --become on a command line such variables are the stronger ones.
+        hosts = {host: {**self.simulated(host), "bootc_variant": "kde", "bootc_ring": host} for host in self.hosts}
+        self.write("fleet/hosts.yml", json.dumps({"fleet": {"hosts": hosts}, "kiosks": {"hosts": {"deck-03": {}}}}))
 
     def digest(self, version: str) -> str:
-        host, repository = self.repository.split("/", 1)
-        accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
-        answer = requests.head(f"http://{host}/v2/{repository}/manifests/v{version}", headers=accept, timeout=10)
-        return answer.headers["Docker-Content-Digest"]
+        return self.simulated_fleet.digest("kde", f"v{version}")
 
     def spec(self, name: str, rollout: str, canary: str = "deck-01", **more: Any) -> None:
-        variant = {"name": "kde", "image": self.repository, "digest": self.digest(NEW), "version": NEW}
+        variant = {"name": "kde", "image": f"{self.registry}/skorionos/kde", "digest": self.digest(NEW), "version": NEW}
         document: dict[str, Any] = {
             "schema": 1,
             "id": rollout,
@@ -87,19 +68,14 @@ class Fleet(Desk):
         if approve := re.search(r"bootc_rollout_plan_hash=([0-9a-f]+)", self.said):
             self.words["3f2a9c51d0e4"] = approve[1]
 
-    def booted(self) -> list[str]:
-        """Versions that the devices run."""
-        return [self.version(host) for host in self.hosts]
-
-    def version(self, host: str) -> str:
-        state = json.loads((self.folder / "devices" / host / "state.json").read_text(encoding="utf-8"))
-        runs = next(each for each in state["deployments"] if each["id"] == state["booted"])
-        return {self.digest(version): version for version in (OLD, NEW)}[runs["image"]["digest"]]
+    def booted(self, *hosts: str) -> list[str]:
+        """Versions that these devices run, or all."""
+        versions = {self.digest(version): version for version in (OLD, NEW)}
+        return [versions[self.simulated_fleet.booted(host)] for host in hosts or self.hosts]
 
     def recorded(self, rollout: str) -> str:
         """Kind of the last event in a ledger."""
-        ledger = self.folder / "rollouts" / rollout / "events.jsonl"
-        return str(json.loads(ledger.read_text(encoding="utf-8").splitlines()[-1])["kind"])
+        return str(self.simulated_fleet.events(rollout)[-1]["kind"])
 
     def phase(self, rollout: str) -> str:
         return str(self.summary(rollout)["phase"])
@@ -152,7 +128,7 @@ def test_an_urgent_release_takes_devices_over_and_is_watched(fleet: Fleet) -> No
 
 def test_a_rollout_is_held_goes_on_and_is_given_up(fleet: Fleet) -> None:
     page = "held.md"
-    fleet.fault("deck-03", "unhealthy", "sddm.service")
+    fleet.simulated_fleet.simulate("deck-03", "fault", "unhealthy", "sddm.service")
     fleet.spec("release.yml", "skorion-1.1.0", canary="deck-03")
     fleet.step("README.md", "bootc_rollout_spec=release.yml", code=2)
     assert fleet.phase("skorion-1.1.0") == "held"
@@ -163,12 +139,12 @@ def test_a_rollout_is_held_goes_on_and_is_given_up(fleet: Fleet) -> None:
     fleet.step(page, "-m skorionos.bootc.device_health")
     assert '"healthy": false' in fleet.said
     assert "sddm.service" in fleet.said
-    fleet.fault("deck-03", "--clear", "--all")
+    fleet.simulated_fleet.simulate("deck-03", "fault", "--clear", "--all")
     fleet.step(page, "disk was full")
     fleet.step(page, "deck-03 is mended")
-    fleet.fault("deck-02", "asleep")
+    fleet.simulated_fleet.simulate("deck-02", "fault", "asleep")
     fleet.step("README.md", "bootc_rollout_spec=release.yml")
-    assert (fleet.phase("skorion-1.1.0"), fleet.booted()) == ("running", [NEW, OLD, NEW])
+    assert (fleet.phase("skorion-1.1.0"), fleet.booted("deck-01", "deck-03")) == ("running", [NEW, NEW])
     fleet.step(page, "on holiday")
     fleet.step("README.md", "bootc_rollout_spec=release.yml")
     assert fleet.phase("skorion-1.1.0") == "completed"
@@ -179,20 +155,21 @@ def test_a_rollout_is_held_goes_on_and_is_given_up(fleet: Fleet) -> None:
 def test_one_device_is_taken_back_by_hand(fleet: Fleet) -> None:
     page = "recovery.md"
     # The path is one of the device, and the connection of simulated devices puts none in its place.
-    fleet.words["path=/var/lib"] = f"path={fleet.folder}/devices/deck-03/root/var/lib"
-    fleet.words[f"{IMAGE}@sha256:..."] = f"{fleet.repository}@{fleet.digest(NEW)}"
+    (path,) = re.findall(r"path=(\S+)", step(page, "state=absent"))
+    claim = fleet.folder / "devices" / "deck-03" / "root" / path.lstrip("/")
+    fleet.words[path] = str(claim)
+    fleet.words[f"{IMAGE}@sha256:..."] = f"{fleet.registry}/skorionos/kde@{fleet.digest(NEW)}"
     fleet.spec("release.yml", "skorion-1.1.0")
     fleet.step("README.md", "bootc_rollout_spec=release.yml")
-    claim = fleet.folder / "devices" / "deck-03" / "root" / "var" / "lib" / "skorionos.bootc" / "rollout.json"
     assert claim.exists()
     fleet.step(page, "state=absent")
     assert not claim.exists()
     fleet.step(page, "bootc_rollback")
     fleet.step(page, "bootc_apply")
-    assert fleet.version("deck-03") == OLD
+    assert fleet.booted("deck-03") == [OLD]
     fleet.step(page, "bootc_switch")
     fleet.step(page, "bootc_apply")
-    assert fleet.version("deck-03") == NEW
+    assert fleet.booted("deck-03") == [NEW]
 
 
 def test_versions_are_kept_and_dropped(fleet: Fleet) -> None:
@@ -224,8 +201,8 @@ def test_the_fleet_at_a_glance(fleet: Fleet) -> None:
         "ansible_python_interpreter": sys.executable,
     }
     fleet.write("fleet/group_vars/all.yml", json.dumps(anywhere))
-    fleet.device("kiosk-1")
-    fleet.device("kiosk-2", "asleep")
+    fleet.simulated_fleet.add("kiosk-1")
+    fleet.simulated_fleet.add("kiosk-2", faults=["asleep"])
     fleet.spec("release.yml", "skorion-1.1.0")
     fleet.step("README.md", "bootc_rollout_spec=release.yml")
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,13 +50,7 @@ def simulate(desk: Desk, **addresses: str) -> None:
     """Put simulated devices in the place of those that have these addresses in the inventory."""
     for host, address in addresses.items():
         desk.type(f"python3 simulator device devices/{host} create --boot-seconds 1 --image {REAL}:kde-v1.0.0")
-        variables = {
-            "ansible_connection": "skorionos.bootc.simulated",
-            "ansible_become": False,
-            "ansible_python_interpreter": sys.executable,
-            "bootc_simulated_dir": str(desk.folder / "devices" / host),
-        }
-        desk.words[f"ansible_host: {address}"] = json.dumps(variables).strip("{}")
+        desk.words[f"ansible_host: {address}"] = json.dumps(desk.simulated(host)).strip("{}")
 
 
 @pytest.fixture

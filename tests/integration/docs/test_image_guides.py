@@ -13,7 +13,6 @@ import io
 import json
 import os
 import re
-import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -169,13 +168,7 @@ class Workshop(Desk):
                 f"python3 simulator device devices/{host} create --boot-seconds 1 --image {self.home.name}:{image}"
             )
         for host, number in addresses.items():
-            variables = {
-                "ansible_connection": "skorionos.bootc.simulated",
-                "ansible_become": False,
-                "ansible_python_interpreter": sys.executable,
-                "bootc_simulated_dir": str(self.folder / "devices" / host),
-            }
-            self.words[f"ansible_host: 192.0.2.{number}"] = json.dumps(variables).strip("{}")
+            self.words[f"ansible_host: 192.0.2.{number}"] = json.dumps(self.simulated(host)).strip("{}")
         self.write_files("images-and-fleet.md", "fleet/hosts.yml")
 
 
