@@ -22,6 +22,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay im
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.revert import revert_spec, successor_of
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import Rollout
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action import RolloutAction
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_reports import write_reports
 
 
 class ActionModule(RolloutAction):
@@ -47,6 +48,10 @@ class ActionModule(RolloutAction):
         )
         ledger, rollout = find_rollout(options)
         events = command(ledger, given, dry_run=self._task.check_mode)
+        if events and not self._task.check_mode:
+            trouble = write_reports(ledger_directory(options), rollout.plan.spec.id).trouble
+            if trouble:
+                self._display.warning(trouble)
         written = self._write_spec(options, rollout) if given.verb == "revert" else None
         after = apply_events(rollout, events)
         return {

@@ -5,27 +5,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._files import replace_file
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import (
-    plain,
-    rollout_html,
-    rollout_metrics,
-    rollout_text,
-)
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.decide import decide
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import format_time
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import plain, rollout_metrics
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.outcome import outcome_of
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.passes import clear_batch, note_unasked
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay import derive
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import open_stores
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.summary import summarize
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action import STEP, RolloutAction
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_reports import write_reports
 
 
 class ActionModule(RolloutAction):
@@ -46,21 +36,10 @@ class ActionModule(RolloutAction):
             # Nobody looks again at any device after this.
             recorded |= clear_batch(ledger, options["epoch"], (), CLOCK, options["deadline"], confirmed=True).recorded
             ledger.release_lease(options["epoch"])
-        events = ledger.read()
-        rollout = derive(events)
-        if rollout is None:
-            raise RolloutError(f"{ledger.place} holds no plan.", "Run the rollout first.", "not_planned")
-        summary = summarize(rollout, decide(rollout, CLOCK.now()).wait, CLOCK.now())
-        directory = Path(str(options["ledger"])) / str(options["id"])
-        page = directory / "report.html"
-        text = f"{rollout_text(summary)}\n\nReport: {page}\n"
-        story = [event.as_dict() for event in events if event.kind not in ("planned", "notified")]
-        try:
-            _write(page, rollout_html(summary, story, format_time(CLOCK.now())))
-            _write(directory / "summary.json", json.dumps(summary, indent=2) + "\n")
-            _write(directory / "summary.txt", text)
-        except OSError as error:
-            self._display.warning(f"The report could not be written to {directory}: {error.strerror}.")
+        reports = write_reports(Path(str(options["ledger"])), str(options["id"]))
+        summary = reports.summary
+        if reports.trouble:
+            self._display.warning(reports.trouble)
         if options["metrics"]:
             try:
                 replace_file(Path(str(options["metrics"])), rollout_metrics(summary))
@@ -72,8 +51,8 @@ class ActionModule(RolloutAction):
                 f"None of the {len(silent)} devices answered. Of {silent[0]['host']} the connection said: "
                 f"{plain(silent[0]['message'] or 'nothing')}"
             )
-        self._display.display(f"\n{text}")
-        outcome = outcome_of(rollout, events)
+        self._display.display(f"\n{reports.text}")
+        outcome = outcome_of(reports.rollout, reports.events)
         return {
             "changed": recorded,
             "phase": summary["phase"],
@@ -85,12 +64,5 @@ class ActionModule(RolloutAction):
             "told": [] if outcome is None else sorted(outcome.told),
             "hold": summary["hold"],
             "summary": summary,
-            "report": str(page),
+            "report": str(reports.page),
         }
-
-
-def _write(path: Path, content: str) -> None:
-    """All of it or nothing: a report of an earlier pass is better than half of one."""
-    unfinished = path.with_name(f".{path.name}.new")
-    unfinished.write_text(content, encoding="utf-8")
-    unfinished.replace(path)

@@ -101,15 +101,16 @@ def test_a_pause_is_obeyed_explained_and_over_when_somebody_says_so(fleet: Simul
     approval = {"bootc_rollout_plan_hash": fleet.summary(ID)["plan_hash"][:12], "bootc_rollout_wave": "canary"}
     assert order(fleet, spec, "approve", **approval).rc == 0
     assert order(fleet, spec, "pause").rc == 0
+    pause = ("paused", "pause", "a test wants it")
+    # Whoever looks at the summary or the page meanwhile is told, though no run was there.
+    summary = fleet.summary(ID)
+    assert (summary["phase"], summary["order"]["verb"], summary["order"]["why"]) == pause
+    assert "a test wants it" in (fleet.root / "rollouts" / ID / "report.html").read_text(encoding="utf-8")
     paused = fleet.roll_out(spec)
     assert paused.rc == 0
     assert [fleet.boots(host) for host in fleet.hosts] == [1, 1]
     summary = fleet.summary(ID)
-    assert (summary["phase"], summary["order"]["verb"], summary["order"]["why"]) == (
-        "paused",
-        "pause",
-        "a test wants it",
-    )
+    assert (summary["phase"], summary["order"]["verb"], summary["order"]["why"]) == pause
     told = fleet.run("rollout_explain", bootc_rollout_spec=str(spec), bootc_rollout_hosts="kde-2")
     assert told.rc == 0
     assert "the rollout is paused by" in " ".join(told.output.split())

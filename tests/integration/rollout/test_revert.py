@@ -67,5 +67,6 @@ def test_devices_are_taken_over_from_an_unfinished_rollout_when_somebody_says_so
     assert fleet.boots("kde-1") == 2
     last = fleet.events(ID)[-1]
     assert (last["kind"], last["data"]["by"], last["data"]["why"]) == ("superseded", "other", "the other way")
+    assert (fleet.summary(ID)["phase"], fleet.summary(ID)["superseded_by"]) == ("superseded", "other")
     opened = next(event for event in fleet.events("other") if event["kind"] == "opened")
     assert opened["data"]["took_over"] == [ID]
