@@ -181,7 +181,7 @@ def test_versions_are_kept_and_dropped(fleet: Fleet) -> None:
     assert "3 devices looked after" in fleet.said
     fleet.step(page, "bootc_retention_pin")
     assert "1.0.0 (rollback, pinned)" in fleet.said
-    assert "1 devices looked after" in fleet.said
+    assert "1 device looked after" in fleet.said
     fleet.step(page, "bootc_retention_delete")
     fleet.step(page, "bootc_deployments")
 
