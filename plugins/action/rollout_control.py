@@ -22,7 +22,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.replay im
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.revert import revert_spec, successor_of
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import Rollout
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action import RolloutAction
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_reports import write_reports
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_reports import refresh_reports
 
 
 class ActionModule(RolloutAction):
@@ -42,17 +42,18 @@ class ActionModule(RolloutAction):
             options["verb"],
             speaker(),
             options["why"],
-            tuple(options["hosts"]),
+            tuple(host.strip() for host in options["hosts"]),
             options["plan_hash"] or None,
             options["wave"] or None,
         )
         ledger, rollout = find_rollout(options)
+        way_back = _way_back(options, rollout.plan.spec.id) if given.verb == "revert" else None
         events = command(ledger, given, dry_run=self._task.check_mode)
         if events and not self._task.check_mode:
-            trouble = write_reports(ledger_directory(options), rollout.plan.spec.id).trouble
+            trouble = refresh_reports(ledger_directory(options), ledger)
             if trouble:
                 self._display.warning(trouble)
-        written = self._write_spec(options, rollout) if given.verb == "revert" else None
+        written = None if way_back is None else self._write_spec(way_back, options, rollout)
         after = apply_events(rollout, events)
         return {
             "changed": bool(events),
@@ -63,18 +64,13 @@ class ActionModule(RolloutAction):
             "spec": written,
         }
 
-    def _write_spec(self, options: dict[str, Any], rollout: Rollout) -> str:
+    def _write_spec(self, path: Path, options: dict[str, Any], rollout: Rollout) -> str:
         """Where the spec of the way back is; one that is there already stays as somebody may have changed it."""
-        beside = Path(str(options["spec"])) if options["spec"] else ledger_directory(options)
-        directory = Path(str(options["dest"])) if options["dest"] else beside.parent
-        path = directory / f"{successor_of(rollout.plan.spec.id)}.yml"
-        if path.exists():
-            _insist_on(path, rollout.plan.spec.id)
         if path.exists() or self._task.check_mode:
             return str(path)
         try:
-            directory.mkdir(parents=True, exist_ok=True)
-            path.write_text(revert_spec(rollout, beside.parent.absolute()), encoding="utf-8")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(revert_spec(rollout, _home(options).absolute()), encoding="utf-8")
         except OSError as error:
             raise RolloutError(
                 f"The order is on record, but its spec could not be written to {path}: {error.strerror}.",
@@ -84,11 +80,25 @@ class ActionModule(RolloutAction):
         return str(path)
 
 
-def _insist_on(path: Path, rollout_id: str) -> None:
-    """Raise RolloutError when that file is the spec of something else."""
-    if read_spec(path).reverts != rollout_id:
+def _home(options: dict[str, Any]) -> Path:
+    """The directory of the rollout's spec, or where it would be."""
+    return (Path(str(options["spec"])) if options["spec"] else ledger_directory(options)).parent
+
+
+def _way_back(options: dict[str, Any], rollout_id: str) -> Path:
+    """Where the spec of the way back belongs; raises RolloutError when something else is there, before any order."""
+    directory = Path(str(options["dest"])) if options["dest"] else _home(options)
+    path = directory / f"{successor_of(rollout_id)}.yml"
+    if not path.exists():
+        return path
+    try:
+        is_it = read_spec(path).reverts == rollout_id
+    except RolloutError:
+        is_it = False
+    if not is_it:
         raise RolloutError(
-            f"{path} is there already, and does not take {rollout_id} back.",
+            f"{path} is there already, and is no spec that takes {rollout_id} back. Nothing was ordered.",
             "Give another directory with `-e bootc_rollout_dest=DIRECTORY`.",
             "spec_unwritable",
         )
+    return path

@@ -49,7 +49,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action im
     RolloutAction,
     inventory_variable,
 )
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_reports import write_reports
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_reports import refresh_reports
 
 _PATTERN_CHARACTERS = re.compile(r"[\s,*?\[\]{}!&~]")
 """In a play's `hosts`, a name with one of these would not mean the host of that name."""
@@ -114,10 +114,10 @@ class ActionModule(RolloutAction):
             dry_run=dry_run,
             deadline=deadline,
             accept_removed=options["accept_removed"],
-            takeover=Takeover(tuple(options["supersedes"]), str(options["why"])),
+            takeover=Takeover(tuple(name.strip() for name in options["supersedes"]), str(options["why"])),
         )
-        for rollout_id in opened.took_from:
-            trouble = write_reports(root, rollout_id).trouble
+        for ledger in opened.took_from:
+            trouble = refresh_reports(root, ledger)
             if trouble:
                 self._display.warning(trouble)
         surprises = own_timing_warnings(opened.rollout, own, zones, CLOCK.now())

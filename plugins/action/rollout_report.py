@@ -36,7 +36,7 @@ class ActionModule(RolloutAction):
             # Nobody looks again at any device after this.
             recorded |= clear_batch(ledger, options["epoch"], (), CLOCK, options["deadline"], confirmed=True).recorded
             ledger.release_lease(options["epoch"])
-        reports = write_reports(Path(str(options["ledger"])), str(options["id"]))
+        reports = write_reports(Path(str(options["ledger"])), ledger)
         summary = reports.summary
         if reports.trouble:
             self._display.warning(reports.trouble)

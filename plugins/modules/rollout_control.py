@@ -66,7 +66,7 @@ options:
     type: str
   wave:
     description:
-      - The name of the wave that V(approve) is about. It is refused when another wave waits.
+      - The name of the wave that V(approve) or V(accept) is about. It is refused when another wave waits or is open.
       - May be left out when the plan wants no more than one approval.
     type: str
   dest:

@@ -121,12 +121,13 @@ hold:
       type: str
 summary:
   description:
-    - The whole state as data, with keys C(id), C(phase), C(started_at), C(ended_at), C(superseded_by), C(reverted_by),
-      C(plan_hash), C(hold), C(order), C(wait), C(variants), C(waves) (with their C(analyses)), C(catching_up) (counts,
-      C(max_failures), C(until)), C(totals), C(devices), C(starving) and C(warnings). The same is in C(summary.json).
+    - The whole state as data, with keys C(id), C(phase), C(started_at), C(ended_at), C(superseded_by) (with
+      C(superseded_who) and C(superseded_why)), C(reverted_by), C(plan_hash), C(hold), C(order), C(wait), C(variants),
+      C(waves) (with their C(analyses)), C(catching_up) (counts, C(max_failures), C(until)), C(totals), C(devices),
+      C(starving) and C(warnings). The same is in C(summary.json).
     - Devices that catch up (C(catching_up) of a device) are not in the counts of their wave. C(hops) of a device counts
       the barriers it passed; C(parked) says that its image was downloaded ahead, C(proven) that it was seen to run its
-      variant's image with green checks.
+      variant's image with green checks, C(excluded) that it is in flight and to be left out as soon as possible.
     - Times are RFC 3339 in UTC, sizes in bytes.
   returned: success
   type: dict

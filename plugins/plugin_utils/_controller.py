@@ -64,8 +64,8 @@ class Opened:
     """What the device modules are shown, so that devices can tell this run from others."""
     warnings: tuple[str, ...] = ()
     """What is odd about the ledger, for people."""
-    took_from: tuple[str, ...] = ()
-    """Other rollouts, by their ids, that lost devices to this one just now."""
+    took_from: tuple[Store, ...] = ()
+    """The ledgers of other rollouts that lost devices to this one just now."""
 
 
 def read_spec(path: Path) -> Spec:
@@ -144,7 +144,7 @@ def open_rollout(
                 "ledger_conflict",
             )
         fence = fence_of([*events, start], rollout.plan.spec, holder.epoch)
-        took_from = tuple(rival.rollout.plan.spec.id for rival in rivals)
+        took_from = tuple(rival.ledger for rival in rivals)
         return Opened(rollout, holder.epoch, recorded, decisions.wait, fence, warnings, took_from)
 
 

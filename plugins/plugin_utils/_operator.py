@@ -31,6 +31,12 @@ def find_rollout(options: Mapping[str, Any]) -> tuple[Store, Rollout]:
             "not_planned",
         )
     name = str(options["id"]) if options["spec"] is None else read_spec(Path(str(options["spec"]))).id
+    if options["id"] not in (None, name):
+        raise RolloutError(
+            f"Two rollouts are named: {options['id']}, and {name} by the spec {options['spec']}.",
+            "Give bootc_rollout_spec, or bootc_rollout_id together with bootc_rollout_ledger.",
+            "not_applicable",
+        )
     ledger = open_stores(ledger_directory(options)).rollout(name)
     rollout = derive(ledger.read())
     if rollout is None:

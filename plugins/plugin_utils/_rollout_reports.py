@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,13 @@ from ._rollout.errors import RolloutError
 from ._rollout.events import Event, format_time
 from ._rollout.replay import derive
 from ._rollout.states import Rollout
-from ._rollout.store import open_stores
+from ._rollout.store import Store
 from ._rollout.summary import summarize
 
 _UNTOLD = ("planned", "notified")
 """Kinds of events that are no part of the story of a rollout as people read it."""
+_TRIES = 5
+"""How often reports are written at most while a run keeps adding to the ledger. It writes them itself at its end."""
 
 
 @dataclass(frozen=True)
@@ -38,27 +40,53 @@ class Reports:
     trouble: str = ""
 
 
-def write_reports(root: Path, rollout_id: str) -> Reports:
-    """Write ``report.html``, ``summary.json`` and ``summary.txt`` of a rollout as it stands now.
+def write_reports(root: Path, ledger: Store) -> Reports:
+    """Write ``summary.json``, ``summary.txt`` and ``report.html`` of a rollout as it stands now, below ``root``.
 
-    Each as a whole, as others read them meanwhile. Raises RolloutError when the ledger below ``root`` holds no plan.
+    Each as a whole, as others read them meanwhile. Somebody may add to the ledger and write them at the same time: then
+    they are written again, so that what stays is never older than the ledger. Raises RolloutError without a plan.
     """
-    ledger = open_stores(root).rollout(rollout_id)
+    for _unused in range(_TRIES):
+        position = ledger.position()
+        reports = _written(root, ledger)
+        if ledger.position() == position:
+            break
+    return reports
+
+
+def refresh_reports(root: Path, ledger: Store) -> str:
+    """Write the reports of a rollout that no run is reporting on; returns what went wrong, which undoes nothing."""
+    try:
+        return write_reports(root, ledger).trouble
+    except RolloutError as error:
+        return f"The report could not be made: {error}"
+
+
+def _written(root: Path, ledger: Store) -> Reports:
     events = ledger.read()
     rollout = derive(events)
     if rollout is None:
         raise RolloutError(f"{ledger.place} holds no plan.", "Run the rollout first.", "not_planned")
     now = CLOCK.now()
     summary = summarize(rollout, decide(rollout, now).wait, now)
-    directory = root / rollout_id
+    directory = root / ledger.name
     page = directory / "report.html"
     text = f"{rollout_text(summary)}\n\nReport: {page}\n"
     story = [event.as_dict() for event in events if event.kind not in _UNTOLD]
-    trouble = ""
-    try:
-        replace_file(page, rollout_html(summary, story, format_time(now)))
-        replace_file(directory / "summary.json", json.dumps(summary, indent=2) + "\n")
-        replace_file(directory / "summary.txt", text)
-    except OSError as error:
-        trouble = f"The report could not be written to {directory}: {error.strerror}."
-    return Reports(rollout, events, summary, text, page, trouble)
+    files = {
+        directory / "summary.json": json.dumps(summary, indent=2) + "\n",
+        directory / "summary.txt": text,
+        page: rollout_html(summary, story, format_time(now)),
+    }
+    return Reports(rollout, events, summary, text, page, _write(files))
+
+
+def _write(files: Mapping[Path, str]) -> str:
+    """What went wrong first; the others are written all the same."""
+    troubles = []
+    for path, content in files.items():
+        try:
+            replace_file(path, content)
+        except OSError as error:
+            troubles.append(f"The report could not be written to {path}: {error.strerror}.")
+    return troubles[0] if troubles else ""

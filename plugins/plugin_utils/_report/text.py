@@ -35,6 +35,7 @@ from .words import (
     span,
     spoken,
     stopped_how,
+    taken_over,
     tally,
     took,
     versions,
@@ -155,7 +156,7 @@ def _story(summary: Mapping[str, Any], paint: Paint, width: int) -> list[str]:
     if summary["hold"] is not None:
         return _hold(summary, summary["hold"], paint, width)
     if summary["phase"] == "superseded":
-        return _wrap(f"Superseded by {summary['superseded_by']}: nothing more happens here.", width)
+        return _wrap(f"{taken_over(summary)} Nothing more happens here.", width)
     if summary["phase"] == "completed":
         return _done(summary, width)
     if summary["phase"] in ("paused", "canceled", "aborted"):

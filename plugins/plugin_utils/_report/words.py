@@ -203,7 +203,10 @@ def spoken(word: str) -> str:
 def explain(device: Mapping[str, Any]) -> str:
     """What a device or its last event says about its state: the kind of failure, then its own words."""
     reason, message = str(device.get("reason") or ""), str(device.get("message") or "")
-    return f"{spoken(reason)}: {message}" if reason and message else message or spoken(reason)
+    told = f"{spoken(reason)}: {message}" if reason and message else message or spoken(reason)
+    if not device.get("excluded"):
+        return told
+    return "; ".join(filter(None, (told, "to be left out as soon as possible")))
 
 
 @dataclass(frozen=True)
@@ -280,6 +283,13 @@ CATCHING_UP = "catching up"
 def stopped_how(summary: Mapping[str, Any]) -> str:
     """What the last order did to a rollout that starts nothing because of one; it may be taken back after its end."""
     return "Taken back" if summary["order"]["verb"] == "revert" else PHASES[summary["phase"]].capitalize()
+
+
+def taken_over(summary: Mapping[str, Any]) -> str:
+    """By which rollout, who ran that, and why, as far as that is on record."""
+    who = f" by {summary['superseded_who']}" if summary.get("superseded_who") else ""
+    why = f": {summary['superseded_why']}" if summary.get("superseded_why") else ""
+    return f"Superseded by the rollout {summary['superseded_by']}, run{who} on {moment(summary['ended_at'])}{why}."
 
 
 def order_before(summary: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -145,9 +145,10 @@ def _stopped(outlook: _Outlook, why: str) -> tuple[str, str]:
         return why, f"nothing{goes_on}: the next run finds the rollout {rollout.phase.value} ({rollout.hold.numbers})"
     if rollout.hold is not None:
         return f"the rollout is {rollout.phase.value} ({rollout.hold.numbers})", "nothing until somebody resumes it"
+    then = "nothing: that is final" if rollout.phase in OVER else "nothing until somebody resumes it"
     order = rollout.order
     told = "" if order is None else f" by {order.by} ({order.why})"
-    return f"the rollout is {rollout.phase.value}{told}", "nothing until somebody resumes it"
+    return f"the rollout is {rollout.phase.value}{told}", then
 
 
 def _in_flight(outlook: _Outlook, device: Device) -> _Told:
@@ -164,16 +165,23 @@ def _in_flight(outlook: _Outlook, device: Device) -> _Told:
     if device.state is DeviceState.SILENT:
         until = answers_by(outlook.rollout.plan.spec, device)
         return why, "it counts as lost if it has not answered by then", until
+    if device.excluded and device.state not in DISRUPTED:
+        return why, _DROPPED, outlook.now
     then, by = "the run that works on it, or the next one, finishes it", answers_by(outlook.rollout.plan.spec, device)
     if device.state in DISRUPTED or by <= outlook.now:
         return why, then, outlook.now
     return why, f"{then}; if it sleeps, others wait for it until then", by
 
 
+_DROPPED = "somebody wants it left out: the next run of the rollout drops what is staged, and it is"
+
+
 def _parked(outlook: _Outlook, device: Device) -> _Told:
     why = "its image is downloaded and parked, so that no reboot applies it"
     if outlook.is_stopped:
         return why, "the next run of the rollout drops it", outlook.now
+    if device.excluded:
+        return why, _DROPPED, outlook.now
     if device.until is not None and device.until > outlook.now:
         return why, "a run of the rollout may apply it then", device.until
     return why, "the next run of the rollout may apply it", outlook.now
@@ -210,10 +218,12 @@ def _charged(outlook: _Outlook, device: Device) -> _Told:
         why += " (acknowledged, so it counts no more)"
     if device.may_heal:
         return why, "a run that finds it awake judges it by what it runs", outlook.now
+    if _is_final(outlook):
+        return why, f"nothing: the rollout is {outlook.rollout.phase.value}", None
     return why, "nothing until somebody retries it", None
 
 
-def _neutral(_outlook: _Outlook, device: Device) -> _Told:
+def _neutral(outlook: _Outlook, device: Device) -> _Told:
     why = {
         DeviceState.CURRENT: "it ran the new image already",
         DeviceState.INCOMPATIBLE: "it cannot be updated by this rollout",
@@ -227,4 +237,11 @@ def _neutral(_outlook: _Outlook, device: Device) -> _Told:
         DeviceState.INCOMPATIBLE: "nothing until somebody mends and retries it",
         DeviceState.EXCLUDED: "nothing until somebody retries it",
     }.get(device.state, "nothing")
+    if _is_final(outlook) and device.state not in (DeviceState.CANCELED, DeviceState.SUPERSEDED):
+        then = f"nothing: the rollout is {outlook.rollout.phase.value}"
     return why, then, None
+
+
+def _is_final(outlook: _Outlook) -> bool:
+    """Whether nothing is done for any device any more, whatever somebody orders."""
+    return outlook.rollout.phase in OVER and outlook.rollout.phase is not RolloutPhase.COMPLETED

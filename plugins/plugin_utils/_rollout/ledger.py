@@ -45,6 +45,7 @@ class Ledger:
 
     def __init__(self, root: Path, rollout_id: str) -> None:
         self.root = root
+        self.name = rollout_id
         self.directory = root / rollout_id
         self._path = self.directory / _EVENTS
         self._head_path = self.directory / _HEAD

@@ -20,7 +20,8 @@ from .states import OVER, STOPPED, Device, DeviceClass, DeviceState, Rollout, Ro
 class Command:
     """One order: ``verb`` is one of ``VERBS``; ``hosts`` only for those about devices.
 
-    ``plan_hash`` and ``wave`` (its name) say what the person saw who approves; ``by`` and ``why`` go on record.
+    ``plan_hash`` (to approve) and ``wave`` (its name; to approve or accept) say what the person saw who gives it.
+    ``by`` and ``why`` go on record.
     """
 
     verb: str
@@ -43,7 +44,26 @@ def operate(rollout: Rollout, command: Command, now: float) -> tuple[Event, ...]
         )
     if not command.why.strip():
         raise _refusal("No reason is given.", "Say why with `-e bootc_rollout_why=...`; it goes on record.")
+    _check_meant(command)
     return VERBS[command.verb](rollout, command, now)
+
+
+def _check_meant(command: Command) -> None:
+    """An order that is narrowed to something it is not about would do more than whoever gave it wants."""
+    if command.hosts and command.verb not in _ABOUT_DEVICES:
+        raise _refusal(
+            f"`{command.verb}` is about the whole rollout, and devices are named: {some(sorted(command.hosts))}.",
+            "Use `exclude` to leave devices out, or give the order without bootc_rollout_hosts.",
+        )
+    for given, option, verbs in (
+        (command.wave, "bootc_rollout_wave", _ABOUT_A_WAVE),
+        (command.plan_hash, "bootc_rollout_plan_hash", _ABOUT_A_PLAN),
+    ):
+        if given is not None and command.verb not in verbs:
+            raise _refusal(
+                f"`{command.verb}` does not heed {option}, which is given as {given}.",
+                f"Give the order without it; it is for {' and '.join(f'`{verb}`' for verb in sorted(verbs))}.",
+            )
 
 
 def _pause(rollout: Rollout, command: Command, now: float) -> tuple[Event, ...]:
@@ -63,11 +83,19 @@ def _resume(rollout: Rollout, command: Command, now: float) -> tuple[Event, ...]
 
 
 def _accept(rollout: Rollout, command: Command, now: float) -> tuple[Event, ...]:
+    if rollout.phase is RolloutPhase.PAUSED:
+        raise _refusal("The rollout is paused.", "`resume` it first, then accept the wave.")
     if rollout.phase not in (RolloutPhase.RUNNING, RolloutPhase.HELD):
         raise _refusal(f"The rollout is {rollout.phase.value}.", "Only an open wave can be accepted as it is.")
     index = next((i for i, wave in enumerate(rollout.waves) if wave.phase is WavePhase.OPEN), None)
     if index is None:
         raise _refusal("No wave is open.", "Use `resume` for a rollout that is held after its waves.")
+    name = rollout.plan.waves[index].name
+    if command.wave not in (None, name):
+        raise _refusal(
+            f"The wave {command.wave} is not open; {name} is.",
+            f"Look at {name}, then accept it with `-e bootc_rollout_wave={name}`.",
+        )
     busy = [d.host for d in rollout.in_wave(index) if d.device_class is DeviceClass.FLIGHT and d.at_risk]
     if busy:
         raise _refusal(
@@ -86,6 +114,8 @@ def _approve(rollout: Rollout, command: Command, now: float) -> tuple[Event, ...
             "Look at the plan, then give `-e bootc_rollout_plan_hash=` with the hash that it shows, or with its first "
             f"{_ENOUGH_OF_A_HASH} characters or more.",
         )
+    if rollout.phase is RolloutPhase.PAUSED:
+        raise _refusal("The rollout is paused.", "`resume` it first, then approve the wave.")
     wait = decide(rollout, now).wait
     if wait is None or wait.rule != "approval":
         raise _refusal("Nothing waits for an approval.", "Run the rollout; it says when something does.")
@@ -165,6 +195,8 @@ def _retry(rollout: Rollout, command: Command, now: float) -> tuple[Event, ...]:
 
 def _may_be_retried(device: Device) -> bool:
     left_out = (DeviceState.EXCLUDED, DeviceState.INCOMPATIBLE)
+    if device.device_class is DeviceClass.FLIGHT:
+        return device.excluded
     return (device.device_class is DeviceClass.CHARGED and not device.taken_over) or device.state in left_out
 
 
@@ -190,6 +222,10 @@ VERBS: dict[str, Callable[[Rollout, Command, float], tuple[Event, ...]]] = {
     "retry": _retry,
     "exclude": _exclude,
 }
+
+_ABOUT_DEVICES = frozenset({"retry", "exclude"})
+_ABOUT_A_WAVE = frozenset({"approve", "accept"})
+_ABOUT_A_PLAN = frozenset({"approve"})
 
 _ENOUGH_OF_A_HASH = 8
 """With fewer characters of it, an approval might be of a plan that somebody else looked at."""

@@ -299,8 +299,11 @@ def _superseded(rollout: Rollout, event: Event) -> Rollout:
         rollout,
         phase=RolloutPhase.SUPERSEDED,
         superseded_by=event.data["by"],
+        superseded_who=str(event.data.get("who", "")),
+        superseded_why=str(event.data.get("why", "")),
         reverted_by=_reverted_by(rollout, event),
         ended_at=event.at,
+        hold=None,
     )
 
 
@@ -389,7 +392,7 @@ def _ended(rollout: Rollout, event: Event, verb: str, phase: RolloutPhase) -> Ro
         else device
         for host, device in rollout.devices.items()
     }
-    return _ordered(rollout, event, verb, phase=phase, devices=devices, ended_at=event.at)
+    return _ordered(rollout, event, verb, phase=phase, devices=devices, ended_at=event.at, hold=None)
 
 
 _ROLLOUT_EVENTS: dict[str, Callable[[Rollout, Event], Rollout]] = {
@@ -535,8 +538,11 @@ def _retried(device: Device, event: Event) -> dict[str, Any]:
     """As if nothing had been done to it, but for what it ran before and what may be on it since.
 
     One that was lost, or found on what nobody expected, may run the new image without having been proven. So it is in
-    flight until it says what it runs. One that was lost is judged by that as if it had answered in time.
+    flight until it says what it runs. One that was lost is judged by that as if it had answered in time. One that is in
+    flight and was to be left out goes on.
     """
+    if device.device_class is DeviceClass.FLIGHT:
+        return {"excluded": False}
     unproven = device.state in (DeviceState.LOST, DeviceState.INCONSISTENT)
     return {
         "state": DeviceState.SILENT if unproven else DeviceState.PENDING,

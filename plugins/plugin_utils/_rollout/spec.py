@@ -306,12 +306,12 @@ def load_spec(document: Mapping[str, Any], source: str) -> Spec:
         abort=Abort(**abort) if abort["percent"] else None,
         budget=_budget(document.get("budget", {}), source),
         stage=Stage(
-            parse_duration(stage.get("timeout", "2h"), "stage.timeout"),
+            parse_duration(stage.get("timeout", "2h"), "stage.timeout", least=1),
             stage.get("attempts", 3),
             stage.get("policy") == "parked",
         ),
         apply=Apply(
-            parse_duration(apply.get("reboot_timeout", "20m"), "apply.reboot_timeout"),
+            parse_duration(apply.get("reboot_timeout", "20m"), "apply.reboot_timeout", least=1),
             parse_duration(apply.get("contact_grace", "24h"), "apply.contact_grace"),
             apply.get("stagger", False),
             _notice(apply.get("notify_user", "10m"), source),
@@ -319,7 +319,7 @@ def load_spec(document: Mapping[str, Any], source: str) -> Spec:
         verify=Verify(
             verify.get("systemd", True),
             tuple(tuple(command) for command in verify.get("commands", [])),
-            parse_duration(verify.get("timeout", "10m"), "verify.timeout"),
+            parse_duration(verify.get("timeout", "10m"), "verify.timeout", least=1),
             parse_duration(verify.get("settle", "2m"), "verify.settle"),
         ),
         registry=Registry(registry.get("insecure", False), registry.get("auth_file")),
@@ -528,7 +528,7 @@ def _analysis(entries: Sequence[Mapping[str, Any]], where: str) -> tuple[Analysi
     _unique([entry["name"] for entry in entries], where, "Give every command of a wave a name of its own.")
     found = []
     for entry in entries:
-        seconds = parse_duration(entry.get("timeout", "5m"), f"{where}: {entry['name']}: timeout")
+        seconds = parse_duration(entry.get("timeout", "5m"), f"{where}: {entry['name']}: timeout", least=1)
         found.append(Analysis(entry["name"], tuple(entry["command"]), seconds))
     return tuple(found)
 

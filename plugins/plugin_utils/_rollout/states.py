@@ -311,8 +311,10 @@ class Rollout:
     ``changed_at`` is when something last happened to it as a whole. ``joined`` are hosts that came after the plan was
     made, in order; ``catch_up_ramp`` is the pace of those that catch up, ``catching_up_size`` how many of them were not
     neutral when these were most: the base of percent budgets. ``downloads_until`` is when what was begun to download
-    would be done at ``pace.download_rate``, if the spec has one. ``reverted_by`` is the rollout that takes it back,
-    whichever rollouts took its devices after that.
+    would be done at ``pace.download_rate``, if the spec has one. ``superseded_by`` is the rollout that took over, and
+    ``superseded_who`` and ``superseded_why`` are whoever ran it and the reason given, if any. ``reverted_by`` is the
+    rollout that takes it back, whichever rollouts took its devices after that. What held a rollout is no ``hold`` any
+    more when somebody ended it, or another took over.
     """
 
     plan: Plan
@@ -323,6 +325,8 @@ class Rollout:
     hold: Hold | None = None
     ended_at: float | None = None
     superseded_by: str | None = None
+    superseded_who: str = ""
+    superseded_why: str = ""
     reverted_by: str | None = None
     order: Order | None = None
     resumes_as: RolloutPhase = RolloutPhase.RUNNING

@@ -19,6 +19,10 @@ class Store(Protocol):
     """The memory of one rollout. Every call may raise RolloutError; after one nothing of that call is on record."""
 
     @property
+    def name(self) -> str:
+        """What it is called among those in its place: the id of its rollout, unless somebody moved it."""
+
+    @property
     def place(self) -> str:
         """Where it is, for people."""
 

@@ -71,6 +71,8 @@ def summarize(rollout: Rollout, wait: Wait | None = None, now: float | None = No
         "started_at": _time(rollout.started_at),
         "ended_at": _time(rollout.ended_at),
         "superseded_by": rollout.superseded_by,
+        "superseded_who": rollout.superseded_who,
+        "superseded_why": rollout.superseded_why,
         "reverted_by": rollout.reverted_by,
         "plan_hash": plan.hash,
         "hold": _hold(rollout),
@@ -143,6 +145,7 @@ def _device(rollout: Rollout, device: Device) -> dict[str, Any]:
         "until": _time(device.until),
         "inhibitors": list(device.inhibitors),
         "parked": device.parked,
+        "excluded": device.excluded,
     }
 
 

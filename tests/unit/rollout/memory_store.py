@@ -21,6 +21,10 @@ class MemoryStore:
     epoch: int = 0
     holder: Holder | None = None
 
+    @property
+    def name(self) -> str:
+        return self.place.removeprefix("memory of ")
+
     def exists(self) -> bool:
         return self.events is not None
 

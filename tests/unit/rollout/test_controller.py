@@ -309,7 +309,8 @@ def test_other_devices_are_nobody_elses(tmp_path: Path) -> None:
 def test_a_rollout_takes_over_from_the_one_it_supersedes(tmp_path: Path) -> None:
     start(tmp_path, R1)
     end(tmp_path, R1)
-    start(tmp_path, whole("r2", supersedes=["r1"]))
+    took = start(tmp_path, whole("r2", supersedes=["r1"])).took_from
+    assert [ledger.name for ledger in took] == ["r1"]
     old = start(tmp_path, R1, resolve=never)
     assert (old.rollout.phase, old.rollout.superseded_by) == (RolloutPhase.SUPERSEDED, "r2")
     assert old.epoch is None

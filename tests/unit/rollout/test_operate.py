@@ -117,6 +117,54 @@ def test_accepting_a_wave_takes_it_as_it_is() -> None:
     assert "No wave is open" in refused(replay(devices), "accept")
 
 
+@pytest.mark.parametrize("verb", ["pause", "resume", "approve", "accept", "cancel", "abort", "revert"])
+def test_an_order_about_the_whole_rollout_names_no_devices(verb: str) -> None:
+    devices = plan()
+    said = refused(replay(devices, opened()), verb, devices.members[0])
+    assert f"`{verb}` is about the whole rollout" in said
+    assert "`exclude`" in said
+
+
+def test_a_wave_that_was_accepted_is_not_taken_for_the_next_one() -> None:
+    devices = plan()
+    names = [wave.name for wave in devices.waves]
+    accepted = ordered(held(devices), "accept", wave=names[0])
+    assert f"{names[0]} is not open; {names[1]} is" in refused(accepted, "accept", wave=names[0])
+    assert "bootc_rollout_plan_hash" in refused(accepted, "accept", plan_hash=devices.hash)
+    assert "bootc_rollout_wave" in refused(accepted, "pause", wave=names[1])
+
+
+@pytest.mark.parametrize("verb", ["accept", "approve"])
+def test_a_paused_rollout_is_resumed_before_a_wave_of_it_is_taken(verb: str) -> None:
+    devices = plan()
+    paused = ordered(replay(devices, opened()), "pause")
+    given = {"plan_hash": devices.hash} if verb == "approve" else {}
+    assert "The rollout is paused. `resume` it first" in refused(paused, verb, **given)
+
+
+@pytest.mark.parametrize("verb", ["cancel", "abort"])
+def test_a_held_rollout_that_somebody_ends_is_held_by_nothing(verb: str) -> None:
+    devices = plan()
+    ended = ordered(held(devices), verb)
+    assert ended.hold is None
+    assert ended.order is not None
+    assert ended.order.by == "anna@admin"
+    assert explain_one(ended, devices.hosts[0][0], NOW).next == f"nothing: the rollout is {ended.phase.value}"
+
+
+def test_whoever_is_in_flight_and_to_be_left_out_may_go_on_after_all() -> None:
+    devices = plan()
+    flying = devices.hosts[0][0]
+    staged = replay(devices, opened(), *told("staged", flying))
+    rollout = apply_events(staged, operate(staged, Command("exclude", "anna@admin", "broken", (flying,)), NOW))
+    assert rollout.devices[flying].excluded
+    assert "somebody wants it left out" in explain_one(rollout, flying, NOW).next
+    (again,) = operate(rollout, Command("retry", "anna@admin", "mended", (flying,)), NOW)
+    goes_on = apply_events(rollout, [again])
+    assert (goes_on.devices[flying].state, goes_on.devices[flying].excluded) == (DeviceState.STAGED, False)
+    assert "nothing to try again" in refused(goes_on, "retry", flying)
+
+
 @pytest.mark.parametrize(("verb", "phase"), [("cancel", RolloutPhase.CANCELED), ("abort", RolloutPhase.ABORTED)])
 def test_an_end_for_good(verb: str, phase: RolloutPhase) -> None:
     devices = plan()
@@ -130,8 +178,9 @@ def test_an_end_for_good(verb: str, phase: RolloutPhase) -> None:
     drained = apply_events(ended, told("released", flying, at=NOW))
     assert drained.devices[flying].state is DeviceState.CANCELED
     assert decide(drained, NOW).touch == ()
-    for other in ("resume", "retry", "cancel" if verb == "abort" else "abort"):
-        assert "final" in refused(ended, other, devices.hosts[1][0])
+    assert "final" in refused(ended, "retry", devices.hosts[1][0])
+    for other in ("resume", "cancel" if verb == "abort" else "abort"):
+        assert "final" in refused(ended, other)
 
 
 def test_an_excluded_device_is_left_out_as_soon_as_that_is_possible() -> None:

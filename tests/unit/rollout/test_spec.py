@@ -222,6 +222,14 @@ REFUSALS = [
     (document(wave_defaults={"soak": "1 h"}), "wave_defaults.soak: '1 h' is not a duration", "90s, 30m"),
     (document(wave_defaults={"soak": "1h30m"}), "wave_defaults.soak: '1h30m' is not a duration", "90s, 30m"),
     (document(wave_defaults={"soak": "30m\n"}), "wave_defaults.soak: '30m\\n' is not a duration", "90s, 30m"),
+    (document(stage={"timeout": "0s"}), "stage.timeout: '0s' leaves no time", "90s, 30m"),
+    (document(apply={"reboot_timeout": "0m"}), "apply.reboot_timeout: '0m' leaves no time", "90s, 30m"),
+    (document(verify={"timeout": "0s"}), "verify.timeout: '0s' leaves no time", "90s, 30m"),
+    (
+        document(wave_defaults={"analysis": [{"name": "e", "command": ["a"], "timeout": "0s"}]}),
+        "e: timeout: '0s' leaves no time",
+        "90s, 30m",
+    ),
     (document(apply={"contact_grace": "1w"}), "apply.contact_grace: '1w' is not a duration", "90s, 30m"),
     (document(apply={"contact_grace": "9999999d"}), "apply.contact_grace: '9999999d' is longer than", "90s, 30m"),
     (

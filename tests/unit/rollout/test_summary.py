@@ -78,6 +78,7 @@ def test_what_is_said_of_a_device() -> None:
         "until": None,
         "inhibitors": [],
         "parked": False,
+        "excluded": False,
     }
 
 
@@ -123,8 +124,13 @@ def test_what_it_waits_for(wait: Wait | None, said: dict[str, Any] | None) -> No
 
 
 def test_the_rest_of_it() -> None:
-    rollout = replay(PLAN, Event("superseded", BEGIN + 1, data={"by": "r2"}))
+    hold = {"rule": "failure_budget", "numbers": "n", "hosts": [REST[0]], "remedy": "r"}
+    taken = {"by": "r2", "who": "anna@admin", "why": "a hole in the browser"}
+    rollout = replay(
+        PLAN, opened(), Event("held", BEGIN, wave=0, data=hold), Event("superseded", BEGIN + 1, data=taken)
+    )
     summary = summarize(rollout)
+    assert (summary["superseded_who"], summary["superseded_why"]) == ("anna@admin", "a hole in the browser")
     assert summary["id"] == "r1"
     assert (summary["phase"], summary["superseded_by"], summary["reverted_by"]) == ("superseded", "r2", None)
     assert (summary["started_at"], summary["ended_at"]) == ("2027-01-15T08:00:00.000Z", "2027-01-15T08:00:01.000Z")
