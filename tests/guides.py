@@ -162,6 +162,14 @@ def typed(page: Path) -> list[tuple[str, str]]:
     ]
 
 
+def installation(page: Path) -> list[str]:
+    """The commands of the first block of a page that installs the collection."""
+    (first, *_others) = [
+        block.commands for block in blocks(page) if block.language == "console" and " collection install " in block.text
+    ]
+    return list(first)
+
+
 def path_of(page: str) -> Path:
     """Path of a page by its name; ``README.md`` is the one of the repository."""
     return next(path for path in PAGES if path.name == page)

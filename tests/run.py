@@ -162,7 +162,7 @@ def checks() -> list[Check]:
         ),
         Check("report in a browser", "unit", _pytest(*BROWSER_TESTS), (command("chromium", "chromium"),)),
         Check("oldest Python of devices", "unit", [PYTHON, "tests/checks/oldest_python.py"]),
-        Check("tarball", "integration", [PYTHON, "tests/checks/tarball.py"]),
+        Check("tarball", "integration", [PYTHON, "-m", "tests.checks.tarball"]),
         Check(
             "integration",
             "integration",

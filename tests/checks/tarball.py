@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the skorionos.bootc contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Build the collection, install the tarball where nothing else is, and run the demonstration from there.
+"""Install the collection as README.md says, and again as the guide on upgrading does, and run the demonstration.
 
 Nothing of the checkout takes part in the last step: directory and home are empty, and no configuration is read. It is
 done with the oldest ansible-core that pyproject.toml allows, where the Python of this environment can run that; all
@@ -17,6 +17,8 @@ import sys
 import tempfile
 import venv
 from pathlib import Path
+
+from tests.guides import installation
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHIPPED = (
@@ -64,18 +66,17 @@ def user_environment(root: Path) -> str:
 def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bootc-tarball-") as directory:
         root = Path(directory).resolve()
-        home, work, collections = root / "home", root / "work", root / "collections"
-        for path in (home, work, collections):
+        home, work = root / "home", root / "work"
+        for path in (home, work):
             path.mkdir()
         programs = os.pathsep.join([user_environment(root), os.environ.get("PATH", os.defpath)])
-        common = {"HOME": str(home), "ANSIBLE_COLLECTIONS_PATH": str(collections), "PATH": programs}
+        common = {"HOME": str(home), "PATH": programs}
         run("ansible", "--version", cwd=work, **common)
-        run("ansible-galaxy", "collection", "build", "--output-path", str(root), cwd=REPOSITORY, **common)
-        (tarball,) = root.glob("skorionos-bootc-*.tar.gz")
+        run("bash", "-exc", "\n".join(installation(REPOSITORY / "README.md")), cwd=REPOSITORY, **common)
+        (tarball,) = home.glob("skorionos-bootc-*.tar.gz")
         print(f"{tarball.name}: {tarball.stat().st_size} bytes", flush=True)
-        install = ("install", "--offline", "-p", str(collections), str(tarball))
-        run("ansible-galaxy", "collection", *install, cwd=work, **common)
-        installed = collections / "ansible_collections" / "skorionos" / "bootc"
+        run("bash", "-exc", "\n".join(installation(REPOSITORY / "docs" / "upgrading.md")), cwd=home, **common)
+        installed = home / ".ansible" / "collections" / "ansible_collections" / "skorionos" / "bootc"
         problems = [f"{name} is not in the tarball" for name in SHIPPED if not (installed / name).is_file()]
         problems += [f"{name} must not be in the tarball" for name in NOT_SHIPPED if (installed / name).exists()]
         if problems:
