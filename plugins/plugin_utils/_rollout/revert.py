@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -33,8 +34,11 @@ _KEPT = (
 
 
 def successor_of(rollout_id: str) -> str:
-    """The id of the rollout that takes this one back."""
-    return rollout_id[: _LONGEST_ID - len(_SUFFIX)].rstrip("._-") + _SUFFIX
+    """The id of the rollout that takes this one back; of a long id a part stands for the rest, so that it is another."""
+    if len(rollout_id) + len(_SUFFIX) <= _LONGEST_ID:
+        return rollout_id + _SUFFIX
+    suffix = f"-{hashlib.sha256(rollout_id.encode()).hexdigest()[:8]}{_SUFFIX}"
+    return rollout_id[: _LONGEST_ID - len(suffix)].rstrip("._-") + suffix
 
 
 def to_take_back(rollout: Rollout, ways_back: Collection[str] = ()) -> tuple[Device, ...]:

@@ -206,6 +206,7 @@ def test_credentials_are_found_from_where_the_written_spec_lies(given: str, foun
 @pytest.mark.parametrize("name", ["r1", "a" * 63, "a" * 55 + "." + "b" * 7])
 def test_the_id_of_the_way_back_is_an_id(name: str) -> None:
     way_back(id=successor_of(name))
+    assert len({name, successor_of(name), successor_of(successor_of(name))}) == 3
 
 
 def test_reverting_ends_the_rollout_and_stays_on_record() -> None:
