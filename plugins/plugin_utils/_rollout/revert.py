@@ -34,7 +34,7 @@ _KEPT = (
 
 
 def successor_of(rollout_id: str) -> str:
-    """The id of the rollout that takes this one back; of a long id a part stands for the rest, so that it is another."""
+    """The id of the rollout that takes this one back. The end of a long id is told by a hash, so that it is another."""
     if len(rollout_id) + len(_SUFFIX) <= _LONGEST_ID:
         return rollout_id + _SUFFIX
     suffix = f"-{hashlib.sha256(rollout_id.encode()).hexdigest()[:8]}{_SUFFIX}"
