@@ -94,7 +94,7 @@ options:
         description: What kind of device it is.
         type: str
       timezone:
-        description: Its time zone, for windows. What the device says itself when not given.
+        description: Its time zone as the controller knows it, for windows. What the device says itself when not given.
         type: str
       windows:
         description:

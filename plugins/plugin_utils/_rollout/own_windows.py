@@ -15,7 +15,7 @@ from .errors import RolloutError, some
 from .spec import Spec, check_room
 from .states import DISRUPTED, STOPPED, Device, DeviceClass, Rollout, RolloutPhase
 from .timing import OWN_WINDOWS
-from .windows import NO_WINDOWS, UnknownZone, Windows, longest_wait, parse_windows, spans
+from .windows import NO_WINDOWS, UnknownZone, Windows, find_zone, longest_wait, need_zone, parse_windows, spans
 
 REASON = "invalid_windows"
 _SHAPE = "It has the keys of `windows` in a spec, `apply` and `download`."
@@ -91,7 +91,8 @@ def own_timing_warnings(
 ) -> list[str]:
     """What of these windows will surprise whoever runs the rollout. ``zones`` are those that the inventory knows."""
     spec = rollout.plan.spec
-    waiting = [device for device in rollout.devices.values() if device.host in own and device.is_undecided]
+    undecided = [device for device in rollout.devices.values() if device.is_undecided]
+    waiting = [device for device in undecided if device.host in own]
     hasty = [
         device.host
         for device in waiting
@@ -115,7 +116,36 @@ def own_timing_warnings(
             f"In the days to come its own windows ({OWN_WINDOWS}) and those of the spec are never open together, so "
             f"that it is put off by every run: {some(never)}."
         )
+    for zone, hosts in _unknown_zones(spec, [device.host for device in undecided], own, zones).items():
+        warnings.append(
+            f"This machine does not know the time zone {zone!r} (bootc_timezone), so that every run puts it off until "
+            f"that is mended in the inventory, or tzdata updated: {some(hosts)}."
+        )
     return warnings
+
+
+def _unknown_zones(
+    spec: Spec, hosts: Sequence[str], own: Mapping[str, Windows], zones: Mapping[str, str | None]
+) -> dict[str, list[str]]:
+    """Zones that nobody can tell the time of, and the hosts whose windows go by them."""
+    found: dict[str, list[str]] = {}
+    known: dict[str, bool] = {}
+    for host in hosts:
+        zone = zones.get(host)
+        if zone and any(need_zone((*each.download, *each.apply)) for each in (spec.windows, own.get(host, NO_WINDOWS))):
+            if zone not in known:
+                known[zone] = _is_known(zone)
+            if not known[zone]:
+                found.setdefault(zone, []).append(host)
+    return found
+
+
+def _is_known(zone: str) -> bool:
+    try:
+        find_zone(zone)
+    except UnknownZone:
+        return False
+    return True
 
 
 def _ever_meet(spec: Spec, own: Windows, zone: str | None, now: float) -> bool:

@@ -77,6 +77,11 @@ def test_the_nearest_word_counts_and_variables_add_up() -> None:
     }
 
 
+def test_a_time_zone_may_be_a_template() -> None:
+    (one,) = members({"devices": [{"name": "x", "timezone": "{{ site_zone }}"}]})
+    assert one.variables == {"bootc_timezone": "{{ site_zone }}"}
+
+
 def test_what_files_include_is_one_fleet(tmp_path: Path) -> None:
     found = fleet(
         tmp_path,
@@ -127,6 +132,12 @@ def test_what_files_include_is_one_fleet(tmp_path: Path) -> None:
             "defaults: {windows: {apply: [{start: '03:00', length: 1h, tz: X}]}}",
             "line 1: windows.apply[0].tz: 'X'",
         ),
+        (
+            "devices:\n- name: a\n  timezone: Europe/Berln",
+            "fleet.yml, line 3: timezone: 'Europe/Berln' is not a time zone that this machine knows. Write `UTC` or",
+        ),
+        ("templates:\n  t:\n    timezone: X", "fleet.yml, line 3: timezone: 'X'"),
+        ("defaults:\n  timezone: device", "fleet.yml, line 2: timezone: 'device'"),
         ("devices:\n- name: 'a-[1:5:00]'", "line 2: The range in 'a-[1:5:00]' holds nothing"),
         ("devices:\n- name: b\n- name: localhost", "line 3: 'localhost' is the controller, and no device"),
         ("devices:\n- name: all", "line 2: 'all' is Ansible's name for everybody"),

@@ -261,6 +261,25 @@ def test_what_of_the_windows_of_devices_will_surprise_is_said_beforehand() -> No
 
 
 @pytest.mark.parametrize(
+    ("windows", "own", "warned"),
+    [
+        ({"apply": [NOW]}, {}, True),
+        ({}, {"apply": [NOW]}, True),
+        ({"apply": [{**NOW, "tz": "UTC"}]}, {}, False),
+        ({}, {}, False),
+    ],
+)
+def test_a_zone_that_nobody_knows_is_said_beforehand_where_windows_go_by_it(
+    windows: dict[str, Any], own: dict[str, Any], warned: bool
+) -> None:
+    rollout = story(windows=windows).rollout
+    given = {HOST: parse_windows(own, "")} if own else {}
+    warnings = own_timing_warnings(rollout, given, {HOST: "Europe/Berln"}, BEGIN)
+    assert ["'Europe/Berln' (bootc_timezone)" in each and HOST in each for each in warnings] == [True] * warned
+    assert own_timing_warnings(rollout, given, {HOST: "Europe/Berlin"}, BEGIN) == []
+
+
+@pytest.mark.parametrize(
     ("policy", "own", "warned"),
     [
         ("parked", {"apply": [LATER]}, False),
