@@ -31,7 +31,12 @@ _PERCENT_OR_NONE = {"type": "integer", "minimum": 0, "maximum": 100}
 _PERCENT = {"type": "integer", "minimum": 1, "maximum": 100}
 _LIMIT = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^([0-9]|[1-9][0-9]|100)%\Z"}]}
 _SOME = {"anyOf": [_AT_LEAST_ONE, {"type": "string", "pattern": r"^([1-9]|[1-9][0-9]|100)%\Z"}]}
-_NAME = {"type": "string", "pattern": r"^[a-z0-9][a-z0-9._-]{0,62}\Z"}
+_NAME = {
+    "type": "string",
+    "pattern": r"^[a-z0-9][a-z0-9._-]{0,62}\Z",
+    "remedy": "Give it a name of lower-case letters, digits, dots, dashes and underscores.",
+}
+"""`remedy` is no word of JSON Schema, which leaves such words alone: what to do about any text that does not fit."""
 _LABEL = {"type": ["string", "number", "boolean"]}
 _DIGEST = {"type": "string", "pattern": r"^sha256:[0-9a-f]{64}\Z"}
 
@@ -220,7 +225,6 @@ REMEDIES = {
     "digest": "A rollout is pinned to one digest per variant: copy it from the release file that the publish playbook "
     "wrote, or name that file with `release:` instead of listing variants.",
     "image": "Name the repository the devices pull from, without a tag: registry.example/skorionos.",
-    "name": "Give it a name of lower-case letters, digits, dots, dashes and underscores.",
     "id": "Give the rollout an id never used before, such as skorion-1.1.0; it names the folder of its ledger.",
     "schema": "Write `schema: 1`.",
     "stratify_by": "Write [variant], which cuts every variant into waves of its own, or [] for the fleet as a whole.",
@@ -268,7 +272,6 @@ _RULE_REMEDIES = {
     "minItems": "It must not be empty: fill it in or remove it.",
     "minLength": "It must not be empty: fill it in or remove it.",
     "minProperties": "It must not be empty: fill it in or remove it.",
-    "pattern": REMEDIES["name"],
     "uniqueItems": "Name nothing twice.",
 }
 
@@ -329,7 +332,9 @@ def _explain(error: ValidationError) -> tuple[str, str]:
     content: Any = error.instance
     if rule == "required":
         missing = next(name for name in bound if error.message.startswith(repr(name)))
-        return f"{where}: the key {missing!r} is missing.", REMEDIES.get(missing, "")
+        rules: Any = error.schema
+        remedy = REMEDIES.get(missing) or rules["properties"][missing].get("remedy", "")
+        return f"{where}: the key {missing!r} is missing.", remedy
     if rule == "additionalProperties":
         return _unknown_keys(error, where)
     what, remedy = f"{error.message}.", REMEDIES.get(where) or REMEDIES.get(key) or _general_remedy(error)
@@ -355,6 +360,8 @@ def _general_remedy(error: ValidationError) -> str:
         return _DURATION_REMEDY
     if rule == "type":
         return _TYPE_REMEDIES[bound if isinstance(bound, str) else bound[0]]
+    if "remedy" in rules:
+        return str(rules["remedy"])
     if rule == "enum":
         return f"Choose one of {', '.join(bound)}."
     if rule in ("minimum", "maximum"):

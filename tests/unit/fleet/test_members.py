@@ -148,6 +148,18 @@ def test_what_files_include_is_one_fleet(tmp_path: Path) -> None:
         ("include: ['.']", "fleet.yml, line 1: no file is named '.' there"),
         ("include: ['..']", "fleet.yml, line 1: no file is named '..' there"),
         ("devices: a", "devices: 'a' is not of type 'array'"),
+        (
+            "devices:\n- name: 17",
+            "name: 17 is not of type 'string'. Write a text, in quotes if it looks like",
+        ),
+        ("devices:\n- name: ''", "Name the device as in `name: deck-01`, or many of them as in `name: deck-[01:40]`."),
+        ("devices:\n- variant: kde", "the key 'name' is missing. Name the device as in `name: deck-01`"),
+        (
+            "devices:\n- name: a\n  vars: {bad-name: 1}",
+            "Name a variable with letters (A to Z, a to z), digits and",
+        ),
+        ("devices:\n- name: a\n  site: köln", "Use letters (A to Z, a to z), digits, dots, dashes and underscores,"),
+        ("devices:\n- name: a\n  reach: {jump: -x}", "Write it as `ssh -J` takes it, such as gate.example.com or"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, said: str) -> None:

@@ -194,6 +194,7 @@ REFUSALS = [
     (waves({"name": "c", "count": 1.0}), "waves[0].count: 1.0", "a whole number"),
     (waves({"name": "Canary", "count": 1}), "waves[0].name: 'Canary'", "lower-case"),
     (waves({"count": 1}), "waves[0]: the key 'name' is missing", "lower-case"),
+    (waves({"name": 17, "count": 1}), "waves[0].name: 17 is not of type 'string'", "in quotes"),
     (waves({"name": "c", "count": 1, "select": {}}), "waves[0].select:", "empty"),
     (waves({"name": "c", "count": 1, "select": {"since": datetime.date(2026, 1, 1)}}), "waves[0].select.since:", ""),
     (waves({"name": "c", "count": 1, "select": {"ring": ["a", "b"]}}), "waves[0].select.ring: ['a', 'b']", "a text"),
