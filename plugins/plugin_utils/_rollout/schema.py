@@ -29,15 +29,28 @@ _DURATION = {"type": "string", "pattern": r"^[0-9]+[smhd]\Z"}
 _AT_LEAST_ONE = {"type": "integer", "minimum": 1}
 _PERCENT_OR_NONE = {"type": "integer", "minimum": 0, "maximum": 100}
 _PERCENT = {"type": "integer", "minimum": 1, "maximum": 100}
-_LIMIT = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^([0-9]|[1-9][0-9]|100)%\Z"}]}
-_SOME = {"anyOf": [_AT_LEAST_ONE, {"type": "string", "pattern": r"^([1-9]|[1-9][0-9]|100)%\Z"}]}
+_LIMIT = {
+    "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^([0-9]|[1-9][0-9]|100)%\Z"}],
+    "otherwise": "neither a count nor a percentage",
+    "remedy": 'Write a whole number, or "5%".',
+}
+"""`otherwise` and `remedy` are no words of JSON Schema, which leaves such alone: what to say of what does not fit."""
+_SOME = {
+    "anyOf": [_AT_LEAST_ONE, {"type": "string", "pattern": r"^([1-9]|[1-9][0-9]|100)%\Z"}],
+    "otherwise": "neither a count of at least 1 nor a percentage of at least 1",
+    "remedy": 'Write a whole number from 1 on, or a percentage from "1%" on: with none no device could go.',
+}
 _NAME = {
     "type": "string",
     "pattern": r"^[a-z0-9][a-z0-9._-]{0,62}\Z",
     "remedy": "Give it a name of lower-case letters, digits, dots, dashes and underscores.",
 }
-"""`remedy` is no word of JSON Schema, which leaves such words alone: what to do about any text that does not fit."""
 _LABEL = {"type": ["string", "number", "boolean"]}
+_LABELS = {
+    "anyOf": [_LABEL, {"type": "array", "minItems": 1, "items": _LABEL}],
+    "otherwise": "neither a value nor a list of values",
+    "remedy": "Write a text, a number, true or false, or a list of these with one entry at least.",
+}
 _DIGEST = {"type": "string", "pattern": r"^sha256:[0-9a-f]{64}\Z"}
 
 INHIBITORS = ("session_active", "game_running", "shutdown_blocked", "battery_low", "metered", "disk_low")
@@ -126,7 +139,7 @@ SPEC = _section(
                     "type": "object",
                     "minProperties": 1,
                     "propertyNames": {"type": "string"},
-                    "additionalProperties": {"anyOf": [_LABEL, {"type": "array", "minItems": 1, "items": _LABEL}]},
+                    "additionalProperties": _LABELS,
                 },
                 "stratify_by": {"type": "array", "items": {"const": "variant"}, "maxItems": 1},
                 "order": _section(
@@ -330,9 +343,9 @@ def _explain(error: ValidationError) -> tuple[str, str]:
     rule = str(error.validator)
     bound: Any = error.validator_value
     content: Any = error.instance
+    rules: Any = error.schema
     if rule == "required":
         missing = next(name for name in bound if error.message.startswith(repr(name)))
-        rules: Any = error.schema
         remedy = REMEDIES.get(missing) or rules["properties"][missing].get("remedy", "")
         return f"{where}: the key {missing!r} is missing.", remedy
     if rule == "additionalProperties":
@@ -347,7 +360,7 @@ def _explain(error: ValidationError) -> tuple[str, str]:
     elif rule == "pattern" and bound == _DIGEST["pattern"]:
         what = f"{content!r} is not a digest (sha256: and 64 hexadecimal digits)."
     elif rule == "anyOf":
-        what, remedy = f"{content!r} is neither a count nor a percentage.", 'Write a whole number, or "5%".'
+        what, remedy = f"{content!r} is {rules['otherwise']}.", rules["remedy"]
     return f"{where}: {what}", remedy
 
 

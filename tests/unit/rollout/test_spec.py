@@ -175,6 +175,13 @@ REFUSALS = [
     (document(selection={"hosts": ["a"]}), "selection.hosts: ['a'] is not of type 'string'", "a text"),
     (document(selection={"hosts": ""}), "selection.hosts:", "empty"),
     (document(pace={"parallel": 0}), "pace.parallel: 0 is less than 1", "not less than 1"),
+    (
+        document(budget={"max_unavailable": 0}),
+        "budget.max_unavailable: 0 is neither a count of at least 1 nor a percentage of at least 1",
+        "from 1 on",
+    ),
+    (document(selection={"labels": {"d": None}}), "selection.labels.d: None is neither a value nor a list", "a text"),
+    (document(selection={"labels": {"d": []}}), "selection.labels.d: [] is neither a value nor a list", "one entry"),
     (document(pace={"overshoot": -1}), "pace.overshoot: -1 is neither a count nor a percentage", '"5%"'),
     (document(pace={"on_failure": "stop"}), "pace.on_failure: 'stop' is not one of", "Choose one of halve, keep"),
     (document(abort={"percent": 101}), "abort.percent: 101 is more than 100", "With 0 no rollout is ever given up"),
