@@ -13,7 +13,8 @@ author:
   - skorionos.bootc contributors (@skorionos)
 description:
   - Reads a file that lists devices, with ranges for many and templates for what they have in common.
-  - What is wrong in the file is said with its line, before any device is touched.
+  - What is wrong in the file is said with its line, before any device is touched. It may have no other keys than the
+    options listed here.
   - Sets the variables that rollouts go by. C(variant), C(site), C(ring), C(model), C(timezone) and C(windows) of a
     device become C(bootc_variant), C(bootc_site), C(bootc_ring), C(bootc_model), C(bootc_timezone) and
     C(bootc_windows); what is under C(reach) becomes what Ansible connects with.
@@ -182,7 +183,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.files impor
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.groups import label_groups, seen_groups
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.members import Member
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory import Seen, load_memory
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.schema import SECTIONS
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._inventory_file import option_rules
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import format_time
 
@@ -199,10 +200,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
     def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
         """Add the hosts and groups of a fleet file."""
         super().parse(inventory, loader, path, cache)
-        content = self._read_config_data(path)
-        sections = {key: content[key] for key in SECTIONS if key in content}
+        options = option_rules(self.option_definitions)
         try:
-            devices = read_fleet(Path(path), sections, lambda part: _load(loader, part))
+            content = self._read_config_data(path)
+            devices = read_fleet(Path(path), content, lambda part: _load(loader, part), options)
         except RolloutError as error:
             raise AnsibleParserError(str(error)) from error
         try:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from .._rollout.schema import WINDOWS
@@ -73,4 +74,7 @@ _SECTIONS: dict[str, Any] = {
 PART: dict[str, Any] = {"type": "object", "additionalProperties": False, "properties": _SECTIONS}
 """A file that another one includes."""
 
-SECTIONS = tuple(_SECTIONS)
+
+def whole(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the file that names the plugin, which may have these ``options`` of the plugin as well."""
+    return {**PART, "properties": {**options, **_SECTIONS}}

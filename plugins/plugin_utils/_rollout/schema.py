@@ -325,7 +325,7 @@ def check(
         return
     problems = [_explain(error) for error in errors]
     if line_of is not None:
-        lines = [line_of(tuple(error.absolute_path)) for error in errors]
+        lines = [line_of(_place(error)) for error in errors]
         problems = [
             (what if line is None else f"line {line}, {what}", remedy)
             for line, (what, remedy) in zip(lines, problems, strict=True)
@@ -334,6 +334,16 @@ def check(
         f"({number}) {what}" if len(problems) > 1 else what for number, (what, _unused) in enumerate(problems, start=1)
     )
     raise RolloutError(cause, " ".join(dict.fromkeys(remedy for _unused, remedy in problems if remedy)), reason)
+
+
+def _place(error: ValidationError) -> tuple[str | int, ...]:
+    """The path of what is wrong. To the validator a key that should not be there is a mistake of what it is in."""
+    place = tuple(error.absolute_path)
+    content: Any = error.instance
+    rules: Any = error.schema
+    if error.validator == "additionalProperties":
+        return (*place, next(str(name) for name in content if name not in rules["properties"]))
+    return (*place, str(content)) if "propertyNames" in error.absolute_schema_path else place
 
 
 def _explain(error: ValidationError) -> tuple[str, str]:

@@ -26,7 +26,7 @@ def fleet(folder: Path, text: str, **others: str) -> list[Member]:
         (folder / f"{name}.yml").write_text(textwrap.dedent(content), encoding="utf-8")
     path = folder / "fleet.yml"
     path.write_text(textwrap.dedent(text), encoding="utf-8")
-    return read_fleet(path, load(path), load)
+    return read_fleet(path, load(path), load, {"memory": {"type": "string"}})
 
 
 def test_a_range_with_addresses_becomes_as_many_devices() -> None:
@@ -100,7 +100,7 @@ def test_what_files_include_is_one_fleet(tmp_path: Path) -> None:
     [
         (
             "devices:\n- name: a\n  varient: kde",
-            "fleet.yml is not a valid fleet file: line 2, devices[0]: unknown key 'varient'. Did you mean 'variant'?",
+            "fleet.yml is not a valid fleet file: line 3, devices[0]: unknown key 'varient'. Did you mean 'variant'?",
         ),
         ("devices:\n- name: a\n- name: b\n  reach:\n    port: 0", "line 5, devices[1].reach.port: 0 is less than 1"),
         ("devices:\n- name: a\n  reach: {jump: '-oProxyCommand=x'}", "line 3"),
@@ -147,6 +147,12 @@ def test_what_files_include_is_one_fleet(tmp_path: Path) -> None:
         ),
         ("include: ['.']", "fleet.yml, line 1: no file is named '.' there"),
         ("include: ['..']", "fleet.yml, line 1: no file is named '..' there"),
+        (
+            "memory: seen.json\ndevcies:\n- name: a",
+            "fleet.yml is not a valid fleet file: line 2, the top level: unknown key 'devcies'. Did you mean 'devi",
+        ),
+        ("devices:\n- name: a\nmemmory: seen.json", "line 3, the top level: unknown key 'memmory'"),
+        ("devices: []\ntemplates:\n  a: {}\n  b/c: {}", "line 4, templates: 'b/c' does not match"),
         ("devices: a", "devices: 'a' is not of type 'array'"),
         (
             "devices:\n- name: 17",
@@ -172,6 +178,8 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, said: st
 def test_an_error_in_an_included_file_names_that_file(tmp_path: Path) -> None:
     with pytest.raises(RolloutError, match=r"site\.yml, line 3: The device a is there already"):
         fleet(tmp_path, "include: [site.yml]\ndevices: [{name: a}]", site="devices:\n- name: b\n- name: a")
+    with pytest.raises(RolloutError, match=r"site\.yml is not .*: line 2, the top level: unknown key 'memory'"):
+        fleet(tmp_path, "include: [site.yml]", site="devices: []\nmemory: seen.json")
     with pytest.raises(RolloutError, match=r"site\.yml, line 1: defaults is in .*fleet\.yml already"):
         fleet(tmp_path, "include: [site.yml]\ndefaults: {ring: a}", site="defaults: {ring: b}")
 
