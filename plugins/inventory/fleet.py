@@ -173,7 +173,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible import constants
-from ansible.errors import AnsibleError, AnsibleParserError
+from ansible.errors import AnsibleError
 from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
@@ -183,7 +183,11 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.files impor
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.groups import label_groups, seen_groups
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.members import Member
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory import Seen, load_memory
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._inventory_file import option_rules
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._inventory_file import (
+    load_file,
+    option_rules,
+    read_checked,
+)
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import format_time
 
@@ -201,11 +205,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         """Add the hosts and groups of a fleet file."""
         super().parse(inventory, loader, path, cache)
         options = option_rules(self.option_definitions)
-        try:
-            content = self._read_config_data(path)
-            devices = read_fleet(Path(path), content, lambda part: _load(loader, part), options)
-        except RolloutError as error:
-            raise AnsibleParserError(str(error)) from error
+
+        def load(part: Path) -> Any:
+            return load_file(loader, part)
+
+        devices = read_checked(
+            path, self._read_config_data, load, lambda content: read_fleet(Path(path), content, load, options)
+        )
         try:
             given = self.get_option("memory")
             kept = Path(path).parent / (given or f".{Path(path).stem}-status.json")
@@ -263,11 +269,6 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             except (AnsibleError, KeyError) as error:  # KeyError: it expired, or the file cannot be read
                 self.display.warning(f"{host} is not in groups by cached facts: {error}")
         return found
-
-
-def _load(loader: DataLoader, path: Path) -> Any:
-    """An included file is the admin's own, as the one that includes it: variables in it may be templates."""
-    return loader.load_from_file(str(path), cache="none", trusted_as_template=True)
 
 
 def _seen_variables(seen: Seen) -> Mapping[str, Any]:

@@ -93,9 +93,12 @@ from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.files import position
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._inventory_file import check_options
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._inventory_file import (
+    check_options,
+    load_file,
+    read_checked,
+)
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rehearsal.profiles import nobody, parse_profile, share_of
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._simulated import GROUP, simulated_variables
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -113,11 +116,12 @@ class InventoryModule(BaseInventoryPlugin):
     def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
         """Make every host a simulated device."""
         super().parse(inventory, loader, path, cache)
-        content = self._read_config_data(path)
-        try:
-            check_options(Path(path), content, self.option_definitions)
-        except RolloutError as error:
-            raise AnsibleParserError(str(error)) from error
+        read_checked(
+            path,
+            self._read_config_data,
+            lambda given: load_file(loader, given),
+            lambda content: check_options(Path(path), content, self.option_definitions),
+        )
         directory = Path(self.get_option("directory")).absolute()
         groups = {
             name: [group.name for group in host.get_groups()]

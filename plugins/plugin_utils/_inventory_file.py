@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from ansible.errors import AnsibleOptionsError, AnsibleParserError
 
 from ._fleet.files import line
+from ._rollout.errors import RolloutError
 from ._rollout.schema import check
+
+Checked = TypeVar("Checked")
 
 _TYPES = {
     "dict": ["object", "null"],
@@ -19,6 +24,29 @@ _TYPES = {
     "str": ["string", "number", "boolean", "null"],
 }
 """What Ansible takes for each type of option. What has another type is left to Ansible."""
+
+
+def read_checked(
+    path: str, read: Callable[[str], Any], load: Callable[[Path], Any], check_content: Callable[[Any], Checked]
+) -> Checked:
+    """What ``check_content`` makes of the content of a file that ``read``, Ansible's own reader, gives.
+
+    Ansible says without a line which option is missing or of a wrong type. Then the content comes from ``load``.
+    """
+    try:
+        try:
+            content = read(path)
+        except AnsibleOptionsError:
+            check_content(load(Path(path)))
+            raise
+        return check_content(content)
+    except RolloutError as error:
+        raise AnsibleParserError(str(error)) from error
+
+
+def load_file(loader: Any, path: Path) -> Any:
+    """The content of an admin's own YAML file, as Ansible reads inventories: what is in it may be templates."""
+    return loader.load_from_file(str(path), cache="none", trusted_as_template=True)
 
 
 def option_rules(definitions: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -286,29 +286,6 @@ def test_hosts_keep_their_variables_and_lose_their_addresses(fleet: Path, collec
     assert found["localhost"]["ansible_connection"] == "local"
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        (
-            "plugin: skorionos.bootc.rehearsal\nprofile: []\n",
-            "line 2, the top level: unknown key 'profile'. Did you mean",
-        ),
-        (
-            "plugin: skorionos.bootc.simulated_fleet\ndevices: []\nseed: 1\n",
-            "line 3, the top level: unknown key 'seed'.",
-        ),
-    ],
-)
-def test_a_key_that_an_inventory_does_not_know_is_refused(
-    fleet: Path, collections_path: Path, text: str, said: str
-) -> None:
-    path = fleet.with_name("other.yml")
-    path.write_text(text, encoding="utf-8")
-    done = listed(collections_path, fleet, path)
-    assert done.returncode != 0
-    assert said in " ".join(done.stderr.split())
-
-
 def test_a_profile_about_nobody_is_told(fleet: Path, collections_path: Path) -> None:
     path = fleet.with_name("rehearsal.yml")
     path.write_text(
