@@ -18,7 +18,9 @@ description:
   - Sets the variables that rollouts go by. C(variant), C(site), C(ring), C(model), C(timezone) and C(windows) of a
     device become C(bootc_variant), C(bootc_site), C(bootc_ring), C(bootc_model), C(bootc_timezone) and
     C(bootc_windows); what is under C(reach) becomes what Ansible connects with.
-  - Makes a group of every label, such as C(variant_kde), C(ring_canary), C(site_berlin) and C(model_steam_deck).
+  - Makes a group of every label, such as C(variant_kde), C(ring_canary), C(site_berlin) and C(model_steam_deck). Names
+    of groups are lower-case, and all but letters from A to Z and digits becomes C(_) in them. There is a warning where
+    two labels share a group by that; one of which nothing is left, such as a model in other letters only, is refused.
   - Makes groups of what the playbook C(skorionos.bootc.status) saw last, which it keeps in O(memory).
     C(backend_composefs), C(booted_1_1_0), C(digest_) with the first 12 digits of the digest, C(bootc_staged),
     C(bootc_needs_reboot), C(bootc_drifted) for devices that run something else than what their last rollout left them
@@ -180,7 +182,11 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
 from ansible.plugins.loader import cache_loader
 from ansible.utils.vars import combine_vars
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.files import read_fleet
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.groups import label_groups, seen_groups
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.groups import (
+    label_groups,
+    seen_groups,
+    shared_groups,
+)
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.members import Member
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory import Seen, load_memory
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._inventory_file import (
@@ -212,6 +218,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         devices = read_checked(
             path, self._read_config_data, load, lambda content: read_fleet(Path(path), content, load, options)
         )
+        for surprise in shared_groups(device.labels for device in devices):
+            self.display.warning(f"{path}: {surprise}")
         try:
             given = self.get_option("memory")
             kept = Path(path).parent / (given or f".{Path(path).stem}-status.json")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.files import read_fleet
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.groups import shared_groups
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.members import Member, members
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 
@@ -158,6 +159,11 @@ def test_what_files_include_is_one_fleet(tmp_path: Path) -> None:
             "devices:\n- name: 17",
             "name: 17 is not of type 'string'. Write a text, in quotes if it looks like",
         ),
+        (
+            "devices:\n- name: a\n  model: 日本",
+            "fleet.yml, line 3: model: no group can be named after '日本'. Give it a name with at least one letter",
+        ),
+        ("templates:\n  t:\n    model: '--'", "line 3: model: no group can be named after '--'"),
         ("devices:\n- name: ''", "Name the device as in `name: deck-01`, or many of them as in `name: deck-[01:40]`."),
         ("devices:\n- variant: kde", "the key 'name' is missing. Name the device as in `name: deck-01`"),
         (
@@ -182,6 +188,12 @@ def test_an_error_in_an_included_file_names_that_file(tmp_path: Path) -> None:
         fleet(tmp_path, "include: [site.yml]", site="devices: []\nmemory: seen.json")
     with pytest.raises(RolloutError, match=r"site\.yml, line 1: defaults is in .*fleet\.yml already"):
         fleet(tmp_path, "include: [site.yml]\ndefaults: {ring: a}", site="defaults: {ring: b}")
+
+
+def test_labels_that_share_a_group_are_told() -> None:
+    labels = [{"site": "a.b", "ring": "x"}, {"site": "a-b"}, {"site": "a-b"}, {"model": "A B"}, {"site": "ab"}]
+    (told,) = shared_groups(labels)
+    assert told.startswith("The group site_a_b holds the devices of the sites 'a-b', 'a.b': ")
 
 
 def test_ten_thousand_devices_take_no_time_that_grows_faster_than_they_do() -> None:

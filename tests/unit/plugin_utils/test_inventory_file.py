@@ -53,6 +53,16 @@ def test_what_an_inventory_does_not_take_is_refused_with_its_line(
     assert [words for words in said if words not in told] == []
 
 
+def test_labels_that_share_a_group_are_told_and_the_devices_are_there(tmp_path: Path, collections_path: Path) -> None:
+    path = tmp_path / "fleet.yml"
+    devices = "[{name: deck-1, site: Berlin}, {name: deck-2, site: berlin}]"
+    path.write_text(f"plugin: skorionos.bootc.fleet\ndevices: {devices}\n", encoding="utf-8")
+    done = listed(collections_path, path)
+    assert done.returncode == 0, done.stderr
+    assert "The group site_berlin holds the devices of the sites 'Berlin', 'berlin'" in " ".join(done.stderr.split())
+    assert "deck-2" in done.stdout
+
+
 @pytest.mark.parametrize("text", ["memory:\ncompose:\nkeyed_groups: []", "strict: true\nleading_separator: false"])
 def test_options_of_ansible_itself_and_empty_ones_are_taken(tmp_path: Path, collections_path: Path, text: str) -> None:
     path = tmp_path / "fleet.yml"
