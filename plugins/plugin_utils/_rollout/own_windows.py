@@ -89,7 +89,10 @@ def windows_of_device(given: object, device: Device, spec: Spec, *, draining: bo
 def own_timing_warnings(
     rollout: Rollout, own: Mapping[str, Windows], zones: Mapping[str, str | None], now: float
 ) -> list[str]:
-    """What of these windows will surprise whoever runs the rollout. ``zones`` are those that the inventory knows."""
+    """What of these windows, and of those of the spec for devices where they are, will surprise whoever runs it.
+
+    ``zones`` are those that the inventory knows.
+    """
     spec = rollout.plan.spec
     undecided = [device for device in rollout.devices.values() if device.is_undecided]
     waiting = [device for device in undecided if device.host in own]
@@ -100,12 +103,21 @@ def own_timing_warnings(
         and rollout.plan.waves[device.wave].rules.coverage_timeout < longest_wait(own[device.host].apply)
     ]
     meet: dict[tuple[Windows, str | None], bool] = {}
-    for device in waiting:
-        key = (own[device.host], zones.get(device.host))
+    never: list[str] = []
+    for device in undecided:
+        key = (own.get(device.host, NO_WINDOWS), zones.get(device.host))
         if key not in meet:
             meet[key] = _ever_meet(spec, *key, now)
-    never = [device.host for device in waiting if not meet[own[device.host], zones.get(device.host)]]
+        if not meet[key]:
+            never.append(device.host)
+    apart = [host for host in never if host not in own]
+    never = [host for host in never if host in own]
     warnings = []
+    if apart:
+        warnings.append(
+            "In the days to come the download and the apply windows of the spec are never open together, and without "
+            f"`stage.policy: parked` nothing begins outside of both, so that every run puts it off: {some(apart)}."
+        )
     if hasty:
         warnings.append(
             f"From one of its own apply windows ({OWN_WINDOWS}) to the next more time passes than the coverage_timeout "
@@ -152,6 +164,8 @@ def _ever_meet(spec: Spec, own: Windows, zone: str | None, now: float) -> bool:
     """Whether that can be, as far as anybody knows before a device has told its zone, and that it can park an image."""
     apply, download = (spec.windows.apply, own.apply), (spec.windows.download, own.download)
     together = (apply, download) if spec.stage.ahead else ((*apply, *download),)
+    if all(window.zone is None for windows in (*apply, *download) for window in windows):
+        zone = zone or "UTC"  # any will do where all windows go by the same clock
     try:
         return all(any(span.end > now for span in spans(lists, zone, now)) for lists in together)
     except UnknownZone:
