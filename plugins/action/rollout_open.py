@@ -43,7 +43,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec impo
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.store import open_stores
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.summary import summarize
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.timing import OWN_WINDOWS
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.windows import Windows
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.windows import Windows, need_zone
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action import (
     PLANNING,
     RolloutAction,
@@ -141,7 +141,7 @@ class ActionModule(RolloutAction):
                 "An address may stand without its interface (%eth0), which belongs into ansible_host.",
                 "invalid_host",
             )
-        return [_member(name, task_vars["hostvars"][name], spec.labels, device_windows) for name in names]
+        return [_member(name, task_vars["hostvars"][name], spec, device_windows) for name in names]
 
 
 @dataclass(frozen=True)
@@ -162,10 +162,16 @@ def _checked_windows(given: Mapping[str, Any], spec: Spec, root: Path) -> dict[s
         return check_own_windows({host: each for host, each in given.items() if heeds_windows(known, host)}, spec)
 
 
-def _member(name: str, variables: Mapping[str, Any], labels: Sequence[str], device_windows: bool) -> _Member:
+def _member(name: str, variables: Mapping[str, Any], spec: Spec, device_windows: bool) -> _Member:
     windows = inventory_variable(variables, name, OWN_WINDOWS) if device_windows else None
-    zone = inventory_variable(variables, name, "bootc_timezone") if windows else None
-    return _Member(_candidate(name, variables, labels), windows, str(zone) if zone else None)
+    zone = None
+    if windows or need_zone((*spec.windows.download, *spec.windows.apply)):
+        try:
+            zone = inventory_variable(variables, name, "bootc_timezone")
+        except RolloutError:
+            if windows:
+                raise  # else it is only for a warning, which is no reason to leave devices in the middle of an update
+    return _Member(_candidate(name, variables, spec.labels), windows, str(zone) if zone else None)
 
 
 def _candidate(name: str, variables: Mapping[str, Any], labels: Sequence[str]) -> Candidate:

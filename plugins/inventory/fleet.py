@@ -13,11 +13,14 @@ author:
   - skorionos.bootc contributors (@skorionos)
 description:
   - Reads a file that lists devices, with ranges for many and templates for what they have in common.
-  - What is wrong in the file is said with its line, before any device is touched.
+  - What is wrong in the file is said with its line, before any device is touched. It may have no other keys than the
+    options listed here.
   - Sets the variables that rollouts go by. C(variant), C(site), C(ring), C(model), C(timezone) and C(windows) of a
     device become C(bootc_variant), C(bootc_site), C(bootc_ring), C(bootc_model), C(bootc_timezone) and
     C(bootc_windows); what is under C(reach) becomes what Ansible connects with.
-  - Makes a group of every label, such as C(variant_kde), C(ring_canary), C(site_berlin) and C(model_steam_deck).
+  - Makes a group of every label, such as C(variant_kde), C(ring_canary), C(site_berlin) and C(model_steam_deck). Names
+    of groups are lower-case, and all but letters from A to Z and digits becomes C(_) in them. There is a warning where
+    two labels share a group by that; one of which nothing is left, such as a model in other letters only, is refused.
   - Makes groups of what the playbook C(skorionos.bootc.status) saw last, which it keeps in O(memory).
     C(backend_composefs), C(booted_1_1_0), C(digest_) with the first 12 digits of the digest, C(bootc_staged),
     C(bootc_needs_reboot), C(bootc_drifted) for devices that run something else than what their last rollout left them
@@ -94,7 +97,7 @@ options:
         description: What kind of device it is.
         type: str
       timezone:
-        description: Its time zone, for windows. What the device says itself when not given.
+        description: Its time zone as the controller knows it, for windows. What the device says itself when not given.
         type: str
       windows:
         description:
@@ -172,17 +175,25 @@ from pathlib import Path
 from typing import Any
 
 from ansible import constants
-from ansible.errors import AnsibleError, AnsibleParserError
+from ansible.errors import AnsibleError
 from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
 from ansible.plugins.loader import cache_loader
 from ansible.utils.vars import combine_vars
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.files import read_fleet
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.groups import label_groups, seen_groups
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.groups import (
+    label_groups,
+    seen_groups,
+    shared_groups,
+)
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.members import Member
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory import Seen, load_memory
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.schema import SECTIONS
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._inventory_file import (
+    load_file,
+    option_rules,
+    read_checked,
+)
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import format_time
 
@@ -199,12 +210,16 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
     def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
         """Add the hosts and groups of a fleet file."""
         super().parse(inventory, loader, path, cache)
-        content = self._read_config_data(path)
-        sections = {key: content[key] for key in SECTIONS if key in content}
-        try:
-            devices = read_fleet(Path(path), sections, lambda part: _load(loader, part))
-        except RolloutError as error:
-            raise AnsibleParserError(str(error)) from error
+        options = option_rules(self.option_definitions)
+
+        def load(part: Path) -> Any:
+            return load_file(loader, part)
+
+        devices = read_checked(
+            path, self._read_config_data, load, lambda content: read_fleet(Path(path), content, load, options)
+        )
+        for surprise in shared_groups(device.labels for device in devices):
+            self.display.warning(f"{path}: {surprise}")
         try:
             given = self.get_option("memory")
             kept = Path(path).parent / (given or f".{Path(path).stem}-status.json")
@@ -262,11 +277,6 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             except (AnsibleError, KeyError) as error:  # KeyError: it expired, or the file cannot be read
                 self.display.warning(f"{host} is not in groups by cached facts: {error}")
         return found
-
-
-def _load(loader: DataLoader, path: Path) -> Any:
-    """An included file is the admin's own, as the one that includes it: variables in it may be templates."""
-    return loader.load_from_file(str(path), cache="none", trusted_as_template=True)
 
 
 def _seen_variables(seen: Seen) -> Mapping[str, Any]:

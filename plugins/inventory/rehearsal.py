@@ -43,7 +43,9 @@ options:
     type: dict
     default: {boot-seconds: 1}
   profiles:
-    description: What is special about some devices. A device may be of several; their faults add up.
+    description:
+      - What is special about some devices. A device may be of several; their faults add up. There is a warning where a
+        profile turns out to be about nobody.
     type: list
     elements: dict
     default: []
@@ -90,7 +92,13 @@ from ansible.errors import AnsibleParserError
 from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rehearsal.profiles import parse_profile, share_of
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.files import position
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._inventory_file import (
+    check_options,
+    load_file,
+    read_checked,
+)
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rehearsal.profiles import nobody, parse_profile, share_of
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._simulated import GROUP, simulated_variables
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -108,7 +116,12 @@ class InventoryModule(BaseInventoryPlugin):
     def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
         """Make every host a simulated device."""
         super().parse(inventory, loader, path, cache)
-        self._read_config_data(path)
+        read_checked(
+            path,
+            self._read_config_data,
+            lambda given: load_file(loader, given),
+            lambda content: check_options(Path(path), content, self.option_definitions),
+        )
         directory = Path(self.get_option("directory")).absolute()
         groups = {
             name: [group.name for group in host.get_groups()]
@@ -127,7 +140,11 @@ class InventoryModule(BaseInventoryPlugin):
                 profile = parse_profile(given)
             except ValueError as error:
                 raise AnsibleParserError(f"{path}: profiles[{index}]: {error}") from error
-            for name in share_of(profile, groups, f"{self.get_option('seed')} {index}"):
+            share = share_of(profile, groups, f"{self.get_option('seed')} {index}")
+            if profile.percent and not share:
+                where = position(Path(path), ("profiles", index))
+                self.display.warning(f"{where}: this profile is about nobody: {nobody(profile, groups)}.")
+            for name in share:
                 create[name].update(profile.create)
                 faults[name] += [fault for fault in profile.faults if fault not in faults[name]]
         inventory.add_group(GROUP)

@@ -86,6 +86,11 @@ from ansible.errors import AnsibleParserError
 from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._inventory_file import (
+    check_options,
+    load_file,
+    read_checked,
+)
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._simulated import GROUP, simulated_variables
 
 _MOST = 100_000
@@ -104,7 +109,12 @@ class InventoryModule(BaseInventoryPlugin):
     def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
         """Add the hosts that the file asks for."""
         super().parse(inventory, loader, path, cache)
-        self._read_config_data(path)
+        read_checked(
+            path,
+            self._read_config_data,
+            lambda given: load_file(loader, given),
+            lambda content: check_options(Path(path), content, self.option_definitions),
+        )
         directory = Path(self.get_option("directory")).absolute()
         inventory.add_group(GROUP)
         numbers: dict[str, int] = {}

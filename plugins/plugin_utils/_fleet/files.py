@@ -15,7 +15,7 @@ import yaml
 from .._rollout.errors import RolloutError
 from .._rollout.schema import check
 from .members import InvalidFleet, Member, members
-from .schema import PART
+from .schema import PART, whole
 
 Place = Sequence[str | int]
 
@@ -58,17 +58,20 @@ class FleetFiles:
             )
 
 
-def read_fleet(path: Path, sections: Mapping[str, Any], read: Callable[[Path], object]) -> list[Member]:
-    """The devices of a fleet file with these ``sections``. ``read`` gives the content of an included YAML file.
+def read_fleet(
+    path: Path, content: object, read: Callable[[Path], object], options: Mapping[str, Any] | None = None
+) -> list[Member]:
+    """The devices of a fleet file with this ``content``. ``read`` gives the content of an included YAML file.
 
-    Raises RolloutError (``invalid_fleet``), with file and line.
+    ``options`` are the schemas of keys that it may have besides. Raises RolloutError (``invalid_fleet``), with file
+    and line.
     """
     files = FleetFiles()
-    pending: list[tuple[Path, object]] = [(path, sections)]
+    pending: list[tuple[Path, object, Mapping[str, Any]]] = [(path, content, whole(options or {}))]
     seen = {path.resolve()}
     while pending:
-        source, part = pending.pop(0)
-        sections = _checked(source, part)
+        source, part, schema = pending.pop(0)
+        sections = _checked(source, part, schema)
         try:
             files.add(source, sections)
         except InvalidFleet as error:
@@ -78,7 +81,7 @@ def read_fleet(path: Path, sections: Mapping[str, Any], read: Callable[[Path], o
             for found in _included(source, index, pattern):
                 if found.resolve() not in seen:
                     seen.add(found.resolve())
-                    pending.append((found, read(found)))
+                    pending.append((found, read(found), PART))
     try:
         return members(files.document)
     except InvalidFleet as error:
@@ -104,14 +107,14 @@ def _included(source: Path, index: int, pattern: str) -> list[Path]:
     return found
 
 
-def _checked(source: Path, part: object) -> Mapping[str, Any]:
+def _checked(source: Path, part: object, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """The content of a file, which fits the schema; an empty file has no sections."""
 
     def line_of(place: Place) -> int | None:
         return line(source, place)
 
     content: Any = {} if part is None else part
-    check(content, PART, str(source), kind="fleet file", line_of=line_of, reason="invalid_fleet")
+    check(content, schema, str(source), kind="fleet file", line_of=line_of, reason="invalid_fleet")
     return dict(content)
 
 

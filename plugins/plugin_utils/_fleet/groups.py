@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from .memory import Seen
 
@@ -21,6 +21,22 @@ def label_groups(labels: Mapping[str, str]) -> Iterator[str]:
     for label in GROUPED:
         if label in labels:
             yield f"{label}_{safe(labels[label])}"
+
+
+def shared_groups(labels: Iterable[Mapping[str, str]]) -> Iterator[str]:
+    """What to say of each group that stands for several labels, as their names differ in what no group can have."""
+    found: dict[str, set[str]] = {}
+    for each in labels:
+        for group, label in zip(label_groups(each), (each[kind] for kind in GROUPED if kind in each), strict=True):
+            found.setdefault(group, set()).add(label)
+    for group, names in sorted(found.items()):
+        if len(names) > 1:
+            kind = group.partition("_")[0]
+            told = ", ".join(map(repr, sorted(names)))
+            yield (
+                f"The group {group} holds the devices of the {kind}s {told}: in the name of a group letters are "
+                f"lower-case, and signs all alike. Give one {kind} one name, or two of them names that differ in more."
+            )
 
 
 def seen_groups(seen: Seen, now: float) -> Iterator[str]:
@@ -48,5 +64,14 @@ def seen_groups(seen: Seen, now: float) -> Iterator[str]:
 
 
 def safe(text: str) -> str:
-    """``text`` as part of a group's name: what Ansible allows in one, nothing else."""
-    return re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_").lower() or "none"
+    """``text`` as part of a group's name: what Ansible allows in one, nothing else; ``none`` if that is nothing."""
+    return _allowed(text) or "none"
+
+
+def can_name(text: str) -> bool:
+    """Whether a group can be named after it."""
+    return bool(_allowed(text))
+
+
+def _allowed(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_").lower()

@@ -12,8 +12,8 @@ from typing import Any
 
 from .._rollout.errors import RolloutError
 from .._rollout.timing import OWN_WINDOWS
-from .._rollout.windows import parse_window
-from .groups import label_groups
+from .._rollout.windows import check_zone, parse_window
+from .groups import can_name, label_groups
 from .schema import DESCRIBED
 
 VARIABLES = {"variant": "bootc_variant", "site": "bootc_site", "ring": "bootc_ring", "model": "bootc_model"}
@@ -59,7 +59,7 @@ class Member:
 
 def members(document: Mapping[str, Any]) -> list[Member]:
     """The devices of a document that fits the schema, in its order; raises InvalidFleet."""
-    _check_windows(document)
+    _check_descriptions(document)
     described = _Described(document.get("defaults", {}), document.get("templates", {}))
     found: dict[str, Member] = {}
     places: dict[str, tuple[str | int, ...]] = {}
@@ -82,12 +82,25 @@ def members(document: Mapping[str, Any]) -> list[Member]:
     return list(found.values())
 
 
-def _check_windows(document: Mapping[str, Any]) -> None:
-    """What a schema cannot tell: lengths that make no sense, zones that nobody knows."""
+def _check_descriptions(document: Mapping[str, Any]) -> None:
+    """What a schema cannot tell: labels that no group can have, lengths that make no sense, zones that nobody knows."""
     said: list[tuple[tuple[str | int, ...], Mapping[str, Any]]] = [(("defaults",), document.get("defaults", {}))]
     said += [(("templates", name), template) for name, template in document.get("templates", {}).items()]
     said += [(("devices", index), device) for index, device in enumerate(document.get("devices", []))]
     for place, description in said:
+        for label in VARIABLES:
+            if not can_name(description.get(label, label)):
+                raise InvalidFleet(
+                    (*place, label),
+                    f"{label}: no group can be named after {description[label]!r}.",
+                    "Give it a name with at least one letter (A to Z, a to z) or digit.",
+                )
+        zone = description.get("timezone", "UTC")
+        if "{{" not in zone:  # a template is filled in when a rollout looks at it, which warns then
+            try:
+                check_zone(zone, "timezone")
+            except RolloutError as error:
+                raise InvalidFleet((*place, "timezone"), error.cause, error.remedy) from error
         for kind, windows in description.get("windows", {}).items():
             for number, window in enumerate(windows):
                 try:

@@ -5,22 +5,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from .._rollout.schema import WINDOWS
 
 _TEXT = {"type": "string", "minLength": 1}
-_LABEL = {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z"}
+_LABEL = {
+    "type": "string",
+    "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z",
+    "remedy": "Use letters (A to Z, a to z), digits, dots, dashes and underscores, at most 63, the first no sign.",
+}
+_HOST = {**_TEXT, "remedy": "Name the device as in `name: deck-01`, or many of them as in `name: deck-[01:40]`."}
 _VARIABLES = {
     "type": "object",
-    "propertyNames": {"type": "string", "pattern": r"^[A-Za-z_][A-Za-z0-9_]*\Z"},
+    "propertyNames": {
+        "type": "string",
+        "pattern": r"^[A-Za-z_][A-Za-z0-9_]*\Z",
+        "remedy": "Name a variable with letters (A to Z, a to z), digits and underscores, the first no digit.",
+    },
 }
 
 _WAYS: dict[str, Any] = {
     "connection": _TEXT,
     "user": _TEXT,
     "port": {"type": "integer", "minimum": 1, "maximum": 65535},
-    "jump": {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9@:._,-]*\Z"},
+    "jump": {
+        "type": "string",
+        "pattern": r"^[A-Za-z0-9][A-Za-z0-9@:._,-]*\Z",
+        "remedy": "Write it as `ssh -J` takes it, such as gate.example.com or admin@gate.example.com:2222.",
+    },
     "become": {"type": "boolean"},
     "python": _TEXT,
 }
@@ -41,7 +55,7 @@ _DEVICE: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
     "required": ["name"],
-    "properties": {"name": _TEXT, "address": _TEXT, "template": _LABEL, **DESCRIBED},
+    "properties": {"name": _HOST, "address": _TEXT, "template": _LABEL, **DESCRIBED},
 }
 
 _TEMPLATE: dict[str, Any] = {
@@ -60,4 +74,7 @@ _SECTIONS: dict[str, Any] = {
 PART: dict[str, Any] = {"type": "object", "additionalProperties": False, "properties": _SECTIONS}
 """A file that another one includes."""
 
-SECTIONS = tuple(_SECTIONS)
+
+def whole(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the file that names the plugin, which may have these ``options`` of the plugin as well."""
+    return {**PART, "properties": {**options, **_SECTIONS}}

@@ -47,8 +47,17 @@ def parse_profile(given: object) -> Profile:
 
 def share_of(profile: Profile, groups: Mapping[str, Sequence[str]], salt: str) -> list[str]:
     """The hosts of a profile, of all with their ``groups``. Drawn by ``salt``, the same on every machine."""
-    fitting = [
-        host for host, names in groups.items() if any(fnmatchcase(name, profile.hosts) for name in (host, *names))
-    ]
-    drawn = sorted(fitting, key=lambda host: hashlib.sha256(f"{salt}\0{host}".encode()).digest())
+    drawn = sorted(_fitting(profile, groups), key=lambda host: hashlib.sha256(f"{salt}\0{host}".encode()).digest())
     return sorted(drawn[: (len(drawn) * profile.percent + 50) // 100])
+
+
+def nobody(profile: Profile, groups: Mapping[str, Sequence[str]]) -> str:
+    """Why a profile has no hosts, though it asks for a share of some."""
+    found = len(_fitting(profile, groups))
+    if not found:
+        return f"no host and no group is called {profile.hosts!r}"
+    return f"{profile.percent} percent of {found} {'host' if found == 1 else 'hosts'} are none"
+
+
+def _fitting(profile: Profile, groups: Mapping[str, Sequence[str]]) -> list[str]:
+    return [host for host, names in groups.items() if any(fnmatchcase(name, profile.hosts) for name in (host, *names))]

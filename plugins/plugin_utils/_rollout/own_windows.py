@@ -15,7 +15,7 @@ from .errors import RolloutError, some
 from .spec import Spec, check_room
 from .states import DISRUPTED, STOPPED, Device, DeviceClass, Rollout, RolloutPhase
 from .timing import OWN_WINDOWS
-from .windows import NO_WINDOWS, UnknownZone, Windows, longest_wait, parse_windows, spans
+from .windows import NO_WINDOWS, UnknownZone, Windows, find_zone, longest_wait, need_zone, parse_windows, spans
 
 REASON = "invalid_windows"
 _SHAPE = "It has the keys of `windows` in a spec, `apply` and `download`."
@@ -89,9 +89,13 @@ def windows_of_device(given: object, device: Device, spec: Spec, *, draining: bo
 def own_timing_warnings(
     rollout: Rollout, own: Mapping[str, Windows], zones: Mapping[str, str | None], now: float
 ) -> list[str]:
-    """What of these windows will surprise whoever runs the rollout. ``zones`` are those that the inventory knows."""
+    """What of these windows, and of those of the spec for devices where they are, will surprise whoever runs it.
+
+    ``zones`` are those that the inventory knows.
+    """
     spec = rollout.plan.spec
-    waiting = [device for device in rollout.devices.values() if device.host in own and device.is_undecided]
+    undecided = [device for device in rollout.devices.values() if device.is_undecided]
+    waiting = [device for device in undecided if device.host in own]
     hasty = [
         device.host
         for device in waiting
@@ -99,12 +103,21 @@ def own_timing_warnings(
         and rollout.plan.waves[device.wave].rules.coverage_timeout < longest_wait(own[device.host].apply)
     ]
     meet: dict[tuple[Windows, str | None], bool] = {}
-    for device in waiting:
-        key = (own[device.host], zones.get(device.host))
+    never: list[str] = []
+    for device in undecided:
+        key = (own.get(device.host, NO_WINDOWS), zones.get(device.host))
         if key not in meet:
             meet[key] = _ever_meet(spec, *key, now)
-    never = [device.host for device in waiting if not meet[own[device.host], zones.get(device.host)]]
+        if not meet[key]:
+            never.append(device.host)
+    apart = [host for host in never if host not in own]
+    never = [host for host in never if host in own]
     warnings = []
+    if apart:
+        warnings.append(
+            "In the days to come the download and the apply windows of the spec are never open together, and without "
+            f"`stage.policy: parked` nothing begins outside of both, so that every run puts it off: {some(apart)}."
+        )
     if hasty:
         warnings.append(
             f"From one of its own apply windows ({OWN_WINDOWS}) to the next more time passes than the coverage_timeout "
@@ -115,13 +128,44 @@ def own_timing_warnings(
             f"In the days to come its own windows ({OWN_WINDOWS}) and those of the spec are never open together, so "
             f"that it is put off by every run: {some(never)}."
         )
+    for zone, hosts in _unknown_zones(spec, [device.host for device in undecided], own, zones).items():
+        warnings.append(
+            f"This machine does not know the time zone {zone!r} (bootc_timezone), so that every run puts it off until "
+            f"that is mended in the inventory, or tzdata updated: {some(hosts)}."
+        )
     return warnings
+
+
+def _unknown_zones(
+    spec: Spec, hosts: Sequence[str], own: Mapping[str, Windows], zones: Mapping[str, str | None]
+) -> dict[str, list[str]]:
+    """Zones that nobody can tell the time of, and the hosts whose windows go by them."""
+    found: dict[str, list[str]] = {}
+    known: dict[str, bool] = {}
+    for host in hosts:
+        zone = zones.get(host)
+        if zone and any(need_zone((*each.download, *each.apply)) for each in (spec.windows, own.get(host, NO_WINDOWS))):
+            if zone not in known:
+                known[zone] = _is_known(zone)
+            if not known[zone]:
+                found.setdefault(zone, []).append(host)
+    return found
+
+
+def _is_known(zone: str) -> bool:
+    try:
+        find_zone(zone)
+    except UnknownZone:
+        return False
+    return True
 
 
 def _ever_meet(spec: Spec, own: Windows, zone: str | None, now: float) -> bool:
     """Whether that can be, as far as anybody knows before a device has told its zone, and that it can park an image."""
     apply, download = (spec.windows.apply, own.apply), (spec.windows.download, own.download)
     together = (apply, download) if spec.stage.ahead else ((*apply, *download),)
+    if all(window.zone is None for windows in (*apply, *download) for window in windows):
+        zone = zone or "UTC"  # any will do where all windows go by the same clock
     try:
         return all(any(span.end > now for span in spans(lists, zone, now)) for lists in together)
     except UnknownZone:

@@ -29,10 +29,28 @@ _DURATION = {"type": "string", "pattern": r"^[0-9]+[smhd]\Z"}
 _AT_LEAST_ONE = {"type": "integer", "minimum": 1}
 _PERCENT_OR_NONE = {"type": "integer", "minimum": 0, "maximum": 100}
 _PERCENT = {"type": "integer", "minimum": 1, "maximum": 100}
-_LIMIT = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^([0-9]|[1-9][0-9]|100)%\Z"}]}
-_SOME = {"anyOf": [_AT_LEAST_ONE, {"type": "string", "pattern": r"^([1-9]|[1-9][0-9]|100)%\Z"}]}
-_NAME = {"type": "string", "pattern": r"^[a-z0-9][a-z0-9._-]{0,62}\Z"}
+_LIMIT = {
+    "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^([0-9]|[1-9][0-9]|100)%\Z"}],
+    "otherwise": "neither a count nor a percentage",
+    "remedy": 'Write a whole number, or "5%".',
+}
+"""`otherwise` and `remedy` are no words of JSON Schema, which leaves such alone: what to say of what does not fit."""
+_SOME = {
+    "anyOf": [_AT_LEAST_ONE, {"type": "string", "pattern": r"^([1-9]|[1-9][0-9]|100)%\Z"}],
+    "otherwise": "neither a count of at least 1 nor a percentage of at least 1",
+    "remedy": 'Write a whole number from 1 on, or a percentage from "1%" on: with none no device could go.',
+}
+_NAME = {
+    "type": "string",
+    "pattern": r"^[a-z0-9][a-z0-9._-]{0,62}\Z",
+    "remedy": "Give it a name of lower-case letters, digits, dots, dashes and underscores.",
+}
 _LABEL = {"type": ["string", "number", "boolean"]}
+_LABELS = {
+    "anyOf": [_LABEL, {"type": "array", "minItems": 1, "items": _LABEL}],
+    "otherwise": "neither a value nor a list of values",
+    "remedy": "Write a text, a number, true or false, or a list of these with one entry at least.",
+}
 _DIGEST = {"type": "string", "pattern": r"^sha256:[0-9a-f]{64}\Z"}
 
 INHIBITORS = ("session_active", "game_running", "shutdown_blocked", "battery_low", "metered", "disk_low")
@@ -121,7 +139,7 @@ SPEC = _section(
                     "type": "object",
                     "minProperties": 1,
                     "propertyNames": {"type": "string"},
-                    "additionalProperties": {"anyOf": [_LABEL, {"type": "array", "minItems": 1, "items": _LABEL}]},
+                    "additionalProperties": _LABELS,
                 },
                 "stratify_by": {"type": "array", "items": {"const": "variant"}, "maxItems": 1},
                 "order": _section(
@@ -220,7 +238,6 @@ REMEDIES = {
     "digest": "A rollout is pinned to one digest per variant: copy it from the release file that the publish playbook "
     "wrote, or name that file with `release:` instead of listing variants.",
     "image": "Name the repository the devices pull from, without a tag: registry.example/skorionos.",
-    "name": "Give it a name of lower-case letters, digits, dots, dashes and underscores.",
     "id": "Give the rollout an id never used before, such as skorion-1.1.0; it names the folder of its ledger.",
     "schema": "Write `schema: 1`.",
     "stratify_by": "Write [variant], which cuts every variant into waves of its own, or [] for the fleet as a whole.",
@@ -268,7 +285,6 @@ _RULE_REMEDIES = {
     "minItems": "It must not be empty: fill it in or remove it.",
     "minLength": "It must not be empty: fill it in or remove it.",
     "minProperties": "It must not be empty: fill it in or remove it.",
-    "pattern": REMEDIES["name"],
     "uniqueItems": "Name nothing twice.",
 }
 
@@ -309,7 +325,7 @@ def check(
         return
     problems = [_explain(error) for error in errors]
     if line_of is not None:
-        lines = [line_of(tuple(error.absolute_path)) for error in errors]
+        lines = [line_of(_place(error)) for error in errors]
         problems = [
             (what if line is None else f"line {line}, {what}", remedy)
             for line, (what, remedy) in zip(lines, problems, strict=True)
@@ -320,6 +336,16 @@ def check(
     raise RolloutError(cause, " ".join(dict.fromkeys(remedy for _unused, remedy in problems if remedy)), reason)
 
 
+def _place(error: ValidationError) -> tuple[str | int, ...]:
+    """The path of what is wrong. To the validator a key that should not be there is a mistake of what it is in."""
+    place = tuple(error.absolute_path)
+    content: Any = error.instance
+    rules: Any = error.schema
+    if error.validator == "additionalProperties":
+        return (*place, next(str(name) for name in content if name not in rules["properties"]))
+    return (*place, str(content)) if "propertyNames" in error.absolute_schema_path else place
+
+
 def _explain(error: ValidationError) -> tuple[str, str]:
     """What is wrong at which path, and the remedy."""
     where = _path(error.absolute_path) or "the top level"
@@ -327,9 +353,11 @@ def _explain(error: ValidationError) -> tuple[str, str]:
     rule = str(error.validator)
     bound: Any = error.validator_value
     content: Any = error.instance
+    rules: Any = error.schema
     if rule == "required":
         missing = next(name for name in bound if error.message.startswith(repr(name)))
-        return f"{where}: the key {missing!r} is missing.", REMEDIES.get(missing, "")
+        remedy = REMEDIES.get(missing) or rules["properties"][missing].get("remedy", "")
+        return f"{where}: the key {missing!r} is missing.", remedy
     if rule == "additionalProperties":
         return _unknown_keys(error, where)
     what, remedy = f"{error.message}.", REMEDIES.get(where) or REMEDIES.get(key) or _general_remedy(error)
@@ -342,7 +370,7 @@ def _explain(error: ValidationError) -> tuple[str, str]:
     elif rule == "pattern" and bound == _DIGEST["pattern"]:
         what = f"{content!r} is not a digest (sha256: and 64 hexadecimal digits)."
     elif rule == "anyOf":
-        what, remedy = f"{content!r} is neither a count nor a percentage.", 'Write a whole number, or "5%".'
+        what, remedy = f"{content!r} is {rules['otherwise']}.", rules["remedy"]
     return f"{where}: {what}", remedy
 
 
@@ -355,6 +383,8 @@ def _general_remedy(error: ValidationError) -> str:
         return _DURATION_REMEDY
     if rule == "type":
         return _TYPE_REMEDIES[bound if isinstance(bound, str) else bound[0]]
+    if "remedy" in rules:
+        return str(rules["remedy"])
     if rule == "enum":
         return f"Choose one of {', '.join(bound)}."
     if rule in ("minimum", "maximum"):

@@ -87,6 +87,18 @@ def find_zone(name: str) -> tzinfo:
         raise UnknownZone(name) from error
 
 
+def check_zone(name: str, where: str, others: str = "`UTC`") -> None:
+    """Raises RolloutError for a zone that is not known; ``others`` is what may be written there besides names."""
+    try:
+        find_zone(name)
+    except UnknownZone as error:
+        raise RolloutError(
+            f"{where}: {name!r} is not a time zone that this machine knows.",
+            f"Write {others} or a name such as Europe/Berlin. The system package tzdata brings the names.",
+            "invalid_spec",
+        ) from error
+
+
 def parse_windows(section: Mapping[str, Any], where: str) -> Windows:
     """The windows of a section that fits the schema; ``where`` stands before the path in errors."""
     kinds = {
@@ -108,14 +120,7 @@ def parse_window(entry: Mapping[str, Any], where: str) -> Window:
         )
     zone = entry.get("tz", DEVICE_ZONE)
     if zone != DEVICE_ZONE:
-        try:
-            find_zone(zone)
-        except UnknownZone as error:
-            raise RolloutError(
-                f"{where}.tz: {zone!r} is not a time zone that this machine knows.",
-                "Write `device`, `UTC` or a name such as Europe/Berlin. The system package tzdata brings the names.",
-                "invalid_spec",
-            ) from error
+        check_zone(zone, f"{where}.tz", "`device`, `UTC`")
     hours, minutes = map(int, entry["start"].split(":"))
     days = frozenset(DAYS.index(day) for day in entry.get("days", DAYS))
     return Window(days, 60 * hours + minutes, length, None if zone == DEVICE_ZONE else zone)

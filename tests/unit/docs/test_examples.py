@@ -15,7 +15,7 @@ import yaml
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report.words import HOLD_RULES, WAIT_RULES
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.schema import SPEC
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import parse_spec
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import parse_spec, timing_warnings
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import DeviceState
 
 from simulator import catalogue
@@ -51,6 +51,12 @@ BLOCKS = [
 def test_every_spec_in_the_guides_is_valid(block: str) -> None:
     document = yaml.safe_load(block)
     parse_spec(document, "the example", RELEASE if "release" in document else None)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_the_windows_of_every_spec_in_the_guides_leave_its_waves_enough_time(block: str) -> None:
+    document = yaml.safe_load(block)
+    assert timing_warnings(parse_spec(document, "the example", RELEASE if "release" in document else None)) == []
 
 
 def test_the_guides_show_specs_and_a_wrong_one_would_be_found() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.files import read_fleet
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.groups import shared_groups
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.members import Member, members
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 
@@ -26,7 +27,7 @@ def fleet(folder: Path, text: str, **others: str) -> list[Member]:
         (folder / f"{name}.yml").write_text(textwrap.dedent(content), encoding="utf-8")
     path = folder / "fleet.yml"
     path.write_text(textwrap.dedent(text), encoding="utf-8")
-    return read_fleet(path, load(path), load)
+    return read_fleet(path, load(path), load, {"memory": {"type": "string"}})
 
 
 def test_a_range_with_addresses_becomes_as_many_devices() -> None:
@@ -77,6 +78,11 @@ def test_the_nearest_word_counts_and_variables_add_up() -> None:
     }
 
 
+def test_a_time_zone_may_be_a_template() -> None:
+    (one,) = members({"devices": [{"name": "x", "timezone": "{{ site_zone }}"}]})
+    assert one.variables == {"bootc_timezone": "{{ site_zone }}"}
+
+
 def test_what_files_include_is_one_fleet(tmp_path: Path) -> None:
     found = fleet(
         tmp_path,
@@ -95,7 +101,7 @@ def test_what_files_include_is_one_fleet(tmp_path: Path) -> None:
     [
         (
             "devices:\n- name: a\n  varient: kde",
-            "fleet.yml is not a valid fleet file: line 2, devices[0]: unknown key 'varient'. Did you mean 'variant'?",
+            "fleet.yml is not a valid fleet file: line 3, devices[0]: unknown key 'varient'. Did you mean 'variant'?",
         ),
         ("devices:\n- name: a\n- name: b\n  reach:\n    port: 0", "line 5, devices[1].reach.port: 0 is less than 1"),
         ("devices:\n- name: a\n  reach: {jump: '-oProxyCommand=x'}", "line 3"),
@@ -127,6 +133,12 @@ def test_what_files_include_is_one_fleet(tmp_path: Path) -> None:
             "defaults: {windows: {apply: [{start: '03:00', length: 1h, tz: X}]}}",
             "line 1: windows.apply[0].tz: 'X'",
         ),
+        (
+            "devices:\n- name: a\n  timezone: Europe/Berln",
+            "fleet.yml, line 3: timezone: 'Europe/Berln' is not a time zone that this machine knows. Write `UTC` or",
+        ),
+        ("templates:\n  t:\n    timezone: X", "fleet.yml, line 3: timezone: 'X'"),
+        ("defaults:\n  timezone: device", "fleet.yml, line 2: timezone: 'device'"),
         ("devices:\n- name: 'a-[1:5:00]'", "line 2: The range in 'a-[1:5:00]' holds nothing"),
         ("devices:\n- name: b\n- name: localhost", "line 3: 'localhost' is the controller, and no device"),
         ("devices:\n- name: all", "line 2: 'all' is Ansible's name for everybody"),
@@ -136,7 +148,30 @@ def test_what_files_include_is_one_fleet(tmp_path: Path) -> None:
         ),
         ("include: ['.']", "fleet.yml, line 1: no file is named '.' there"),
         ("include: ['..']", "fleet.yml, line 1: no file is named '..' there"),
+        (
+            "memory: seen.json\ndevcies:\n- name: a",
+            "fleet.yml is not a valid fleet file: line 2, the top level: unknown key 'devcies'. Did you mean 'devi",
+        ),
+        ("devices:\n- name: a\nmemmory: seen.json", "line 3, the top level: unknown key 'memmory'"),
+        ("devices: []\ntemplates:\n  a: {}\n  b/c: {}", "line 4, templates: 'b/c' does not match"),
         ("devices: a", "devices: 'a' is not of type 'array'"),
+        (
+            "devices:\n- name: 17",
+            "name: 17 is not of type 'string'. Write a text, in quotes if it looks like",
+        ),
+        (
+            "devices:\n- name: a\n  model: 日本",
+            "fleet.yml, line 3: model: no group can be named after '日本'. Give it a name with at least one letter",
+        ),
+        ("templates:\n  t:\n    model: '--'", "line 3: model: no group can be named after '--'"),
+        ("devices:\n- name: ''", "Name the device as in `name: deck-01`, or many of them as in `name: deck-[01:40]`."),
+        ("devices:\n- variant: kde", "the key 'name' is missing. Name the device as in `name: deck-01`"),
+        (
+            "devices:\n- name: a\n  vars: {bad-name: 1}",
+            "Name a variable with letters (A to Z, a to z), digits and",
+        ),
+        ("devices:\n- name: a\n  site: köln", "Use letters (A to Z, a to z), digits, dots, dashes and underscores,"),
+        ("devices:\n- name: a\n  reach: {jump: -x}", "Write it as `ssh -J` takes it, such as gate.example.com or"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, said: str) -> None:
@@ -149,8 +184,16 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, said: st
 def test_an_error_in_an_included_file_names_that_file(tmp_path: Path) -> None:
     with pytest.raises(RolloutError, match=r"site\.yml, line 3: The device a is there already"):
         fleet(tmp_path, "include: [site.yml]\ndevices: [{name: a}]", site="devices:\n- name: b\n- name: a")
+    with pytest.raises(RolloutError, match=r"site\.yml is not .*: line 2, the top level: unknown key 'memory'"):
+        fleet(tmp_path, "include: [site.yml]", site="devices: []\nmemory: seen.json")
     with pytest.raises(RolloutError, match=r"site\.yml, line 1: defaults is in .*fleet\.yml already"):
         fleet(tmp_path, "include: [site.yml]\ndefaults: {ring: a}", site="defaults: {ring: b}")
+
+
+def test_labels_that_share_a_group_are_told() -> None:
+    labels = [{"site": "a.b", "ring": "x"}, {"site": "a-b"}, {"site": "a-b"}, {"model": "A B"}, {"site": "ab"}]
+    (told,) = shared_groups(labels)
+    assert told.startswith("The group site_a_b holds the devices of the sites 'a-b', 'a.b': ")
 
 
 def test_ten_thousand_devices_take_no_time_that_grows_faster_than_they_do() -> None:

@@ -14,7 +14,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.skorionos.bootc.plugins.action.rollout_rehearsal import _targets, _write
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rehearsal.profiles import parse_profile, share_of
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rehearsal.profiles import (
+    nobody,
+    parse_profile,
+    share_of,
+)
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rehearsal.stage import (
     Device,
     device_of,
@@ -224,19 +228,36 @@ def test_a_profile_that_is_none_says_why(given: object, cause: str) -> None:
         parse_profile(given)
 
 
-def variables(collections: Path, *sources: Path) -> dict[str, dict[str, Any]]:
-    """What Ansible makes of the variables of every host, by host."""
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"hosts": "nosuch-*"}, "no host and no group is called 'nosuch-*'"),
+        ({"hosts": "desk", "percent": 20}, "20 percent of 1 host are none"),
+    ],
+)
+def test_a_profile_about_nobody_says_why(given: object, why: str) -> None:
+    assert nobody(parse_profile(given), {"deck-1": ["fleet"], "desk": []}) == why
+
+
+def listed(collections: Path, *sources: Path) -> subprocess.CompletedProcess[str]:
+    """What `ansible-inventory --list` says of these sources."""
     argv = [str(Path(sys.executable).with_name("ansible-inventory")), "--list"]
     environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "ANSIBLE_COLLECTIONS_PATH": str(collections)}
-    done = subprocess.run(
+    return subprocess.run(
         argv + [word for source in sources for word in ("-i", str(source))],
         env={**environment, "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1", "HOME": str(sources[0].parent)},
         cwd=sources[0].parent,
-        check=True,
+        check=False,
         capture_output=True,
         text=True,
         timeout=120,
     )
+
+
+def variables(collections: Path, *sources: Path) -> dict[str, dict[str, Any]]:
+    """What Ansible makes of the variables of every host, by host."""
+    done = listed(collections, *sources)
+    assert done.returncode == 0, done.stderr
     # What is no template is marked as such here.
     found = json.loads(done.stdout, object_hook=lambda entry: entry.get("__ansible_unsafe", entry))
     hostvars: dict[str, dict[str, Any]] = found["_meta"]["hostvars"]
@@ -263,3 +284,15 @@ def test_hosts_keep_their_variables_and_lose_their_addresses(fleet: Path, collec
         assert found[host]["ansible_become"] is False
         assert found[host]["bootc_simulated_dir"].endswith(f"/.rehearsal/devices/{host}")
     assert found["localhost"]["ansible_connection"] == "local"
+
+
+def test_a_profile_about_nobody_is_told(fleet: Path, collections_path: Path) -> None:
+    path = fleet.with_name("rehearsal.yml")
+    path.write_text(
+        "plugin: skorionos.bootc.rehearsal\nprofiles:\n- hosts: deck-*\n- hosts: nosuch-*\n", encoding="utf-8"
+    )
+    done = listed(collections_path, fleet, path)
+    assert done.returncode == 0
+    told = " ".join(done.stderr.split())
+    assert "line 4: this profile is about nobody: no host and no group is called 'nosuch-*'." in told
+    assert told.count("about nobody") == 1

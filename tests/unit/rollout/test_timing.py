@@ -256,8 +256,50 @@ def test_what_of_the_windows_of_devices_will_surprise_is_said_beforehand() -> No
     apart = parse_windows({"apply": [LATER]}, "")
     (never,) = own_timing_warnings(rollout, {HOST: apart}, {HOST: "UTC"}, BEGIN)
     assert f"are never open together, so that it is put off by every run: {HOST}." in never
-    assert own_timing_warnings(rollout, {HOST: apart}, {HOST: None}, BEGIN) == []  # it may be anywhere
+    assert own_timing_warnings(rollout, {HOST: apart}, {HOST: None}, BEGIN) == [never]  # wherever it is
+    fixed = parse_windows({"apply": [{**LATER, "tz": "UTC"}]}, "")
+    assert own_timing_warnings(rollout, {HOST: fixed}, {HOST: None}, BEGIN) == []  # it may be anywhere
     assert own_timing_warnings(rollout, {HOST: parse_windows({"apply": [NOW]}, "")}, {HOST: "UTC"}, BEGIN) == []
+
+
+@pytest.mark.parametrize(
+    ("download", "policy", "zone", "warned"),
+    [
+        ({**LATER, "tz": "UTC"}, "with_reboot", "UTC", True),
+        ({**LATER, "tz": "UTC"}, "with_reboot", None, False),  # where it is it may be otherwise
+        ({**LATER, "tz": "UTC"}, "with_reboot", "America/Noronha", False),  # two hours behind
+        (LATER, "with_reboot", None, True),
+        ({**LATER, "tz": "UTC"}, "parked", "UTC", False),
+        ({**NOW, "tz": "UTC"}, "with_reboot", "UTC", False),
+    ],
+)
+def test_windows_of_the_spec_that_never_meet_are_said_beforehand(
+    download: dict[str, Any], policy: str, zone: str | None, warned: bool
+) -> None:
+    apply = {"start": "08:00", "length": "2h"}
+    rollout = story(windows={"download": [download], "apply": [apply]}, stage={"policy": policy}).rollout
+    warnings = own_timing_warnings(rollout, {}, {HOST: zone}, BEGIN)
+    told = "the download and the apply windows of the spec are never open together"
+    assert [told in each and HOST in each for each in warnings] == [True] * warned
+
+
+@pytest.mark.parametrize(
+    ("windows", "own", "warned"),
+    [
+        ({"apply": [NOW]}, {}, True),
+        ({}, {"apply": [NOW]}, True),
+        ({"apply": [{**NOW, "tz": "UTC"}]}, {}, False),
+        ({}, {}, False),
+    ],
+)
+def test_a_zone_that_nobody_knows_is_said_beforehand_where_windows_go_by_it(
+    windows: dict[str, Any], own: dict[str, Any], warned: bool
+) -> None:
+    rollout = story(windows=windows).rollout
+    given = {HOST: parse_windows(own, "")} if own else {}
+    warnings = own_timing_warnings(rollout, given, {HOST: "Europe/Berln"}, BEGIN)
+    assert ["'Europe/Berln' (bootc_timezone)" in each and HOST in each for each in warnings] == [True] * warned
+    assert own_timing_warnings(rollout, given, {HOST: "Europe/Berlin"}, BEGIN) == []
 
 
 @pytest.mark.parametrize(
