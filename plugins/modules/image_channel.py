@@ -106,7 +106,9 @@ options:
     description: Directory of the ledgers, when O(rollout) is a spec; C(rollouts) beside it by default.
     type: path
   wave:
-    description: Name of a wave of O(rollout). It is enough then that it got the digests and passed its soak.
+    description:
+      - Name of a wave of O(rollout). It is enough then that it got the digests and passed its soak. Without O(rollout),
+        it is refused.
     type: str
   force:
     description: Whether to overrule what speaks against a promotion. Needs a reason in O(why), and goes on record.

@@ -73,6 +73,12 @@ def _check(options: Mapping[str, Any]) -> None:
                 raise ChannelError(
                     f"'{digest}' in {option} of {variant} is not a digest.", "Give the whole digest.", "invalid"
                 )
+    if options["wave"] and options["rollout"] is None:
+        raise ChannelError(
+            f"A wave is named, {options['wave']}, and not the rollout that it is of, so nothing is proven by it.",
+            "Give bootc_promote_rollout too, or leave bootc_promote_wave out.",
+            "invalid",
+        )
     if options["verb"] == "demote" and not options["why"].strip():
         raise ChannelError("A release is taken back without a reason.", "Give bootc_channel_why=...", "invalid")
 

@@ -585,10 +585,11 @@ def test_a_journal_that_somebody_spoilt_is_not_read_past(site, line):
         ({"source": "edge"}, "There is no channel 'edge'"),
         ({"digests": {"kde": "v1"}}, "is not a digest"),
         ({"expected": {"kde": "v1"}}, "is not a digest"),
+        ({"wave": "canary"}, "not the rollout that it is of"),
     ],
 )
 def test_wrong_options_are_explained(site, options, said):
     site.publish("1.1", "kde-testing")
     with pytest.raises(ChannelError, match=said) as raised:
         site.move("promote", **options)
-    assert raised.value.reason == "invalid"
+    assert (raised.value.reason, site.at("kde-stable")) == ("invalid", None)
