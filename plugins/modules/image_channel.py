@@ -95,6 +95,7 @@ options:
     description:
       - Digest that the channel of a variant has to have now, or V(absent) when it must not be there. When one differs,
         nothing is moved, and the failure has the RV(reason) V(conflict).
+      - A variant that is not among O(variants) is refused.
     type: dict
     default: {}
   rollout:

@@ -73,6 +73,13 @@ def _check(options: Mapping[str, Any]) -> None:
                 raise ChannelError(
                     f"'{digest}' in {option} of {variant} is not a digest.", "Give the whole digest.", "invalid"
                 )
+    unmeant = [str(variant) for variant in options["expected"] if variant not in options["variants"]]
+    if options["verb"] != "undo" and unmeant:
+        raise ChannelError(
+            f"Something is expected of {', '.join(unmeant)}, and what is meant is {', '.join(options['variants'])}.",
+            "Correct the names in bootc_channel_expected, or leave out those that are not meant.",
+            "invalid",
+        )
     if options["wave"] and options["rollout"] is None:
         raise ChannelError(
             f"A wave is named, {options['wave']}, and not the rollout that it is of, so nothing is proven by it.",

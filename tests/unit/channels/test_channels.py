@@ -123,6 +123,16 @@ def test_a_channel_is_moved_only_from_what_was_expected(site):
     assert site.at("kde-stable") == new
 
 
+def test_nothing_is_taken_out_where_a_variant_is_expected_that_is_not_meant(site):
+    old, new = site.publish("1.0", "kde-v1.0"), site.publish("1.1", "kde-stable")
+    back = {"version": "1.1", "why": "it hangs", "digests": {"kde": old}}
+    with pytest.raises(ChannelError, match="expected of KDE") as raised:
+        site.move("demote", **back, expected={"KDE": old})
+    assert (raised.value.reason, site.at("kde-stable")) == ("invalid", new)
+    site.move("demote", **back, expected={"kde": new})
+    assert site.at("kde-stable") == old
+
+
 def test_a_release_file_says_what_is_meant(site):
     new = site.publish("1.1", "kde-v1.1")
     release = site.folder / "release.json"
@@ -586,6 +596,7 @@ def test_a_journal_that_somebody_spoilt_is_not_read_past(site, line):
         ({"digests": {"kde": "v1"}}, "is not a digest"),
         ({"expected": {"kde": "v1"}}, "is not a digest"),
         ({"wave": "canary"}, "not the rollout that it is of"),
+        ({"expected": {"KDE": "absent", "kde": "absent"}}, "expected of KDE, and what is meant is kde"),
     ],
 )
 def test_wrong_options_are_explained(site, options, said):
