@@ -273,6 +273,13 @@ def test_names_in_one_text_are_a_list(site: Site) -> None:
     assert site.guard.tags == ["os:gnome-1.0.0", "os:kde-1.0.0", "os:gnome", "os:kde"]
 
 
+def test_a_version_that_was_read_as_a_number_is_taken_out_of_no_channel(site: Site) -> None:
+    wanted = {"bootc_channel": "stable", "bootc_channel_why": "it hangs"}
+    refused = site.play("demote", **wanted, bootc_channel_version=1.10)
+    assert refused.code == 2, refused.said
+    assert "The version 1.1 is not a text. YAML reads it as a number" in refused.said
+
+
 @pytest.mark.parametrize("playbook", ["build", "publish"])
 def test_a_version_that_yaml_reads_as_a_number_is_refused(site: Site, playbook: str) -> None:
     refused = site.play(playbook, bootc_version=1.10)
