@@ -79,7 +79,9 @@ options:
     type: dict
     default: {}
   release:
-    description: File of a release as C(skorionos.bootc.publish) writes it, instead of O(source).
+    description:
+      - File of a release as C(skorionos.bootc.publish) writes it, instead of O(source). One that has its images in
+        another place than O(repository) is refused.
     type: path
   version:
     description:
