@@ -304,6 +304,18 @@ def test_names_in_one_text_are_a_list(site: Site) -> None:
     assert site.guard.tags == ["os:gnome-1.0.0", "os:kde-1.0.0", "os:gnome", "os:kde"]
 
 
+@pytest.mark.parametrize("limit", ["deck-01", "all", "!deck-02"])
+def test_a_limit_that_leaves_out_who_looks_after_the_registry_is_an_error(site: Site, limit: str) -> None:
+    idle = site.play("image_retention", "--inventory", "deck-01,deck-02,", "--limit", limit)
+    assert (idle.code, f"--limit {limit} leaves out localhost" in idle.said) == (2, True), idle.said
+
+
+@pytest.mark.parametrize("limit", [["--limit", "deck-01,localhost"], []])
+def test_a_limit_with_who_looks_after_the_registry_goes_on(site: Site, limit: list[str]) -> None:
+    begun = site.play("image_retention", "--inventory", "deck-01,deck-02,", *limit)
+    assert "Nothing says which repositories to look after" in begun.said
+
+
 def test_a_version_that_was_read_as_a_number_is_taken_out_of_no_channel(site: Site) -> None:
     wanted = {"bootc_channel": "stable", "bootc_channel_why": "it hangs"}
     refused = site.play("demote", **wanted, bootc_channel_version=1.10)
