@@ -79,7 +79,9 @@ options:
     type: dict
     default: {}
   release:
-    description: File of a release as C(skorionos.bootc.publish) writes it, instead of O(source).
+    description:
+      - File of a release as C(skorionos.bootc.publish) writes it, instead of O(source). One that has its images in
+        another place than O(repository) is refused.
     type: path
   version:
     description:
@@ -95,6 +97,7 @@ options:
     description:
       - Digest that the channel of a variant has to have now, or V(absent) when it must not be there. When one differs,
         nothing is moved, and the failure has the RV(reason) V(conflict).
+      - A variant that is not among O(variants) is refused.
     type: dict
     default: {}
   rollout:
@@ -106,7 +109,9 @@ options:
     description: Directory of the ledgers, when O(rollout) is a spec; C(rollouts) beside it by default.
     type: path
   wave:
-    description: Name of a wave of O(rollout). It is enough then that it got the digests and passed its soak.
+    description:
+      - Name of a wave of O(rollout). It is enough then that it got the digests and passed its soak. Without O(rollout),
+        it is refused.
     type: str
   force:
     description: Whether to overrule what speaks against a promotion. Needs a reason in O(why), and goes on record.

@@ -126,6 +126,9 @@ options:
           - Facts of which C(is_bootc) is V(false) say that this is no such device, unless O(memory) has deployments of
             it. Then it runs another system beside them, and they count.
           - Facts of which C(read_only) is V(true) are those of a live medium, so the device is unknown.
+          - Without the digest of what is booted, or of another deployment that is V(incompatible) or names an image, as
+            after C(rpm-ostree install), the device is unknown too. What it does tell, and what O(memory) has of it, is
+            kept nevertheless.
         type: dict
   no_devices:
     description: Whether there are no devices, and O(fleet) has none on purpose.
@@ -135,7 +138,7 @@ options:
     description:
       - A JSON file on the host that runs the module, in which is kept what each device of O(fleet) told when it last
         answered. It is made, and read for those who do not answer now, or run another system now. These are not unknown
-        then. What it has of a device counts until that leaves O(fleet).
+        then. What it has of a device counts until that leaves O(fleet). That one ran no bootc then counts for nothing.
       - A device that is off cannot change. One that was on without being asked may have updated itself since, and runs
         what its tag was at that time. So this is for fleets that are updated by rollouts.
     type: path
@@ -242,7 +245,7 @@ freed_bytes:
   returned: success
   type: int
 unknown_devices:
-  description: Devices that told nothing about themselves.
+  description: Devices that did not tell what they have, or not all of it.
   returned: success, and when they are why nothing was deleted
   type: list
   elements: str

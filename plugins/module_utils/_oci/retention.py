@@ -223,32 +223,36 @@ def read_fleet(
     """
     digests: dict[str, dict[str, None]] = {}
     follows: dict[str, dict[str, None]] = {}
-    unknown = []
-    remembered = []
+    unknown: list[str] = []
+    remembered: list[str] = []
     devices = 0
     for entry in hosts:
         host = entry.get("host")
         if not isinstance(host, str) or not host:
             raise ValueError("An entry of the fleet has no host. Give each as {host: NAME, bootc: ITS FACTS}.")
         status = entry.get("bootc")
-        when = ""
         before = (memory or {}).get(host)
-        if not _tells(status) or _runs_something_else(status, before):
-            status = before
-            if not _tells(status):
+        accounts: list[tuple[Mapping[str, Any], str]] = []
+        if _tells(status) and not _runs_something_else(status, before):
+            accounts = [(status, "")]
+        else:
+            if _has_deployments(before):
+                accounts = [(before, f", seen {str(before.get('seen'))[:10]}")]
+            if _tells_a_part(status):
+                # It has answered, so it was on, and what was remembered of it need not be all any more.
+                accounts.append((status, ""))
                 unknown.append(host)
-                devices += 1
-                continue
-            remembered.append(host)
-            when = f", seen {str(status.get('seen'))[:10]}"
-        devices += bool(status["is_bootc"])
-        for digest, slot in _deployments(status):
-            digests.setdefault(digest, {})[f"{host} ({slot}{when})"] = None
-        tag, pinned = _followed(status, repository)
-        if pinned:
-            digests.setdefault(pinned, {})[f"{host} (followed)"] = None
-        if tag:
-            follows.setdefault(tag, {})[host] = None
+            else:
+                (remembered if accounts else unknown).append(host)
+        devices += not accounts or any(account["is_bootc"] for account, _when in accounts)
+        for account, when in accounts:
+            for digest, slot in _deployments(account):
+                digests.setdefault(digest, {})[f"{host} ({slot}{when})"] = None
+            tag, pinned = _followed(account, repository)
+            if pinned:
+                digests.setdefault(pinned, {})[f"{host} (followed)"] = None
+            if tag:
+                follows.setdefault(tag, {})[host] = None
     return Fleet(
         {digest: tuple(who) for digest, who in sorted(digests.items())},
         {tag: tuple(who) for tag, who in sorted(follows.items())},
@@ -259,18 +263,45 @@ def read_fleet(
 
 
 def _tells(status: Any) -> TypeGuard[Mapping[str, Any]]:
-    """Tell whether these are the facts of a device; one that runs bootc has booted something.
+    """Tell whether these are the facts of a device; one that runs bootc says what it has booted, and has besides.
 
     What runs from a live medium, which cannot be written to, says nothing of the disk.
     """
     if not isinstance(status, Mapping) or "is_bootc" not in status or status.get("read_only"):
         return False
-    return not status["is_bootc"] or bool(_deployments(status))
+    if not status["is_bootc"]:
+        return True
+    # Beside it may be a plain ostree system without an image, from before the first switch.
+    silent = [slot for slot, _name in _slots(status) if _digest_of(slot) is None]
+    booted = status.get("booted")
+    return (
+        isinstance(booted, Mapping)
+        and booted not in silent
+        and not any(slot.get("incompatible") or slot.get("image") for slot in silent)
+    )
+
+
+def _tells_a_part(status: Any) -> TypeGuard[Mapping[str, Any]]:
+    """Tell whether a device answered from its disk without saying all that it has, as after ``rpm-ostree install``."""
+    return (
+        isinstance(status, Mapping)
+        and bool(status.get("is_bootc"))
+        and not status.get("read_only")
+        and not _tells(status)
+    )
+
+
+def _has_deployments(before: Any) -> TypeGuard[Mapping[str, Any]]:
+    """Tell whether a device is remembered with deployments.
+
+    That it once ran no bootc says nothing of what it runs now: it may have got that since, or had it on another disk.
+    """
+    return _tells(before) and bool(before["is_bootc"])
 
 
 def _runs_something_else(status: Mapping[str, Any], before: Any) -> bool:
     """Tell whether a device that had deployments has booted another system now, beside which they are still there."""
-    return not status["is_bootc"] and _tells(before) and bool(before["is_bootc"])
+    return not status["is_bootc"] and _has_deployments(before)
 
 
 def remember(
@@ -303,11 +334,20 @@ def _essence(status: Mapping[str, Any], seen: str) -> dict[str, Any]:
     }
 
 
+def _slots(status: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str]]:
+    named = [(status.get(name), name) for name in _SLOTS] + [(slot, "kept") for slot in status.get("others") or []]
+    return [(slot, name) for slot, name in named if isinstance(slot, Mapping)]
+
+
+def _digest_of(slot: Mapping[str, Any]) -> str | None:
+    digest = slot.get("digest")
+    return digest if isinstance(digest, str) and is_digest(digest) else None
+
+
 def _deployments(status: Mapping[str, Any]) -> list[tuple[str, str]]:
-    slots = [(status.get(name), name) for name in _SLOTS] + [(slot, "kept") for slot in status.get("others") or []]
-    found = [(slot.get("digest"), name) for slot, name in slots if isinstance(slot, Mapping)]
-    found += [(digest, "pinned") for digest in status.get("pinned") or []]
-    return [(digest, name) for digest, name in found if isinstance(digest, str) and is_digest(digest)]
+    found = [(_digest_of(slot), name) for slot, name in _slots(status)]
+    found += [(_digest_of({"digest": digest}), "pinned") for digest in status.get("pinned") or []]
+    return [(digest, name) for digest, name in found if digest is not None]
 
 
 def _followed(status: Mapping[str, Any], repository: Reference) -> tuple[str | None, str | None]:
@@ -493,8 +533,9 @@ def _unknown_devices(fleet: Fleet, *, told: bool, no_devices: bool, refuse_unkno
         who = ", ".join(fleet.unknown[:10]) + (f" and {count - 10} more" if count > 10 else "")
         return Refusal(
             "unknown_devices",
-            f"{count} devices told nothing about themselves and may run anything: {who}. Ask again when they are "
-            "awake, take those that are gone out of the inventory, or set unknown_devices: accept.",
+            f"{count} devices did not tell what they have and may run anything: {who}. Ask again when they are awake, "
+            "undo packages that were put on top of an image, with 'rpm-ostree reset', take those that are gone out of "
+            "the inventory, or set unknown_devices: accept.",
         )
     return None
 

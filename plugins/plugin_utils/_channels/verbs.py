@@ -15,8 +15,9 @@ from typing import Any
 import yaml
 
 from ...module_utils._oci.client import RegistryClient
+from ...module_utils._oci.errors import InvalidReference
 from ...module_utils._oci.module import registry_client
-from ...module_utils._oci.reference import is_digest, is_tag
+from ...module_utils._oci.reference import is_digest, is_tag, parse_reference
 from ...module_utils._oci.tagging import ABSENT
 from .._controller import CLOCK
 from .._operator import find_rollout, speaker
@@ -73,6 +74,19 @@ def _check(options: Mapping[str, Any]) -> None:
                 raise ChannelError(
                     f"'{digest}' in {option} of {variant} is not a digest.", "Give the whole digest.", "invalid"
                 )
+    unmeant = [str(variant) for variant in options["expected"] if variant not in options["variants"]]
+    if options["verb"] != "undo" and unmeant:
+        raise ChannelError(
+            f"Something is expected of {', '.join(unmeant)}, and what is meant is {', '.join(options['variants'])}.",
+            "Correct the names in bootc_channel_expected, or leave out those that are not meant.",
+            "invalid",
+        )
+    if options["wave"] and options["rollout"] is None:
+        raise ChannelError(
+            f"A wave is named, {options['wave']}, and not the rollout that it is of, so nothing is proven by it.",
+            "Give bootc_promote_rollout too, or leave bootc_promote_wave out.",
+            "invalid",
+        )
     if options["verb"] == "demote" and not options["why"].strip():
         raise ChannelError("A release is taken back without a reason.", "Give bootc_channel_why=...", "invalid")
 
@@ -210,20 +224,32 @@ def _digests(options: Mapping[str, Any]) -> Mapping[str, Any] | None:
         return named
     if options["release"] is None:
         return None
-    return _release(Path(str(options["release"])))
+    return _release(Path(str(options["release"])), _channels(options, options["channel"]))
 
 
-def _release(path: Path) -> dict[str, str]:
-    """The digest of each variant in a release file."""
+def _release(path: Path, channels: Sequence[Channel]) -> dict[str, str]:
+    """The digest of each variant in a release file, which has to be one of where the channels are."""
     document = _read(path, "release file")
     try:
         digests = {str(entry["name"]): str(entry["digest"]) for entry in document["variants"]}
-    except (KeyError, TypeError) as error:
+        images = {
+            str(entry["name"]): parse_reference(entry["image"]) for entry in document["variants"] if entry.get("image")
+        }
+    except (AttributeError, KeyError, TypeError, InvalidReference) as error:
         raise ChannelError(
             f"{path} is not a release file.", "Name one that the publish playbook wrote.", "invalid"
         ) from error
     if not digests:
         raise ChannelError(f"{path} has no variants.", "Name the file of a release that has some.", "invalid")
+    for channel in channels:
+        image = images.get(channel.variant)
+        if image is not None and image.place != parse_reference(channel.image).place:
+            raise ChannelError(
+                f"{path} is of a release in {image.name}, and the channel {channel.name} of {channel.variant} is in "
+                f"{channel.image}.",
+                "Give the bootc_repository of that release, or the release file that was written for this one.",
+                "invalid",
+            )
     return digests
 
 

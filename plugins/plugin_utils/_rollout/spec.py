@@ -254,7 +254,7 @@ _ABORT: dict[str, Any] = {"percent": 20, "min_executed": 20}
 _SOFT = ("game_running",)
 _HARD = ("battery_low",)
 _LONGEST_NOTICE = 86400
-_FOR_OTHERS = frozenset({"config_digest", "input_hash", "layers", "parent", "platforms", "tags"})
+_FOR_OTHERS = frozenset({"config_digest", "input_hash", "layers", "moving_tags", "parent", "platforms", "tags"})
 """What a release file says of its variants besides what a rollout needs."""
 _LAST: dict[str, Any] = {"min_coverage": 90, "coverage_timeout": "14d", "on_coverage_timeout": "accept"}
 

@@ -224,9 +224,11 @@ def test_the_playbook_asks_the_fleet_and_waits_for_those_who_sleep(
         "bootc_image_retention_apply": True,
         "bootc_tls_verify": False,
     }
+    limited = fleet.run("image_retention", "--limit", "deck-01,localhost", **variables)
+    assert (limited.rc, "may run anything: asleep." in limited.sentence()) == (2, True), limited.output
     refused = fleet.run("image_retention", **variables)
     assert refused.rc == 2, refused.output
-    assert "1 devices told nothing about themselves and may run anything: asleep." in refused.sentence()
+    assert "1 devices did not tell what they have and may run anything: asleep." in refused.sentence()
     assert registry.has(published.releases[1])
     done = fleet.run("image_retention", **variables, bootc_image_retention_unknown="accept")
     assert done.rc == 0, done.output

@@ -123,10 +123,22 @@ def test_a_channel_is_moved_only_from_what_was_expected(site):
     assert site.at("kde-stable") == new
 
 
+def test_nothing_is_taken_out_where_a_variant_is_expected_that_is_not_meant(site):
+    old, new = site.publish("1.0", "kde-v1.0"), site.publish("1.1", "kde-stable")
+    back = {"version": "1.1", "why": "it hangs", "digests": {"kde": old}}
+    with pytest.raises(ChannelError, match="expected of KDE") as raised:
+        site.move("demote", **back, expected={"KDE": old})
+    assert (raised.value.reason, site.at("kde-stable")) == ("invalid", new)
+    site.move("demote", **back, expected={"kde": new})
+    assert site.at("kde-stable") == old
+
+
 def test_a_release_file_says_what_is_meant(site):
     new = site.publish("1.1", "kde-v1.1")
     release = site.folder / "release.json"
-    release.write_text(json.dumps({"version": "1.1", "variants": [{"name": "kde", "digest": new, "image": "x"}]}))
+    others = {"name": "gnome-of-old", "digest": new, "image": "registry.other.example/os"}
+    kde = {"name": "kde", "digest": new, "image": site.repository}
+    release.write_text(json.dumps({"version": "1.1", "variants": [kde, others]}))
     site.move("promote", "latest", release=str(release))
     assert site.at("kde-latest") == new
     with pytest.raises(ChannelError, match="Which release of gnome"):
@@ -140,6 +152,23 @@ def test_a_release_file_says_what_is_meant(site):
     release.write_text("[]")
     with pytest.raises(ChannelError, match="is not a release file"):
         site.move("promote", "latest", release=str(release))
+
+
+@pytest.mark.parametrize("verb", ["promote", "demote"])
+def test_a_release_file_of_another_repository_moves_no_channel_of_this_one(site, verb):
+    old, new = site.publish("1.1", "kde-stable"), site.publish("1.2", "kde-testing")
+    release = site.folder / "release.json"
+    wanted = {"release": str(release), "version": "1.1", "why": "it hangs"}
+    elsewhere = dict.fromkeys((f"{site.repository}/kde", "r.example/os"), "is of a release in")
+    refused = {**elsewhere, "os": "is not a release file"}
+    for image, said in refused.items():
+        release.write_text(json.dumps({"variants": [{"name": "kde", "digest": new, "image": image}]}))
+        with pytest.raises(ChannelError, match=said) as raised:
+            site.move(verb, **wanted)
+        assert (raised.value.reason, site.at("kde-stable")) == ("invalid", old)
+    for place in ({"image": site.repository}, {}):
+        release.write_text(json.dumps({"variants": [{"name": "kde", "digest": new, **place}]}))
+        assert len(site.move(verb, **wanted, dry_run=True).steps) == 1
 
 
 def test_a_rollout_has_to_have_brought_the_very_image(site):
@@ -585,10 +614,12 @@ def test_a_journal_that_somebody_spoilt_is_not_read_past(site, line):
         ({"source": "edge"}, "There is no channel 'edge'"),
         ({"digests": {"kde": "v1"}}, "is not a digest"),
         ({"expected": {"kde": "v1"}}, "is not a digest"),
+        ({"wave": "canary"}, "not the rollout that it is of"),
+        ({"expected": {"KDE": "absent", "kde": "absent"}}, "expected of KDE, and what is meant is kde"),
     ],
 )
 def test_wrong_options_are_explained(site, options, said):
     site.publish("1.1", "kde-testing")
     with pytest.raises(ChannelError, match=said) as raised:
         site.move("promote", **options)
-    assert raised.value.reason == "invalid"
+    assert (raised.value.reason, site.at("kde-stable")) == ("invalid", None)

@@ -27,6 +27,8 @@ TREE: dict[str, Any] = {
     "bootc_tls_verify": False,
 }
 
+PLAYBOOKS = Path(__file__).resolve().parents[3] / "playbooks"
+
 
 @dataclass
 class Run:
@@ -66,12 +68,12 @@ class Site:
         }
 
     def play(self, name: str, *arguments: str, **variables: Any) -> Run:
-        """Run a playbook of the collection by its name, with the tree and further variables as a file."""
+        """Run a playbook of the collection by its name, or a file, with the tree and further variables as a file."""
         given = {**TREE, "bootc_repository": f"{self.registry}/os", **variables}
         (self.folder / "variables.yml").write_text(yaml.safe_dump(given))
         program = str(Path(sys.executable).with_name("ansible-playbook"))
         ended = subprocess.run(
-            [program, f"skorionos.bootc.{name}", "-e", "@variables.yml", *arguments],
+            [program, name if name.endswith(".yml") else f"skorionos.bootc.{name}", "-e", "@variables.yml", *arguments],
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
@@ -115,6 +117,7 @@ def test_a_release_is_built_and_published_once_with_the_moving_tags_last(site: S
     assert all(variant["digest"].startswith("sha256:") for variant in release["variants"])
     kde = release["variants"][0]
     assert (kde["parent"], kde["tags"]) == ("base", ["kde-v1.0.0", "kde-latest"])
+    assert kde["moving_tags"] == ["kde-latest"]
     assert all(kde[key].startswith("sha256:") for key in ("config_digest", "input_hash"))
     assert [layer["size"] for layer in kde["layers"]] == [7]
     spec = parse_spec({"schema": 1, "id": "x", "release": "v1.0.0.json"}, release=release)
@@ -255,6 +258,34 @@ def test_tags_without_a_version_alone_are_published_as_well_and_those_of_a_varia
     assert site.guard.tags == ["os:kde-edge", "os:kde-nightly", "os:gnome-own"]
 
 
+def test_no_tag_that_moves_is_carried_to_another_site(site: Site) -> None:
+    variants = [*TREE["bootc_variants"][:2], {"name": "gnome", "parent": "base", "tags": ["{variant}-nightly"]}]
+    nightly = {"bootc_version": "nightly", "bootc_variants": variants}
+    site.play("build", **nightly)
+    tags = ["{variant}-nightly-{revision}", "{variant}-nightly"]
+    assert site.play("publish", **nightly, bootc_tags=tags, bootc_revision="abc1234").code == 0
+    file = site.folder / "releases" / "vnightly.json"
+    release = json.loads(file.read_text())
+    assert [one["moving_tags"] for one in release["variants"]] == [["kde-nightly"], ["gnome-nightly"]]
+
+    (export,) = yaml.safe_load((PLAYBOOKS / "image_export.yml").read_text())
+    write = {"content": "{{ bootc_archive_released | to_json }}", "dest": str(site.folder / "released.json")}
+    tasks = [{"name": "Write what would be exported", "ansible.builtin.copy": write}]
+    (site.folder / "show.yml").write_text(yaml.safe_dump([{**export, "tasks": tasks}]))
+
+    def carried() -> list[str]:
+        shown = site.play("show.yml", bootc_release_file="releases/vnightly.json")
+        assert shown.code == 0, shown.said
+        images = json.loads((site.folder / "released.json").read_text())
+        return [image.removeprefix(f"{site.registry}/os:").partition("@")[0] for image in images]
+
+    assert carried() == ["kde-nightly-abc1234", "gnome-vnightly"]
+    for one in release["variants"]:
+        del one["moving_tags"]
+    file.write_text(json.dumps(release))
+    assert carried() == ["kde-nightly-abc1234", "kde-nightly", "gnome-nightly"]
+
+
 @pytest.mark.parametrize("tags", [["v{version}", "{variant}-latest"], ["{variant}-v{version}", "latest"], "latest"])
 def test_two_variants_in_one_place_are_refused_before_anything(site: Site, tags: Any) -> None:
     refused = site.play("publish", bootc_tags=tags)
@@ -271,6 +302,25 @@ def test_names_in_one_text_are_a_list(site: Site) -> None:
     assert len(site.calls("build")) == 3
     site.play("publish", "-e", "bootc_only=gnome,kde", "-e", "bootc_tags={variant}-{version},{variant}")
     assert site.guard.tags == ["os:gnome-1.0.0", "os:kde-1.0.0", "os:gnome", "os:kde"]
+
+
+@pytest.mark.parametrize("limit", ["deck-01", "all", "!deck-02"])
+def test_a_limit_that_leaves_out_who_looks_after_the_registry_is_an_error(site: Site, limit: str) -> None:
+    idle = site.play("image_retention", "--inventory", "deck-01,deck-02,", "--limit", limit)
+    assert (idle.code, f"--limit {limit} leaves out localhost" in idle.said) == (2, True), idle.said
+
+
+@pytest.mark.parametrize("limit", [["--limit", "deck-01,localhost"], []])
+def test_a_limit_with_who_looks_after_the_registry_goes_on(site: Site, limit: list[str]) -> None:
+    begun = site.play("image_retention", "--inventory", "deck-01,deck-02,", *limit)
+    assert "Nothing says which repositories to look after" in begun.said
+
+
+def test_a_version_that_was_read_as_a_number_is_taken_out_of_no_channel(site: Site) -> None:
+    wanted = {"bootc_channel": "stable", "bootc_channel_why": "it hangs"}
+    refused = site.play("demote", **wanted, bootc_channel_version=1.10)
+    assert refused.code == 2, refused.said
+    assert "The version 1.1 is not a text. YAML reads it as a number" in refused.said
 
 
 @pytest.mark.parametrize("playbook", ["build", "publish"])

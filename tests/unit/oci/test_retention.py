@@ -316,6 +316,51 @@ def test_a_device_that_sleeps_counts_with_what_it_told_before() -> None:
     assert remember(asleep, memory, "later") == memory
 
 
+SILENT = {"digest": None, "image": None}
+LAYERED = {**SILENT, "incompatible": True}
+
+
+@pytest.mark.parametrize(
+    "slots",
+    [
+        {"booted": LAYERED, "rollback": {"digest": sha("b")}},
+        {"booted": SILENT, "rollback": {"digest": sha("b")}},
+        {"booted": {"digest": sha("b")}, "rollback": LAYERED},
+        {"booted": {"digest": sha("b")}, "staged": LAYERED},
+        {"booted": {"digest": sha("b")}, "others": [LAYERED]},
+        {"booted": {"digest": sha("b")}, "rollback": {"digest": "v1", "image": "r.example/os:x"}},
+        {"booted": None, "rollback": {"digest": sha("b")}},
+    ],
+)
+def test_a_device_that_does_not_name_the_image_of_each_deployment_is_unknown_and_keeps_all_it_ever_named(
+    slots: dict[str, object],
+) -> None:
+    fleet = [{"host": "deck-01", "bootc": {"is_bootc": True, "spec_image": {"image": "r.example/os:kde"}, **slots}}]
+    once = {"is_bootc": True, "booted": {"digest": sha("a")}, "rollback": {"digest": sha("b")}}
+    memory = remember([{"host": "deck-01", "bootc": once}], {}, "2026-11-01T10:00:00Z")
+    for before, digests in (({}, {sha("b")}), (memory, {sha("a"), sha("b")})):
+        found = read_fleet(fleet, REPOSITORY, before)
+        assert (found.unknown, found.remembered, found.devices) == (("deck-01",), (), 1)
+        assert (set(found.digests), set(found.follows)) == (digests, {"kde"})
+        assert remember(fleet, before, "later") == before
+
+
+def test_a_plain_system_from_before_the_first_switch_needs_no_image() -> None:
+    status = {"is_bootc": True, "booted": {"digest": sha("a")}, "rollback": {**SILENT, "incompatible": False}}
+    fleet = [{"host": "deck-01", "bootc": status}]
+    assert read_fleet(fleet, REPOSITORY).unknown == ()
+    memory = remember(fleet, {}, "2026-11-01T10:00:00Z")
+    assert read_fleet([{"host": "deck-01"}], REPOSITORY, memory).remembered == ("deck-01",)
+
+
+def test_that_a_device_once_ran_no_bootc_says_nothing_of_what_it_runs_now() -> None:
+    server = [{"host": "server", "bootc": {"is_bootc": False}}]
+    memory = remember(server, {}, "2026-11-01T10:00:00Z")
+    assert read_fleet(server, REPOSITORY, memory).unknown == ()
+    fleet = read_fleet([{"host": "server"}], REPOSITORY, memory)
+    assert (fleet.unknown, fleet.remembered, fleet.devices) == (("server",), (), 1)
+
+
 def test_a_device_that_runs_another_system_today_keeps_what_it_had() -> None:
     status = {"is_bootc": True, "booted": {"digest": sha("a")}, "rollback": {"digest": sha("b")}}
     memory = remember([{"host": "deck-01", "bootc": status}], {}, "2026-11-01T10:00:00Z")

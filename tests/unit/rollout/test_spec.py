@@ -332,6 +332,7 @@ def test_a_repository_on_a_port_is_no_tag() -> None:
 
 
 RELEASE = {"version": "1.1.0", "variants": [{**KDE, "version": "1.1.0", "size": 5, "created": None}, GNOME]}
+FOR_OTHERS = {"tags": ["kde-v1", "kde-latest"], "moving_tags": ["kde-latest"], "parent": None, "platforms": {}}
 
 
 def test_a_release_file_supplies_the_variants() -> None:
@@ -341,6 +342,9 @@ def test_a_release_file_supplies_the_variants() -> None:
         ("gnome", digest("b"), None, None),
     ]
     assert spec.document["variants"][0] == {**KDE, "version": "1.1.0", "size": 5}
+    more = {**RELEASE, "variants": [{**one, **FOR_OTHERS} for one in RELEASE["variants"]]}
+    same = parse_spec({"schema": 1, "id": "r1", "release": "release.json"}, release=more)
+    assert same.fingerprint == spec.fingerprint
 
 
 @pytest.mark.parametrize(
