@@ -10,13 +10,11 @@ from dataclasses import dataclass, replace
 
 from ...module_utils._oci.client import RegistryClient
 from ...module_utils._oci.errors import NOT_FOUND, RegistryError
-from ...module_utils._oci.reading import Resolved
+from ...module_utils._oci.reading import Resolved, version_of
 from ...module_utils._oci.reference import Reference, parse_reference
 from ...module_utils._oci.tagging import Move, move_tag, plan_moves
 from .journal import Journal
 from .model import Channel, ChannelError, Entry, Held
-
-_VERSION = "org.opencontainers.image.version"
 
 
 @dataclass(frozen=True)
@@ -90,18 +88,11 @@ def _reference(channel: Channel) -> Reference:
 
 
 def _held(client: RegistryClient, resolved: Resolved) -> Held:
-    annotations, config = resolved.annotations, resolved.config
-    if config is None and resolved.platform_digests:
-        # Of several platforms of one release, any tells its version.
-        image = next(iter(resolved.platform_digests.values()))
-        config = client.resolve(resolved.reference.with_digest(image)).config
-    settings = (config or {}).get("config")
-    labels = settings.get("Labels") if isinstance(settings, Mapping) else None
-    version = (labels.get(_VERSION) if isinstance(labels, Mapping) else None) or annotations.get(_VERSION)
-    created = (config or {}).get("created")
+    config = client.sample_config(resolved)
+    created = config.get("created")
     return Held(
         resolved.digest,
-        version if isinstance(version, str) else None,
+        version_of(config, resolved.annotations),
         created if isinstance(created, str) else None,
     )
 
