@@ -25,8 +25,9 @@ options:
     description:
       - File with the credentials for registries, as C(podman login --authfile) writes it.
       - When not given, the first of these with an entry for the repository or its host is used, C($REGISTRY_AUTH_FILE),
-        C($XDG_RUNTIME_DIR/containers/auth.json), C($XDG_CONFIG_HOME/containers/auth.json), C(~/.docker/config.json).
-        When E(REGISTRY_AUTH_FILE) is set, the files after it are not looked at.
+        C($XDG_RUNTIME_DIR/containers/auth.json), C($XDG_CONFIG_HOME/containers/auth.json), C(~/.docker/config.json),
+        C(~/.dockercfg). When E(REGISTRY_AUTH_FILE) is set, the files after it are not looked at. When E(DOCKER_CONFIG)
+        is set, C(config.json) in that folder takes the place of the one in C(~/.docker).
       - Credential helpers that such a file names (C(credHelpers), C(credsStore)) are asked, on the host that the module
         runs on.
     type: path

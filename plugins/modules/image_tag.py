@@ -54,6 +54,17 @@ options:
       - Registries cannot compare and write in one step. A tag is read once more right before it is written and right
         after; who writes in between, within some milliseconds, is found out afterwards.
     type: str
+  older:
+    description:
+      - What becomes of a tag whose image has a newer version than the one given here, by the label
+        C(org.opencontainers.image.version).
+      - With V(move), it is moved like any other. With V(keep), it stays where it is, and there is a warning, so that a
+        job that runs again after a newer release does no harm.
+      - Versions are compared when both are numbers with dots, such as C(1.10.0) or C(1.10.0-rc1). Of others, such as
+        dates and revisions, it cannot be told which is newer, and the tag moves.
+    type: str
+    choices: [move, keep]
+    default: move
 seealso:
   - module: skorionos.bootc.image_info
   - module: skorionos.bootc.image_index
@@ -82,7 +93,7 @@ image:
   type: str
   sample: registry.example.com/os/skorionos@sha256:6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b
 digest:
-  description: Its digest, which every one of the tags has now, or in check mode would have.
+  description: Its digest, which every one of the tags has now, or in check mode would have, except for those RV(kept).
   returned: success
   type: str
   sample: sha256:6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b
@@ -98,6 +109,17 @@ moved:
   type: list
   elements: str
   sample: [kde-stable]
+version:
+  description: Version of what was tagged, V(null) when there is none or no tag would move.
+  returned: success, with O(older=keep)
+  type: str
+  sample: 1.0.0
+kept:
+  description: The tags that stay where they are because of O(older=keep), each with the version it has.
+  returned: success, with O(older=keep)
+  type: dict
+  sample:
+    kde-latest: 1.1.0
 reason:
   description:
     - Kind of the failure, for decisions. V(not_found) for a digest that is not there, V(conflict) for a tag that is not
@@ -115,7 +137,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ..module_utils._oci.errors import RegistryError
 from ..module_utils._oci.module import REGISTRY_ARGUMENTS, registry_client
 from ..module_utils._oci.reference import Reference, parse_reference
-from ..module_utils._oci.tagging import insist_on_tags, put_tags
+from ..module_utils._oci.tagging import insist_on_tags, put_tags, put_tags_forward
 from ..module_utils._oci.transport import REQUESTS_IMPORT_ERROR
 
 
@@ -138,7 +160,14 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     client = registry_client(module.params, for_push=not module.check_mode)
     manifest = client.get_manifest(reference)
     wanted, expected = module.params["tags"], module.params["expected"]
-    done = put_tags(client, reference, wanted, manifest, expected=expected, check=module.check_mode)
+    put = put_tags_forward if module.params["older"] == "keep" else put_tags
+    done = put(client, reference, wanted, manifest, expected=expected, check=module.check_mode)
+    for tag, version in done.get("kept", {}).items():
+        module.warn(
+            f"{reference.name}:{tag} stays at {version}, because {done['version']} is older. To move it back on "
+            "purpose, use the playbooks demote or promote, which keep a record, or give older=move "
+            "(bootc_publish_move_back=true for the playbook publish)."
+        )
     return {"image": str(reference), **done}
 
 
@@ -149,6 +178,7 @@ def main() -> None:
             "image": {"type": "str", "required": True},
             "tags": {"type": "list", "elements": "str", "required": True},
             "expected": {"type": "str"},
+            "older": {"type": "str", "choices": ["move", "keep"], "default": "move"},
             **REGISTRY_ARGUMENTS,
         },
         supports_check_mode=True,

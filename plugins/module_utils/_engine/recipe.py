@@ -33,7 +33,7 @@ _FILE_KEYS = ("path", "content", "source", "mode")
 _USER_KEYS = ("name", "id", "comment", "home", "shell", "groups")
 _SERVICE_KEYS = ("enabled", "disabled", "masked", "user_enabled")
 _LARGEST_CONTENT = 32 * 1024
-"""Bytes of a file's content. It becomes part of a command line, which the kernel limits to 128 kB."""
+"""Bytes of a file's content. It becomes part of commands, which stay in the image's history."""
 
 _PACKAGE = re.compile(r"[A-Za-z0-9@][A-Za-z0-9@._+:=~/-]*")
 _ADDRESS = re.compile(r"(?:https?|file)://[^\s'\"\\]+")

@@ -4,19 +4,25 @@
 """Writes a recipe as a Containerfile. PRIVATE to the collection.
 
 One layer for each kind of thing, what rarely changes first, so that a new release shares as much as it can with the one
-before. What a step leaves behind is deleted in the same layer, because a later one only hides it.
+before; only a lot of texts takes more. What a step leaves behind is deleted in the same layer, because a later one only
+hides it.
 """
 
 from __future__ import annotations
 
 import json
 import shlex
-from typing import Iterable, Sequence
+from typing import Iterable, Iterator, Sequence
 
 from .recipe import File, Recipe, Services, User
 
 # Machines that share an id baked into the image get mixed up by DHCP servers and journals. Packages make one.
 _FORGET_MACHINE_ID = "if [ -s /etc/machine-id ]; then : > /etc/machine-id; fi"
+_LONGEST_TEXT = 60_000
+"""Characters that are printed in one go. Builders cut lines of a Containerfile off at 64 kB, some without a word."""
+_LONGEST_RUN = 125_000
+"""Characters of one RUN with texts. The shell gets it as one argument, for which Linux has 128 kB."""
+_AND = " \\\n && "
 # Package managers and useradd that know it write this instead of the time of the build.
 _NO_CLOCK = "export SOURCE_DATE_EPOCH=0"
 _CLEAN = {
@@ -38,15 +44,15 @@ def render(recipe: Recipe, *, name: str, is_root: bool) -> str:
     steps = [
         "ARG PARENT\nFROM ${PARENT}",
         *_packages(recipe, is_root=is_root),
-        *_run(
+        *_runs(
             [
                 *_own_file(f"/usr/lib/sysusers.d/50-{name}.conf", _sysusers(recipe.users)),
                 *_own_file(f"/usr/lib/tmpfiles.d/50-{name}-homes.conf", _homes(recipe.users)),
             ]
         ),
         *(_copy(file) for file in recipe.files if file.source is not None),
-        *_run(line for file in recipe.files for line in _content(file)),
-        *_run(_own_file(f"/usr/lib/environment.d/50-{name}.conf", _environment(recipe))),
+        *_runs(line for file in recipe.files for line in _content(file)),
+        *_runs(_own_file(f"/usr/lib/environment.d/50-{name}.conf", _environment(recipe))),
         *_commands(recipe),
         *_run(_services(recipe.services)),
     ]
@@ -67,16 +73,46 @@ def printed(text: str) -> str:
 
 
 def _format(text: str) -> str:
+    return "".join(_signs(text))
+
+
+def _signs(text: str) -> Iterator[str]:
     special = {ord("\\"): "\\\\", ord("%"): "%%", ord("\n"): "\\n"}
-    return "".join(
-        special.get(byte) or (chr(byte) if 32 <= byte < 127 and byte != ord("<") else f"\\{byte:03o}")
-        for byte in text.encode()
-    )
+    for byte in text.encode():
+        yield special.get(byte) or (chr(byte) if 32 <= byte < 127 and byte != ord("<") else f"\\{byte:03o}")
+
+
+def _printed_in_pieces(text: str) -> list[str]:
+    """Return what :func:`printed` does, in as many words as it takes for none of them to be too long for a line."""
+    pieces: list[list[str]] = [[]]
+    length = 0
+    for sign in _signs(text):
+        added = len(_word(sign)) if sign == "'" else len(sign)
+        if length + added > _LONGEST_TEXT:
+            pieces.append([])
+            length = 0
+        pieces[-1].append(sign)
+        length += added
+    return [_word("".join(piece)) for piece in pieces]
 
 
 def _run(commands: Iterable[str]) -> list[str]:
     lines = list(commands)
-    return ["RUN " + " \\\n && ".join(lines)] if lines else []
+    return ["RUN " + _AND.join(lines)] if lines else []
+
+
+def _runs(commands: Iterable[str]) -> list[str]:
+    """Return what :func:`_run` does, with another RUN wherever one would be too long. For commands that stand alone."""
+    groups: list[list[str]] = [[]]
+    length = 0
+    for command in commands:
+        added = len(_AND) + len(command.encode())
+        if length and length + added > _LONGEST_RUN:
+            groups.append([])
+            length = 0
+        groups[-1].append(command)
+        length += added
+    return [step for group in groups for step in _run(group)]
 
 
 def _packages(recipe: Recipe, *, is_root: bool) -> list[str]:
@@ -147,7 +183,9 @@ def _content(file: File) -> list[str]:
 def _text_file(path: str, content: str, mode: str = "0644") -> list[str]:
     folder = path.rpartition("/")[0]
     lines = [f"mkdir -p {_word(folder)}"] if folder else []
-    return [*lines, f"printf -- {printed(content)} > {_word(path)}", f"chmod {mode} {_word(path)}"]
+    for number, piece in enumerate(_printed_in_pieces(content)):
+        lines.append(f"printf -- {piece} {'>>' if number else '>'} {_word(path)}")
+    return [*lines, f"chmod {mode} {_word(path)}"]
 
 
 def _own_file(path: str, content: str) -> list[str]:

@@ -20,6 +20,7 @@ _BY_STATUS = {
 _SERVER_TROUBLE = (NETWORK, "Every try ended like this; look at the registry's log, and run again.")
 _NOT_THERE = (NOT_FOUND, "Check the repository and the tag or digest; it may not be published yet.")
 _OTHER_FORMAT = (UNSUPPORTED, "The registry has it in a format that is not asked for; push it again as OCI.")
+_REFUSED = (UNEXPECTED, "The registry refuses it for the reason it gives; mend that, or look at its log.")
 _NO_REGISTRY = (UNEXPECTED, "That is no registry's answer; check the host and the path in the reference.")
 
 
@@ -47,7 +48,8 @@ def _classify(response: Response) -> tuple[str, str]:
         return _NOT_THERE if errors else _NO_REGISTRY
     if response.status >= 500:
         return _SERVER_TROUBLE
-    return _BY_STATUS.get(response.status, _NO_REGISTRY)
+    otherwise = _REFUSED if _registry_errors(response.body) else _NO_REGISTRY
+    return _BY_STATUS.get(response.status, otherwise)
 
 
 def _registry_errors(body: bytes) -> list[tuple[str, str]]:

@@ -18,6 +18,8 @@ from .errors import AUTH, RegistryError
 from .helpers import HelperError, ask_helper
 from .places import configuration_folder, expand_user, home_folder
 
+_OLD_DOCKER_FILE = ".dockercfg"
+
 
 @dataclass(frozen=True)
 class Credentials:
@@ -60,6 +62,7 @@ def auth_files(explicit: str | None, environ: Mapping[str, str]) -> list[Path]:
         (Path(runtime) / "containers" if runtime else Path("/run/containers") / str(os.getuid())) / "auth.json",
         configuration_folder(environ) / "containers" / "auth.json",
         Path(environ.get("DOCKER_CONFIG") or home_folder(environ) / ".docker") / "config.json",
+        home_folder(environ) / _OLD_DOCKER_FILE,
     ]
 
 
@@ -122,6 +125,8 @@ def _read(path: Path, *, required: bool) -> Mapping[str, Any]:
     except ValueError as error:
         # The text of the error could quote the file, and the file has passwords in it.
         raise RegistryError(AUTH, f"The auth file {path} is not JSON.", "Write it anew with 'podman login'.") from error
+    if path.name == _OLD_DOCKER_FILE and isinstance(document, dict) and "auths" not in document:
+        document = {"auths": document}
     if not isinstance(document, dict) or not isinstance(document.get("auths") or {}, dict):
         raise RegistryError(AUTH, f"The auth file {path} has no 'auths' object.", "Write it anew with 'podman login'.")
     if not isinstance(document.get("credHelpers") or {}, dict):

@@ -14,6 +14,7 @@ from .manifest import Manifest, Platform, platform_digests, platform_of, select_
 from .reference import Reference
 from .untrusted import read_json
 
+_VERSION = "org.opencontainers.image.version"
 _LARGEST_CONFIG = 8 * 1024 * 1024
 
 
@@ -105,6 +106,13 @@ class ImageReader(ABC):
         config = self.get_config(reference, manifest)
         return Resolved(reference, top.digest, top.media_type, digests, manifest, config, top.annotations)
 
+    def sample_config(self, resolved: Resolved) -> Mapping[str, Any]:
+        """Return the configuration of the image; of several platforms that of the first, for what is true of all."""
+        if resolved.config is not None:
+            return resolved.config
+        images = iter(resolved.platform_digests.values())
+        return next((self.resolve(resolved.reference.with_digest(image)).config or {} for image in images), {})
+
     def image_manifests(self, resolved: Resolved) -> list[Manifest]:
         """Return the manifest of every image that the reference stands for, those of all platforms of an index."""
         known = {resolved.manifest.digest: resolved.manifest} if resolved.manifest is not None else {}
@@ -118,6 +126,14 @@ class ImageReader(ABC):
                 UNSUPPORTED, f"{reference} is an index of indexes.", "Publish one index that lists the images."
             )
         return manifest
+
+
+def version_of(config: Mapping[str, Any], annotations: Mapping[str, str]) -> str | None:
+    """Return the version that the label of an image gives, or else an annotation, as an index may have one."""
+    settings = config.get("config")
+    labels = settings.get("Labels") if isinstance(settings, Mapping) else None
+    version = (labels.get(_VERSION) if isinstance(labels, Mapping) else None) or annotations.get(_VERSION)
+    return version if isinstance(version, str) else None
 
 
 def _is_config(document: object) -> bool:

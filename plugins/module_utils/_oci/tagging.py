@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Iterable, Mapping
+from typing import Any, Iterable, Mapping, Sequence
 
 from .client import RegistryClient
-from .errors import RegistryError
+from .errors import NOT_FOUND, UNEXPECTED, UNSUPPORTED, RegistryError
 from .manifest import Manifest
+from .reading import version_of
 from .reference import Reference, is_digest, is_tag
+from .versions import is_older_release
 
 CONFLICT = "conflict"
 _LAG_TRIES = 5
@@ -51,6 +53,66 @@ def put_tags(
     """Put tags on a manifest, in a prediction say which; returns what modules tell of that. Raises ``conflict``."""
     before = read_tags(client, repository, tags)
     moves = plan_moves(before, manifest.digest, expected, repository.name)
+    return _carry_out(client, repository, before, moves, manifest, check=check)
+
+
+def put_tags_forward(
+    client: RegistryClient,
+    repository: Reference,
+    tags: Iterable[str],
+    manifest: Manifest,
+    *,
+    expected: str | None,
+    check: bool,
+) -> dict[str, Any]:
+    """Do what :func:`put_tags` does, but leave tags where they are that have a newer version, and tell these.
+
+    What cannot be read has no version, and what has none is not newer.
+    """
+    before = read_tags(client, repository, tags)
+    moves = plan_moves(before, manifest.digest, expected, repository.name)
+    leaving = {move.before for move in moves if move.before is not None}
+    ours = _version(client, repository, manifest.digest) if leaving else None
+    versions = {digest: _version(client, repository, digest) for digest in leaving} if ours is not None else {}
+    forward, kept = split_by_age(moves, ours, versions)
+    done = _carry_out(client, repository, before, forward, manifest, check=check)
+    return {**done, "version": ours, "kept": kept}
+
+
+def split_by_age(
+    moves: Iterable[Move], ours: str | None, versions: Mapping[str, str | None]
+) -> tuple[list[Move], dict[str, str]]:
+    """Return the moves that do not go back from a newer version, and of the other tags the version they have."""
+    forward: list[Move] = []
+    kept: dict[str, str] = {}
+    for move in moves:
+        theirs = versions.get(move.before or "")
+        if ours is not None and theirs is not None and is_older_release(ours, theirs):
+            kept[move.tag] = theirs
+        else:
+            forward.append(move)
+    return forward, kept
+
+
+def _version(client: RegistryClient, repository: Reference, digest: str) -> str | None:
+    try:
+        resolved = client.resolve(repository.with_digest(digest))
+        return version_of(client.sample_config(resolved), resolved.annotations)
+    except RegistryError as error:
+        if error.kind in (NOT_FOUND, UNEXPECTED, UNSUPPORTED):
+            return None
+        raise
+
+
+def _carry_out(
+    client: RegistryClient,
+    repository: Reference,
+    before: Mapping[str, str | None],
+    moves: Sequence[Move],
+    manifest: Manifest,
+    *,
+    check: bool,
+) -> dict[str, Any]:
     for move in [] if check else moves:
         move_tag(client, repository, move, manifest)
     return {
@@ -58,7 +120,7 @@ def put_tags(
         "digest": manifest.digest,
         "before": before,
         "moved": [move.tag for move in moves],
-        "diff": {"before": before, "after": dict.fromkeys(before, manifest.digest)},
+        "diff": {"before": before, "after": {**before, **{move.tag: move.after for move in moves}}},
     }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ...module_utils._oci.dates import read_created
-from .._rollout.versions import is_older
+from ...module_utils._oci.versions import is_older
 from .model import ChannelError, Entry, Evidence, Held, Objection, Wish
 from .plan import taken_out
 

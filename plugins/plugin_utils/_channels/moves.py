@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 
 from ...module_utils._oci.client import RegistryClient
 from ...module_utils._oci.errors import NOT_FOUND, RegistryError
+from ...module_utils._oci.reading import Resolved, version_of
 from ...module_utils._oci.reference import Reference, parse_reference
 from ...module_utils._oci.tagging import Move, move_tag, plan_moves
 from .journal import Journal
 from .model import Channel, ChannelError, Entry, Held
-
-_VERSION = "org.opencontainers.image.version"
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def read_channel(client: RegistryClient, channel: Channel) -> Held | None:
     if digest is None:
         return None
     try:
-        return read_digest(client, channel, digest)
+        return _held(client, client.resolve(_reference(channel).with_digest(digest)))
     except RegistryError as error:
         if error.kind == NOT_FOUND:
             return Held(digest, whole=False)
@@ -68,27 +67,32 @@ def read_channel(client: RegistryClient, channel: Channel) -> Held | None:
 
 
 def read_digest(client: RegistryClient, channel: Channel, digest: str) -> Held:
-    """What that digest in the channel's repository is; raises RegistryError when it is not there."""
-    return _read(client, _reference(channel).with_digest(digest))
+    """What that digest in the channel's repository is; raises RegistryError when it, or a part of it, is not there.
+
+    Of an index the image of every platform has to be there. Without one, registries refuse the tag, or devices of that
+    platform find nothing.
+    """
+    resolved = client.resolve(_reference(channel).with_digest(digest))
+    for platform, image in resolved.platform_digests.items() if resolved.manifest is None else ():
+        if client.head_manifest(resolved.reference.with_digest(image)) is None:
+            raise RegistryError(
+                NOT_FOUND,
+                f"{resolved.reference} is an index whose image for {platform}, {image}, is not there.",
+                "Publish the release again, or move the channel to one that is whole.",
+            )
+    return _held(client, resolved)
 
 
 def _reference(channel: Channel) -> Reference:
     return parse_reference(channel.image)
 
 
-def _read(client: RegistryClient, reference: Reference) -> Held:
-    resolved = client.resolve(reference)
-    annotations, config = resolved.annotations, resolved.config
-    if config is None and resolved.platform_digests:
-        # Of several platforms of one release, any tells its version.
-        config = client.resolve(reference.with_digest(next(iter(resolved.platform_digests.values())))).config
-    settings = (config or {}).get("config")
-    labels = settings.get("Labels") if isinstance(settings, Mapping) else None
-    version = (labels.get(_VERSION) if isinstance(labels, Mapping) else None) or annotations.get(_VERSION)
-    created = (config or {}).get("created")
+def _held(client: RegistryClient, resolved: Resolved) -> Held:
+    config = client.sample_config(resolved)
+    created = config.get("created")
     return Held(
         resolved.digest,
-        version if isinstance(version, str) else None,
+        version_of(config, resolved.annotations),
         created if isinstance(created, str) else None,
     )
 

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ...module_utils._oci.versions import is_older
 from .errors import RolloutError, some
 from .quantities import percent_of, share
 from .spec import Barrier, Spec, Variant, Wave, canonical, load_spec, timing_warnings
-from .versions import is_older
 
 ABSENT = "!exists"
 """In ``selection.labels``: the host must not have the variable."""

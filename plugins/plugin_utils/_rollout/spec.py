@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ...module_utils._oci.versions import is_older
 from . import schema
 from .errors import RolloutError
 from .quantities import parse_duration, parse_rate
-from .versions import is_older
 from .windows import Windows, longest_wait, parse_windows
 
 LAST_WAVE = "rest"

@@ -54,16 +54,20 @@ class Site:
             requests.put(f"{self.api}/manifests/{tag}", data=manifest, headers={"Content-Type": MANIFEST}, timeout=5)
         return digest(manifest)
 
-    def publish_index_of_nothing(self, tag: str) -> str:
-        """Bring an index to the registry whose image is not there; return its digest."""
-        image = {"mediaType": MANIFEST, "digest": "sha256:" + "1" * 64, "size": 2}
-        platform = {"os": "linux", "architecture": "amd64"}
-        index = json.dumps(
-            {"schemaVersion": 2, "mediaType": INDEX, "manifests": [{**image, "platform": platform}]}
-        ).encode()
+    def publish_index(self, tag: str, **images: str) -> str:
+        """Bring an index of images by architecture to the registry, be they there or not; return its digest."""
+        listed = [
+            {"mediaType": MANIFEST, "digest": image, "size": 2, "platform": {"os": "linux", "architecture": name}}
+            for name, image in images.items()
+        ]
+        index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": listed}).encode()
         for name in (tag, digest(index)):
             requests.put(f"{self.api}/manifests/{name}", data=index, headers={"Content-Type": INDEX}, timeout=5)
         return digest(index)
+
+    def publish_index_of_nothing(self, tag: str) -> str:
+        """Bring an index to the registry whose image is not there; return its digest."""
+        return self.publish_index(tag, amd64="sha256:" + "1" * 64)
 
     def at(self, tag: str) -> str | None:
         answer = requests.get(f"{self.api}/manifests/{tag}", timeout=5)

@@ -342,6 +342,22 @@ def test_a_channel_whose_image_misses_a_part_can_be_moved_on_but_not_from(site):
     assert (raised.value.kind, site.at("kde-stable")) == ("not_found", new)
 
 
+def test_nothing_is_moved_when_one_variant_misses_the_image_of_a_platform(site):
+    site.publish_index("kde-testing", amd64=site.publish("1.1", "a"), arm64=site.publish("1.1", "b"))
+    half = site.publish_index("gnome-testing", amd64=site.publish("1.1", "c"), arm64=ABSENT)
+    for dry_run in (True, False):
+        with pytest.raises(RegistryError, match=f"{half} is an index whose image for linux/arm64, {ABSENT}") as raised:
+            site.move("promote", variants=["kde", "gnome"], dry_run=dry_run)
+        assert (raised.value.kind, site.at("kde-stable")) == ("not_found", None)
+
+
+def test_a_channel_that_misses_the_image_of_a_platform_still_says_its_version(site):
+    old = site.publish("1.0", "kde-v1.0")
+    site.publish_index("kde-stable", amd64=site.publish("1.1", "a"), arm64=ABSENT)
+    site.move("demote", version="1.1", why="half of it is gone", digests={"kde": old})
+    assert site.at("kde-stable") == old
+
+
 def test_a_release_goes_back_to_what_is_named_where_the_journal_does_not_know(site):
     old = site.publish("1.0", "kde-v1.0")
     site.publish("1.1", "kde-stable")

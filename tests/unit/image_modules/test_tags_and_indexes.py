@@ -28,9 +28,11 @@ def digest(raw: bytes) -> str:
 def publish(registry):
     """Bring an image to the registry, under a tag; return its digest."""
 
-    def put(tag, platform="linux/amd64", content="1"):
+    def put(tag, platform="linux/amd64", content="1", version=None):
         system, architecture, *variant = platform.split("/")
         config = {"os": system, "architecture": architecture, "variant": "".join(variant), "content": content}
+        if version is not None:
+            config["config"] = {"Labels": {"org.opencontainers.image.version": version}}
         raw = json.dumps(config).encode()
         base = f"http://{registry}/v2/os/kde"
         requests.put(f"{base}/blobs/{digest(raw)}", data=raw, headers={"Content-Type": "x"}, timeout=5)
@@ -84,6 +86,74 @@ def test_a_tag_is_moved_only_from_what_was_expected(run, registry, publish, at):
     arguments["tags"] = ["stable"]
     assert run(image_tag, **arguments, expected=old)["changed"] is True
     assert run(image_tag, **arguments, expected=old)["changed"] is False, "an earlier run has done it"
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_tag_with_a_newer_version_stays_when_that_is_asked_for(run, registry, publish, at, check):
+    old, new = publish("v1", version="1.9.0"), publish("newer", version="1.10.0")
+    even_older = publish("older", version="1.8.0")
+    tags = ["newer", "older", "fresh"]
+    arguments = {"image": f"{registry}/os/kde@{old}", "tags": tags, "tls_verify": False, "older": "keep"}
+    done = run(image_tag, check=check, **arguments)
+    assert (done["moved"], done["kept"], done["version"]) == (["older", "fresh"], {"newer": "1.10.0"}, "1.9.0")
+    assert done["diff"]["after"] == {"newer": new, "older": old, "fresh": old}
+    warnings = json.dumps(done["warnings"])
+    assert f"{registry}/os/kde:newer stays at 1.10.0, because 1.9.0 is older" in warnings
+    assert "bootc_publish_move_back=true" in warnings
+    assert [digest(at(tag)[0]) for tag in tags[:2]] == [new, even_older if check else old]
+    if not check:
+        again = run(image_tag, **arguments)
+        assert (again["changed"], again["kept"]) == (False, {"newer": "1.10.0"})
+        moved = run(image_tag, **{**arguments, "older": "move"})
+        assert (moved["moved"], "kept" in moved, digest(at("newer")[0])) == (["newer"], False, old)
+
+
+def test_the_version_of_an_index_is_that_of_its_images(run, registry, publish, at):
+    old = publish("v1", version="1.0")
+    newer = {"linux/amd64": publish("a", version="1.1"), "linux/arm64": publish("b", "linux/arm64", version="1.1")}
+    run(image_index, image=f"{registry}/os/kde:latest", images=newer, tls_verify=False)
+    before = at("latest")
+    kept = run(image_tag, image=f"{registry}/os/kde@{old}", tags=["latest"], older="keep", tls_verify=False)
+    assert (kept["changed"], kept["kept"], at("latest")) == (False, {"latest": "1.1"}, before)
+
+
+def test_a_tag_whose_image_misses_a_part_has_no_version_and_moves(run, registry, publish, at):
+    new = publish("v1", version="1.0")
+    child = {"mediaType": MANIFEST, "digest": "sha256:" + "1" * 64, "size": 2}
+    child["platform"] = {"os": "linux", "architecture": "amd64"}
+    index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [child]})
+    base = f"http://{registry}/v2/os/kde/manifests"
+    for name in ("latest", digest(index.encode())):
+        requests.put(f"{base}/{name}", data=index, headers={"Content-Type": INDEX}, timeout=5)
+    done = run(image_tag, image=f"{registry}/os/kde@{new}", tags=["latest"], older="keep", tls_verify=False)
+    assert (done["moved"], digest(at("latest")[0])) == (["latest"], new)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "stays"),
+    [
+        ("1.9", "1.10", True),
+        ("1.10", "1.9", False),
+        ("1.0.0-rc1", "1.0.0", True),
+        ("1.0.0-rc2", "1.0.0-rc10", True),
+        ("v1.0", "1.1", True),
+        ("44.20260824", "44.20260901", True),
+        ("1.0", "1.0", False),
+        ("nightly", "1.0", False),
+        ("1.0", "nightly", False),
+        (None, "1.0", False),
+        ("1.0", None, False),
+        ("20261122", "20261123", False),
+        ("1.0", "20261123", False),
+        ("3f2a1bc", "9c0ffee", False),
+        ("1.2.0-5-g3f2a1bc", "1.2.0-5-g9c0ffee", False),
+        ("1." + "9" * 5000, "2.0", False),
+    ],
+)
+def test_only_a_version_that_is_newer_for_sure_keeps_a_tag_where_it_is(ours, theirs, stays):
+    move = tagging.Move("latest", "sha256:" + "1" * 64, "sha256:" + "2" * 64)
+    forward, kept = tagging.split_by_age([move], ours, {move.before: theirs})
+    assert (forward, kept) == (([], {"latest": theirs}) if stays else ([move], {}))
 
 
 def test_a_digest_that_is_not_there_is_refused(run, registry, publish, at):

@@ -177,6 +177,23 @@ def test_a_version_that_is_published_stays_what_it_is(site: Site) -> None:
     assert site.guard.tags[len(before) :] == ["os:kde-v1.0.0", "os:kde-latest"]
 
 
+def test_a_job_that_runs_again_after_a_newer_release_leaves_the_moving_tags_there(site: Site) -> None:
+    for version in ("1.9.0", "1.10.0"):
+        assert site.play("build", bootc_version=version).code == 0
+        assert site.play("publish", bootc_version=version).code == 0
+    before = list(site.guard.tags)
+    assert before[-2:] == ["os:kde-latest", "os:gnome-latest"]
+    again = site.play("publish", bootc_version="1.9.0")
+    assert (again.code, again.changed, site.guard.tags) == (0, 0, before), again.said
+    assert f"{site.registry}/os:kde-latest stays at 1.10.0, because 1.9.0 is older" in again.said
+    # A text, as everything that is given like this.
+    foreseen = site.play("publish", "--check", "-e", "bootc_publish_move_back=true", bootc_version="1.9.0")
+    assert (foreseen.code, foreseen.changed > 0, site.guard.tags) == (0, True, before), foreseen.said
+    moved = site.play("publish", "-e", "bootc_publish_move_back=true", bootc_version="1.9.0")
+    assert (moved.code, "stays at" in moved.said) == (0, False), moved.said
+    assert site.guard.tags[len(before) :] == ["os:kde-latest", "os:gnome-latest"]
+
+
 def test_no_moving_tag_moves_when_a_later_variant_fails(site: Site) -> None:
     site.play("build")
     (site.store / "refuse-push").write_text("gnome")

@@ -139,6 +139,15 @@ def test_a_web_page_with_404_is_not_absence(registry, client):
     assert raised.value.kind == "unexpected"
 
 
+def test_a_registry_that_refuses_with_a_reason_is_said_to_be_one(registry, client):
+    registry.image("v1")
+    registry.on("PUT", "/v2/os/kde/manifests/v2", error(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry"))
+    with pytest.raises(RegistryError, match="blob unknown to registry") as raised:
+        client.put_manifest(registry.reference("v2"), client.get_manifest(registry.reference()))
+    assert raised.value.kind == "unexpected"
+    assert "no registry's answer" not in str(raised.value)
+
+
 def test_head_gives_the_digest_without_a_get(registry, client):
     expected = registry.image("v1")
     assert client.head_manifest(registry.reference()) == expected

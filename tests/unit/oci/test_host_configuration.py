@@ -127,6 +127,30 @@ def test_trouble_of_a_helper_is_told_without_what_it_said(helper, auth_file, nam
     assert SECRET not in lookup.note
 
 
+def test_the_old_file_of_docker_comes_last(tmp_path):
+    environ = {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path / "run")}
+    old = tmp_path / ".dockercfg"
+    old.write_text(json.dumps({"https://r.example.com/v1/": entry("old"), "b.example.com": entry("old")}))
+    lookup = find_credentials(None, environ, "r.example.com", "os")
+    assert (lookup.credentials.username, lookup.credentials.source) == ("old", str(old))
+    folder = tmp_path / "docker"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"auths": {"r.example.com": entry("new")}}))
+    environ["DOCKER_CONFIG"] = str(folder)
+    users = [find_credentials(None, environ, f"{x}.example.com", "os").credentials.username for x in "rb"]
+    assert users == ["new", "old"]
+    assert str(old) in find_credentials(None, environ, "c.example.com", "os").note
+    environ["REGISTRY_AUTH_FILE"] = str(folder / "config.json")
+    assert find_credentials(None, environ, "b.example.com", "os").credentials is None
+
+
+@pytest.mark.parametrize("content", ["[1]", "no JSON"])
+def test_an_old_file_of_docker_that_is_none_is_refused(tmp_path, content):
+    (tmp_path / ".dockercfg").write_text(content)
+    with pytest.raises(RegistryError, match=r"The auth file .*\.dockercfg"):
+        find_credentials(None, {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": "/none"}, "r.example.com", "os")
+
+
 def test_helpers_that_are_no_object_are_refused(auth_file):
     with pytest.raises(RegistryError, match="'credHelpers' in the auth file"):
         find_credentials(auth_file(credHelpers=["vault"]), {}, "r.example.com", "os")

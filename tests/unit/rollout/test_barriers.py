@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.skorionos.bootc.plugins.module_utils._oci.versions import is_older
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import as_document
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.forecast import Action, Assumptions
@@ -21,7 +22,6 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.port impo
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.spec import Spec
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.states import DeviceState, Rollout
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.summary import summarize
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.versions import is_older
 
 from tests.fleet_model import OLD, FakeDevice, Fleet, Killed, digest, plan_for, small_spec
 from tests.unit.rollout.builders import explain_one

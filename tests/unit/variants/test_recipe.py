@@ -139,6 +139,20 @@ def test_a_shell_prints_every_text_as_it_was(text):
     assert done.stdout == text.encode()
 
 
+@pytest.mark.parametrize("texts", [["x" * 32768], ["ж" * 16384], ["'" * 32768], ["a" * 30000] * 5, ["-n\\\n"] * 1600])
+def test_texts_of_the_promised_size_fit_into_lines_and_commands(tmp_path, texts):
+    files = [{"path": f"/etc/{n}", "content": text, "mode": "0600"} for n, text in enumerate(texts)]
+    text = rendered({"files": files})
+    assert max(map(len, text.split("\n"))) < 65536
+    for run in (one.text for one in read_instructions(text) if one.word == "RUN"):
+        assert len(run) < 128 * 1024 - len("/bin/sh -c ")
+        # With the longer paths of the test it may be too long for one argument.
+        script = run.replace("/etc", str(tmp_path))
+        subprocess.run(["sh", "-eu"], input=script, text=True, check=True)
+    assert [(tmp_path / f"{n}").read_text() for n in range(len(texts))] == texts
+    assert {(tmp_path / f"{n}").stat().st_mode & 0o777 for n in range(len(texts))} == {0o600}
+
+
 @pytest.mark.parametrize("value", ['say "$HOME" \\ `id` %s', "\\000", "{version}-{version}%"])
 def test_the_version_is_put_in_by_the_shell(tmp_path, value):
     text = rendered({"os_release": {"NAME": value}})
