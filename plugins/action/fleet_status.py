@@ -15,7 +15,12 @@ from urllib.parse import quote
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._files import is_stream, replace_file
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._files import (
+    is_written,
+    refuse_standard_stream,
+    replace_file,
+    why,
+)
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.answers import tidy
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.history import History
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.ledgers import OnRecord, read_ledgers
@@ -113,7 +118,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             return False
         path = Path(options["output"])
         try:
-            if path.exists() and not is_stream(path) and path.read_text(encoding="utf-8") == text:
+            if is_written(path, text):
                 return False
             if not self._task.check_mode:
                 replace_file(path, text)
@@ -123,9 +128,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _write_page(self, path: Path, rows: list[dict[str, Any]], history: History | None, ledger: str | None) -> None:
         page = fleet_html(rows, history, time.time(), _links(path, ledger))
-        if self._task.check_mode:
-            return
         try:
+            refuse_standard_stream(path)
+            if self._task.check_mode:
+                return
             replace_file(path, page)
         except OSError as error:
             raise _unwritable(path, error, "bootc_status_page") from error
@@ -133,8 +139,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
 
 def _unwritable(path: Path, error: Exception, variable: str) -> RolloutError:
-    remedy = f"Name another file with -e {variable}=FILE."
-    return RolloutError(f"Cannot write the status of the fleet to {path}: {error}.", remedy, "unwritable")
+    remedy = f"Name another file, or a named pipe, with -e {variable}=FILE."
+    return RolloutError(f"Cannot write the status of the fleet to {path}: {why(error)}.", remedy, "unwritable")
 
 
 def _links(page: Path, ledger: str | None) -> dict[str, str]:

@@ -64,13 +64,15 @@ options:
     choices: [table, json, csv]
     default: table
   output:
-    description: File to write instead of the terminal.
+    description:
+      - File or named pipe to write instead of the terminal. What leads to C(/dev/stdout) or C(/dev/stderr) is refused
+        with RV(reason=unwritable), because plugins run in processes of their own that have neither.
     type: path
   page:
     description:
-      - HTML file to write besides, which opens offline. It has all of this and what is known of free space. With
-        O(ledger) it also has the rollouts, how far the current one is and why it is held, what happened to each device,
-        and how long downloads and reboots took.
+      - HTML file to write besides, which opens offline. The same paths as for O(output) are refused. It has all of this
+        and what is known of free space. With O(ledger) it also has the rollouts, how far the current one is and why it
+        is held, what happened to each device, and how long downloads and reboots took.
       - That it is written does not count as a change, because it says when it was made.
     type: path
 seealso:
@@ -99,6 +101,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+reason:
+  description: The kind of failure, such as V(unwritable) or V(invalid_memory).
+  returned: failure
+  type: str
+  sample: unwritable
 fleet:
   description: One entry per host. Of one that did not answer it says what was seen last.
   returned: success

@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._files import is_stream, replace_file
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._files import (
+    is_standard_stream,
+    is_stream,
+    is_written,
+    replace_file,
+)
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.answers import tidy
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.clients import flaws_of
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.groups import seen_groups
@@ -191,6 +196,37 @@ def test_a_link_stays_a_link_and_what_is_no_file_is_written_to(tmp_path: Path) -
     assert os.read(reader, 100) == b"told"
     os.close(reader)
     assert (is_stream(pipe), is_stream(real), is_stream(tmp_path)) == (True, False, False)
+
+
+@pytest.mark.parametrize(
+    "name", ["/dev/stdout", "/dev/stderr", "/dev/fd/1", "/proc/self/fd/2", "/dev/../dev/stdin", "link"]
+)
+def test_an_output_that_workers_of_ansible_do_not_have_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "link").symlink_to("/dev/stdout")
+    for write in (replace_file, is_written):
+        with pytest.raises(OSError, match="no standard input, output or error"):
+            write(tmp_path / name, "told")
+
+
+def test_a_pipe_that_a_shell_hands_on_is_written_to(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    try:
+        replace_file(Path(f"/dev/fd/{writer}"), "told")
+        assert os.read(reader, 100) == b"told"
+    finally:
+        os.close(reader)
+        os.close(writer)
+    (tmp_path / "1").touch()
+    assert not any(map(is_standard_stream, (tmp_path / "1", tmp_path / "new" / "2", Path("/dev/null"))))
+
+
+def test_a_file_holds_a_text_when_it_has_its_very_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.csv"
+    assert not is_written(path, "")
+    path.write_bytes(b"\xff\n")
+    assert not is_written(path, "a\n")
+    path.write_bytes(b"a\r\n")
+    assert (is_written(path, "a\n"), is_written(path, "a\r\n")) == (False, True)
 
 
 def test_an_inventory_hands_on_nothing_that_a_terminal_obeys() -> None:
