@@ -21,7 +21,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._files import (
     replace_file,
     why,
 )
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.answers import tidy
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.answers import complaint, tidy
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.history import History
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.ledgers import OnRecord, read_ledgers
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.listing import fleet_csv, fleet_json
@@ -35,8 +35,6 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory impo
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.rows import recalled
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import fleet_html, fleet_text, plain
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
-
-_LONGEST_MESSAGE = 2000
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -166,5 +164,5 @@ def _answer(host: str, variables: Mapping[str, Any], variable: str, asleep: str 
         "variant": _variant(variables),
         "reachable": not answer.get("unreachable", False),
         **tidy({**status, "space": answer.get("space")} if isinstance(status, Mapping) else None),
-        "message": asleep or (str(answer.get("msg") or "")[:_LONGEST_MESSAGE] if answer.get("failed") else ""),
+        "message": asleep or complaint(answer),
     }

@@ -159,7 +159,7 @@ fleet:
       description: Whether something else boots next.
       type: bool
     message:
-      description: Why its status is unknown, as far as somebody said.
+      description: Why it did not answer or its status is unknown, as far as somebody said.
       type: str
     seen_at:
       description: When it last told its status, V(none) when it never did.

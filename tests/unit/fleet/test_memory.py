@@ -17,7 +17,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._files import (
     is_written,
     replace_file,
 )
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.answers import tidy
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.answers import complaint, tidy
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.clients import flaws_of
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.groups import seen_groups
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.listing import COLUMNS, fleet_csv, fleet_json
@@ -232,6 +232,26 @@ def test_a_file_holds_a_text_when_it_has_its_very_bytes(tmp_path: Path) -> None:
 def test_an_inventory_hands_on_nothing_that_a_terminal_obeys() -> None:
     status = tidy({"booted": {"version": "\x9b31m1.0\x1b[2J"}})
     assert status["booted"]["version"] == "1.0"
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"unreachable": True, "msg": "Task failed: Connection\x1b[31m reset\n"}, "Connection reset"),
+        ({"failed": True, "msg": "bootc is broken"}, "bootc is broken"),
+        ({"failed": True, "msg": "x" * 5000}, "x" * 2000),
+        ({"unreachable": True}, ""),
+        ({"msg": "all is well"}, ""),
+    ],
+)
+def test_why_a_device_did_not_answer_or_could_not_tell_is_kept(told: dict[str, Any], message: str) -> None:
+    assert complaint(told) == message
+
+
+def test_the_table_says_why_a_device_did_not_answer() -> None:
+    told = [{**silent("a"), "message": complaint({"unreachable": True, "msg": "Connection reset"})}]
+    text = fleet_text(recalled(told, remember({}, told, None, {"a"}, NOW)), width=200)
+    assert "did not answer: Connection reset" in text
 
 
 def test_a_spreadsheet_takes_nothing_of_a_device_for_a_formula() -> None:
