@@ -181,7 +181,7 @@ from ansible.utils.vars import combine_vars
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.files import read_fleet
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.groups import label_groups, seen_groups
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.members import Member
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory import Seen, load_memory
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory import Seen, beside, load_memory
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.schema import SECTIONS
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import format_time
@@ -207,7 +207,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             raise AnsibleParserError(str(error)) from error
         try:
             given = self.get_option("memory")
-            kept = Path(path).parent / (given or f".{Path(path).stem}-status.json")
+            kept = Path(path).parent / given if given else beside(Path(path))
             memory = load_memory(kept)
         except RolloutError as error:  # groups by what was seen are missed then, devices are not
             self.display.warning(str(error))

@@ -50,6 +50,13 @@ options:
         exist. Nothing is kept when not given. Hosts that are in no inventory any more are forgotten.
       - Where it cannot be written there is a warning. That it is written does not count as a change.
     type: path
+  beside_inventory:
+    description:
+      - Keep what was seen of each host where the fleet inventory that it is from looks for it, in C(.NAME-status.json)
+        beside the inventory file C(NAME.yml), or in the file that its variable C(bootc_status_memory) names. Nothing is
+        kept of a host for which that is empty, or which is from no file. O(memory) does not count then.
+    type: bool
+    default: false
   ledger:
     description:
       - Directory of the ledgers of rollouts. A device that runs something else than what its last rollout left it with

@@ -8,9 +8,11 @@ import io
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.skorionos.bootc.plugins.action import fleet_status
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._files import (
     is_standard_stream,
     is_stream,
@@ -22,9 +24,11 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.clients imp
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.groups import seen_groups
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.listing import COLUMNS, fleet_csv, fleet_json
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory import (
+    beside,
     load_memory,
     remember,
     save_memory,
+    shares,
 )
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.rows import recalled
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import fleet_text
@@ -227,6 +231,43 @@ def test_a_file_holds_a_text_when_it_has_its_very_bytes(tmp_path: Path) -> None:
     assert not is_written(path, "a\n")
     path.write_bytes(b"a\r\n")
     assert (is_written(path, "a\n"), is_written(path, "a\r\n")) == (False, True)
+
+
+def test_each_inventory_has_the_memory_of_its_own_devices(tmp_path: Path) -> None:
+    berlin, paris = beside(tmp_path / "berlin.yml"), beside(tmp_path / "sub" / ".." / "paris.yml")
+    assert berlin == tmp_path / ".berlin-status.json"
+    save_memory(
+        berlin, remember({}, [silent("b"), silent("x"), silent("p"), silent("gone")], None, set("bxp"), NOW), NOW
+    )
+    save_memory(tmp_path / ".paris-status.json", remember({}, [silent("p")], None, {"p"}, NOW - DAY), NOW)
+    places = {"b": berlin, "p": paris, "q": tmp_path / ".paris-status.json", "n": None}
+    (tmp_path / "sub").mkdir()
+    assert [hosts for _path, hosts in shares(places)] == [["b"], ["p", "q"], ["n"]]
+    action = object.__new__(fleet_status.ActionModule)
+    action._task = SimpleNamespace(check_mode=False)
+    seen = action._look_back(places, [silent(host) for host in places], None, frozenset("bpqnx"))
+    assert sorted(seen) == ["b", "n", "p", "q", "x"]
+    assert sorted(load_memory(berlin)) == ["b", "x"], "who was not asked stays, whoever is of another inventory goes"
+    assert sorted(load_memory(tmp_path / ".paris-status.json")) == ["p", "q"]
+    assert seen["p"].unreachable_since == load_memory(paris)["p"].unreachable_since == NOW - DAY
+
+
+@pytest.mark.parametrize(
+    ("variables", "place"),
+    [
+        ({}, "/srv/.paris-status.json"),
+        ({"bootc_status_memory": "/mnt/seen.json"}, "/mnt/seen.json"),
+        ({"bootc_status_memory": ""}, None),
+        ({"inventory_dir": None, "inventory_file": "paris,"}, None),
+    ],
+)
+def test_where_what_was_seen_of_a_host_is_kept(variables: dict[str, Any], place: str | None) -> None:
+    known = {"inventory_dir": "/srv", "inventory_file": "/srv/paris.yml", **variables}
+    options = {"memory": None, "beside_inventory": True}
+    assert fleet_status._place("p", known, options) == (None if place is None else Path(place))
+    assert fleet_status._place("p", known, {"memory": "/mnt/all.json", "beside_inventory": False}) == Path(
+        "/mnt/all.json"
+    )
 
 
 def test_an_inventory_hands_on_nothing_that_a_terminal_obeys() -> None:
