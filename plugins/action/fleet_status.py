@@ -174,11 +174,11 @@ def _place(host: str, variables: Mapping[str, Any], options: Mapping[str, Any]) 
     """Where what was seen of a host is kept."""
     given = options["memory"]
     if options["beside_inventory"]:
-        folder, source = variables.get("inventory_dir"), variables.get("inventory_file")
+        folder, source = str(variables.get("inventory_dir")), variables.get("inventory_file")
         if "bootc_status_memory" in variables:
             given = inventory_variable(variables, host, "bootc_status_memory")
-        elif folder and source:
-            return beside(Path(str(folder)) / Path(str(source)).name)
+        elif source and Path(folder).is_absolute():  # that of a list of hosts is "None", a text
+            return beside(Path(folder) / Path(str(source)).name)
     return Path(os.path.expandvars(str(given))).expanduser() if given else None
 
 

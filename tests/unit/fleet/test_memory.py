@@ -258,7 +258,8 @@ def test_each_inventory_has_the_memory_of_its_own_devices(tmp_path: Path) -> Non
         ({}, "/srv/.paris-status.json"),
         ({"bootc_status_memory": "/mnt/seen.json"}, "/mnt/seen.json"),
         ({"bootc_status_memory": ""}, None),
-        ({"inventory_dir": None, "inventory_file": "paris,"}, None),
+        ({"inventory_dir": None, "inventory_file": None}, None),
+        ({"inventory_dir": "None", "inventory_file": "paris,"}, None),
     ],
 )
 def test_where_what_was_seen_of_a_host_is_kept(variables: dict[str, Any], place: str | None) -> None:
