@@ -15,23 +15,30 @@ from urllib.parse import quote
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._files import is_stream, replace_file
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.answers import tidy
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._files import (
+    is_written,
+    refuse_standard_stream,
+    replace_file,
+    why,
+)
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.answers import complaint, tidy
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.history import History
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.ledgers import OnRecord, read_ledgers
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.listing import fleet_csv, fleet_json
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory import (
-    Memory,
+    Places,
+    Seen,
+    beside,
     load_memory,
     locked,
     remember,
     save_memory,
+    shares,
 )
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.rows import recalled
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import fleet_html, fleet_text, plain
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
-
-_LONGEST_MESSAGE = 2000
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout_action import inventory_variable
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -47,6 +54,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "variable": {"type": "str", "required": True},
                 "asleep": {"type": "dict", "default": {}},
                 "memory": {"type": "path"},
+                "beside_inventory": {"type": "bool", "default": False},
                 "ledger": {"type": "path"},
                 "format": {"type": "str", "choices": ["table", "json", "csv"], "default": "table"},
                 "output": {"type": "path"},
@@ -55,10 +63,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         )
         hostvars = (task_vars or {})["hostvars"]
         asleep = options["asleep"]
-        answers = [_answer(host, hostvars[host], options["variable"], asleep.get(host)) for host in options["hosts"]]
+        answers: list[dict[str, Any]] = []
+        places: dict[str, Path | None] = {}
         try:
+            for host in options["hosts"]:
+                variables = hostvars[host]
+                answers.append(_answer(host, variables, options["variable"], asleep.get(host)))
+                places[host] = _place(host, variables, options)
             record = self._on_record(options)
-            seen = self._look_back(options, answers, record.wanted, frozenset(hostvars))
+            seen = self._look_back(places, answers, record.wanted, frozenset(hostvars))
             rows = recalled(answers, seen)
             changed = self._tell(options, rows)
             if options["page"] is not None:
@@ -77,15 +90,20 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _look_back(
         self,
-        options: Mapping[str, Any],
+        places: Places,
         answers: list[dict[str, Any]],
         meant: Mapping[str, Collection[str]] | None,
-        known: Collection[str],
-    ) -> Memory:
+        known: frozenset[str],
+    ) -> dict[str, Seen]:
         """What is known of everybody now. It is kept for the next time, if that can be written."""
-        path = None if options["memory"] is None else Path(options["memory"])
-        with contextlib.nullcontext() if path is None or self._task.check_mode else locked(path):
-            return self._renew(path, answers, meant, known)
+        seen: dict[str, Seen] = {}
+        for path, hosts in shares(places):
+            # Of those who are not asked now it is not known here who is in which inventory: they stay where they are.
+            here = known.difference(places).union(hosts)
+            theirs = [answer for answer in answers if answer["host"] in here]
+            with contextlib.nullcontext() if path is None or self._task.check_mode else locked(path):
+                seen.update(self._renew(path, theirs, meant, here))
+        return seen
 
     def _renew(
         self,
@@ -93,7 +111,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         answers: list[dict[str, Any]],
         meant: Mapping[str, Collection[str]] | None,
         known: Collection[str],
-    ) -> Memory:
+    ) -> dict[str, Seen]:
         before = {} if path is None else load_memory(path)
         now = time.time()
         after = remember(before, answers, meant, known, now)
@@ -113,7 +131,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             return False
         path = Path(options["output"])
         try:
-            if path.exists() and not is_stream(path) and path.read_text(encoding="utf-8") == text:
+            if is_written(path, text):
                 return False
             if not self._task.check_mode:
                 replace_file(path, text)
@@ -123,9 +141,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _write_page(self, path: Path, rows: list[dict[str, Any]], history: History | None, ledger: str | None) -> None:
         page = fleet_html(rows, history, time.time(), _links(path, ledger))
-        if self._task.check_mode:
-            return
         try:
+            refuse_standard_stream(path)
+            if self._task.check_mode:
+                return
             replace_file(path, page)
         except OSError as error:
             raise _unwritable(path, error, "bootc_status_page") from error
@@ -133,8 +152,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
 
 def _unwritable(path: Path, error: Exception, variable: str) -> RolloutError:
-    remedy = f"Name another file with -e {variable}=FILE."
-    return RolloutError(f"Cannot write the status of the fleet to {path}: {error}.", remedy, "unwritable")
+    remedy = f"Name another file, or a named pipe, with -e {variable}=FILE."
+    return RolloutError(f"Cannot write the status of the fleet to {path}: {why(error)}.", remedy, "unwritable")
 
 
 def _links(page: Path, ledger: str | None) -> dict[str, str]:
@@ -151,6 +170,18 @@ def _variant(variables: Mapping[str, Any]) -> str | None:
     return None if variant is None else str(variant)
 
 
+def _place(host: str, variables: Mapping[str, Any], options: Mapping[str, Any]) -> Path | None:
+    """Where what was seen of a host is kept."""
+    given = options["memory"]
+    if options["beside_inventory"]:
+        folder, source = str(variables.get("inventory_dir")), variables.get("inventory_file")
+        if "bootc_status_memory" in variables:
+            given = inventory_variable(variables, host, "bootc_status_memory")
+        elif source and Path(folder).is_absolute():  # that of a list of hosts is "None", a text
+            return beside(Path(folder) / Path(str(source)).name)
+    return Path(os.path.expandvars(str(given))).expanduser() if given else None
+
+
 def _answer(host: str, variables: Mapping[str, Any], variable: str, asleep: str | None) -> dict[str, Any]:
     answer = variables.get(variable) if asleep is None else None
     answer = answer if isinstance(answer, Mapping) else {"unreachable": True}
@@ -160,5 +191,5 @@ def _answer(host: str, variables: Mapping[str, Any], variable: str, asleep: str 
         "variant": _variant(variables),
         "reachable": not answer.get("unreachable", False),
         **tidy({**status, "space": answer.get("space")} if isinstance(status, Mapping) else None),
-        "message": asleep or (str(answer.get("msg") or "")[:_LONGEST_MESSAGE] if answer.get("failed") else ""),
+        "message": asleep or complaint(answer),
     }

@@ -12,6 +12,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._audit.account imp
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._audit.lines import audit_lines, witnesses
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._audit.scope import make_scope
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK, read_spec
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._files import is_written, replace_file, why
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._operator import WHICH, ledger_directory
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import plain
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report.audit_html import audit_html
@@ -69,18 +70,13 @@ class ActionModule(RolloutAction):
             directory / "audit.jsonl": audit_lines(told),
         }
         try:
-            stale = {
-                path: text for path, text in texts.items() if not path.is_file() or path.read_text("utf-8") != text
-            }
+            stale = {path: text for path, text in texts.items() if not is_written(path, text)}
             if not self._task.check_mode:
                 for path, text in stale.items():
-                    directory.mkdir(parents=True, exist_ok=True)
-                    unfinished = path.with_name(f".{path.name}.new")
-                    unfinished.write_text(text, encoding="utf-8")
-                    unfinished.replace(path)
-        except OSError as error:
+                    replace_file(path, text)
+        except (OSError, ValueError) as error:
             raise RolloutError(
-                f"The audit could not be written to {directory}: {error.strerror}.",
+                f"The audit could not be written to {directory}: {why(error)}.",
                 "Choose a directory in which files can be made.",
                 "unwritable",
             ) from error

@@ -80,13 +80,13 @@ class ActionModule(RolloutAction):
             Path(options["dest"]) / f"{spec.id}.plan.txt": full_plan_text(document) + "\n",
         }
         paths = [str(path) for path in files]
-        text = plan_text(document)
-        if self._task.check_mode:
-            self._display.display(f"\n{text}\n")
-        else:
-            self._display.display(f"\n{text}\nWritten to: {plain(paths[1])} and {Path(paths[0]).name}\n")
+        # Shown also when it cannot be written: to make it takes long.
+        self._display.display(f"\n{plan_text(document)}")
+        changed = _write(files, pretend=self._task.check_mode)
+        where = "" if self._task.check_mode else f"Written to: {plain(paths[1])} and {Path(paths[0]).name}\n"
+        self._display.display(where)
         return {
-            "changed": _write(files, pretend=self._task.check_mode),
+            "changed": changed,
             "plan_hash": plan.hash,
             "document": document,
             "files": paths,

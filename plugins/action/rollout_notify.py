@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import CLOCK
@@ -41,9 +41,8 @@ class ActionModule(RolloutAction):
             command = [*options["program"], options["turned"]]
             ended = run_program(command, json.dumps(options["summary"]), _SECONDS)
             if ended.code != 0:
-                raise RolloutError(
-                    f"The program could not be told: {_said(ended)}", "The next run tries again.", _FAILED
-                )
+                remedy = _remedy(options["program"], ended)
+                raise RolloutError(f"The program could not be told: {_said(ended)}", remedy, _FAILED)
         event = notified(options["turned"], options["since"], options["to"], CLOCK.now())
         note(ledger, [event])  # the lease was given back
         return {"changed": True}
@@ -52,6 +51,14 @@ class ActionModule(RolloutAction):
 def _is_told(ledger: Store, options: Mapping[str, Any]) -> bool:
     wanted = {key: options[key] for key in ("turned", "since", "to")}
     return any(event.kind == "notified" and dict(event.data) == wanted for event in ledger.read())
+
+
+def _remedy(program: Sequence[str], ended: Ended) -> str:
+    """A command line as one text is no program, and the next run would not find it either."""
+    if not ended.started and len(program) == 1 and len(program[0].split()) > 1:
+        example = '{"bootc_rollout_notify": ["PROGRAM", "ARGUMENT"]}'
+        return f"Give the program and its arguments as a list, such as with -e '{example}'. The next run tries again."
+    return "The next run tries again."
 
 
 def _said(ended: Ended) -> str:

@@ -44,7 +44,10 @@ class ActionModule(RolloutAction):
             try:
                 replace_file(Path(str(options["metrics"])), rollout_metrics(summary))
             except OSError as error:
-                self._display.warning(f"The metrics could not be written to {options['metrics']}: {error.strerror}.")
+                self._display.warning(
+                    f"The metrics could not be written to {options['metrics']}: {error.strerror}. "
+                    "Name another file, or a named pipe, with -e bootc_rollout_metrics=FILE."
+                )
         silent = [device for device in summary["devices"] if device["state"] == "unreachable"]
         if silent and len(silent) == len(summary["devices"]):
             self._display.warning(

@@ -188,7 +188,7 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.groups impo
     shared_groups,
 )
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.members import Member
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory import Seen, load_memory
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory import Seen, beside, load_memory
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._inventory_file import (
     load_file,
     option_rules,
@@ -222,7 +222,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             self.display.warning(f"{path}: {surprise}")
         try:
             given = self.get_option("memory")
-            kept = Path(path).parent / (given or f".{Path(path).stem}-status.json")
+            kept = Path(path).parent / given if given else beside(Path(path))
             memory = load_memory(kept)
         except RolloutError as error:  # groups by what was seen are missed then, devices are not
             self.display.warning(str(error))

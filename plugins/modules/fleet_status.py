@@ -50,6 +50,13 @@ options:
         exist. Nothing is kept when not given. Hosts that are in no inventory any more are forgotten.
       - Where it cannot be written there is a warning. That it is written does not count as a change.
     type: path
+  beside_inventory:
+    description:
+      - Keep what was seen of each host where the fleet inventory that it is from looks for it, in C(.NAME-status.json)
+        beside the inventory file C(NAME.yml), or in the file that its variable C(bootc_status_memory) names. Nothing is
+        kept of a host for which that is empty, or which is from no file. O(memory) does not count then.
+    type: bool
+    default: false
   ledger:
     description:
       - Directory of the ledgers of rollouts. A device that runs something else than what its last rollout left it with
@@ -64,13 +71,15 @@ options:
     choices: [table, json, csv]
     default: table
   output:
-    description: File to write instead of the terminal.
+    description:
+      - File or named pipe to write instead of the terminal. What leads to C(/dev/stdout) or C(/dev/stderr) is refused
+        with RV(reason=unwritable), because plugins run in processes of their own that have neither.
     type: path
   page:
     description:
-      - HTML file to write besides, which opens offline. It has all of this and what is known of free space. With
-        O(ledger) it also has the rollouts, how far the current one is and why it is held, what happened to each device,
-        and how long downloads and reboots took.
+      - HTML file to write besides, which opens offline. The same paths as for O(output) are refused. It has all of this
+        and what is known of free space. With O(ledger) it also has the rollouts, how far the current one is and why it
+        is held, what happened to each device, and how long downloads and reboots took.
       - That it is written does not count as a change, because it says when it was made.
     type: path
 seealso:
@@ -99,6 +108,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+reason:
+  description: The kind of failure, such as V(unwritable) or V(invalid_memory).
+  returned: failure
+  type: str
+  sample: unwritable
 fleet:
   description: One entry per host. Of one that did not answer it says what was seen last.
   returned: success
@@ -152,7 +166,7 @@ fleet:
       description: Whether something else boots next.
       type: bool
     message:
-      description: Why its status is unknown, as far as somebody said.
+      description: Why it did not answer or its status is unknown, as far as somebody said.
       type: str
     seen_at:
       description: When it last told its status, V(none) when it never did.

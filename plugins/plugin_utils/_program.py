@@ -23,6 +23,7 @@ class Ended:
 
     code: int | None
     output: str
+    started: bool = True
 
 
 def run_program(command: Sequence[str], given: str, seconds: float) -> Ended:
@@ -36,7 +37,7 @@ def run_program(command: Sequence[str], given: str, seconds: float) -> Ended:
                 command, stdin=document, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
             )
         except (OSError, ValueError) as error:  # ValueError: a NUL in an argument
-            return Ended(None, f"it could not be started: {error}"[:LONGEST_OUTPUT])
+            return Ended(None, f"it could not be started: {error}"[:LONGEST_OUTPUT], started=False)
         try:
             code = process.wait(seconds)
         except subprocess.TimeoutExpired:

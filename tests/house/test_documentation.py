@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,28 @@ KINDS = {
     "test": "test",
     "lookup": "lookup",
 }
+
+REASON_GUIDES = ("rollout-spec.md", "recovery.md")
+WITHOUT_A_RESULT = {"invalid_fleet", "memory_unwritable"}
+"""An inventory has no result, and a warning has none: their words are shown without the reason."""
+
+
+def reasons_in(path: Path) -> Iterator[str]:
+    """The reasons that a file gives to its RolloutErrors, itself or by a constant of its own."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    constants = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "RolloutError":
+            for given in (*node.args[2:3], *(keyword.value for keyword in node.keywords if keyword.arg == "reason")):
+                reason = constants.get(given.id) if isinstance(given, ast.Name) else given
+                if isinstance(reason, ast.Constant):
+                    yield str(reason.value)
 
 
 def ansible_doc(repository: Path, collections_path: Path, *arguments: str) -> dict[str, Any]:
@@ -124,3 +148,10 @@ def test_every_role_is_documented(repository: Path, collections_path: Path) -> N
         for name, entry_point in entry_points.items():
             assert entry_point.get("short_description"), f"{role}: {name}"
             assert options_without_description(entry_point.get("options") or {}) == [], f"{role}: {name}"
+
+
+def test_every_reason_of_a_rollout_that_fails_is_in_its_guides(repository: Path) -> None:
+    guides = "".join((repository / "docs" / name).read_text(encoding="utf-8") for name in REASON_GUIDES)
+    reasons = {reason for path in (repository / "plugins").rglob("*.py") for reason in reasons_in(path)}
+    assert len(reasons) > 20
+    assert sorted(reason for reason in reasons - WITHOUT_A_RESULT if f"`{reason}`" not in guides) == []

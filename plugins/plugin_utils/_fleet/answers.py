@@ -22,6 +22,7 @@ _OF_A_SLOT = ("image", "digest", "version", "timestamp")
 _FILE_SYSTEMS = ("system", "boot")
 _OF_A_FILE_SYSTEM = ("total_bytes", "free_bytes")
 _LONGEST = 500
+_LONGEST_MESSAGE = 2000
 _MOST = 50
 _LARGEST = 10**18
 
@@ -43,6 +44,14 @@ def tidy(status: object) -> dict[str, Any]:
         "reboot_required": said.get("reboot_required") is True,
         "space": _space(said.get("space")),
     }
+
+
+def complaint(answer: Mapping[str, Any]) -> str:
+    """Why a device did not answer or could not tell, as far as the registered result of the task that asked says so."""
+    if not (answer.get("failed") or answer.get("unreachable")):
+        return ""
+    # What ansible-core puts in front says nothing here.
+    return plain(str(answer.get("msg") or "")[:_LONGEST_MESSAGE]).removeprefix("Task failed: ")
 
 
 def deployments(row: Mapping[str, Any]) -> int:

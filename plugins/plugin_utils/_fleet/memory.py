@@ -73,6 +73,21 @@ class Seen:
 
 
 Memory = Mapping[str, Seen]
+Places = Mapping[str, Path | None]
+"""Where what was seen of each host is kept; None for nowhere."""
+
+
+def beside(inventory: Path) -> Path:
+    """Where what was seen of the hosts of an inventory file is kept when nobody says otherwise."""
+    return inventory.parent / f".{inventory.stem}-status.json"
+
+
+def shares(places: Places) -> list[tuple[Path | None, list[str]]]:
+    """Each file once, however it is spelt, with the hosts that are kept in it."""
+    found: dict[Path | None, tuple[Path | None, list[str]]] = {}
+    for host, path in places.items():
+        found.setdefault(None if path is None else path.resolve(), (path, []))[1].append(host)
+    return list(found.values())
 
 
 def remember(

@@ -68,26 +68,28 @@ class Entry:
 
 
 def tell(summary: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> list[Entry]:
-    """The story of ``events`` in their order. What happens to several devices in the same minute is one entry."""
+    """The story of ``events`` in their order. What happens to several devices in the same minute is one entry, unless
+    something else was told of one of them since that entry began."""
     entries = [Entry(summary["started_at"], "Rollout started", (), "", "rollout")]
     together: dict[tuple[str, str, str], int] = {}
+    latest: dict[str, int] = {}
     for event in events:
         if event.get("host") is None:
             # What comes after a wave opened must not be told together with what came before.
             together.clear()
             entries.append(_rollout_entry(summary, event))
             continue
-        kind = str(event["kind"])
+        host, kind = event["host"], str(event["kind"])
         what, detail, group = of_device(event)
         key = (event["at"][:16], kind, detail)
-        if key not in together:
-            together[key] = len(entries)
-            entries.append(Entry(event["at"], what, (event["host"],), detail, group))
-            continue
-        known = entries[together[key]]
-        if event["host"] not in known.hosts:
-            hosts = (*known.hosts, event["host"])
-            entries[together[key]] = Entry(known.at, known.what, hosts, known.detail, known.group)
+        index, last = together.get(key, -1), latest.get(host, -1)
+        if index < 0 or last > index:
+            together[key] = latest[host] = len(entries)
+            entries.append(Entry(event["at"], what, (host,), detail, group))
+        elif last < index:
+            known = entries[index]
+            entries[index] = Entry(known.at, known.what, (*known.hosts, host), known.detail, known.group)
+            latest[host] = index
     return entries
 
 

@@ -22,7 +22,7 @@ from tests.unit.report.rehearsals import Rehearsal
 BIN = Path(sys.executable).parent
 
 
-def call(folder: Path, program: str, *arguments: str) -> str:
+def call(folder: Path, program: str, *arguments: str, inventory: str = "fleet") -> str:
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
@@ -34,7 +34,7 @@ def call(folder: Path, program: str, *arguments: str) -> str:
         "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(folder / "facts"),
     }
     (folder / "ansible.cfg").touch()
-    argv = [str(BIN / program), "-i", str(folder / "fleet"), *arguments]
+    argv = [str(BIN / program), "-i", str(folder / inventory), *arguments]
     done = subprocess.run(argv, env=environment, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -105,3 +105,34 @@ def test_what_the_status_playbook_saw_becomes_groups(tmp_path: Path) -> None:
         damaged = json.loads(call(tmp_path, "ansible-inventory", "--list"))
         assert "cached_composefs" not in damaged
         assert damaged["client_1_16_9"]["hosts"] == ["deck-1", "deck-2"]
+
+
+def test_what_is_seen_is_kept_beside_the_inventory_that_a_device_is_from(tmp_path: Path) -> None:
+    asleep = {"reach": {"port": 1}, "variant": "kde"}
+    for site in ("berlin", "paris"):
+        devices = [{"name": f"{site}-{at}", "address": "127.0.0.1"} for at in (1, 2)]
+        fleet = {"plugin": "skorionos.bootc.fleet", "defaults": asleep, "devices": devices}
+        (tmp_path / f"{site}.yml").write_text(yaml.safe_dump(fleet), encoding="utf-8")
+    both = ("-i", str(tmp_path / "paris.yml"))
+    status = str(PLAYBOOKS / "status.yml")
+
+    def kept(name: str) -> dict[str, str]:
+        memory = json.loads((tmp_path / name).read_text(encoding="utf-8"))
+        return {host: seen["unreachable_since"] for host, seen in memory["devices"].items()}
+
+    call(tmp_path, "ansible-playbook", *both, status, inventory="berlin.yml")
+    assert sorted(kept(".berlin-status.json")) == ["berlin-1", "berlin-2"]
+    since = kept(".paris-status.json")
+    assert sorted(since) == ["paris-1", "paris-2"]
+    call(tmp_path, "ansible-playbook", *both, status, "-e", "bootc_status_hosts=paris-2", inventory="berlin.yml")
+    assert kept(".paris-status.json") == since
+    paris = json.loads(call(tmp_path, "ansible-inventory", "--list", inventory="paris.yml"))
+    assert paris["bootc_unreachable"]["hosts"] == ["paris-1", "paris-2"]
+    one = tmp_path / "one.json"
+    call(tmp_path, "ansible-playbook", *both, status, "-e", f"bootc_status_memory={one}", inventory="berlin.yml")
+    assert sorted(kept("one.json")) == ["berlin-1", "berlin-2", "paris-1", "paris-2"]
+    importing = tmp_path / "importing.yml"
+    own = {"ansible.builtin.import_playbook": status, "vars": {"bootc_status_memory": f"{tmp_path}/of_play.json"}}
+    importing.write_text(yaml.safe_dump([own]), encoding="utf-8")
+    call(tmp_path, "ansible-playbook", *both, str(importing), inventory="berlin.yml")
+    assert kept("of_play.json").keys() == kept("one.json").keys()

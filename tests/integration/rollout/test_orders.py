@@ -44,6 +44,33 @@ def listening() -> Iterator[tuple[str, list[Any]]]:
             thread.join()
 
 
+@contextmanager
+def rude() -> Iterator[str]:
+    """The address of a web service that leads elsewhere, or ends in the middle of what it says."""
+
+    class Service(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(302 if "elsewhere" in self.path else 200)
+            self.send_header("Location", f"ftp://127.0.0.1:1{self.path}")
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", "100")
+            self.end_headers()
+            self.wfile.write(b"oh")
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 def order(fleet: SimulatedFleet, spec: Path, verb: str, **variables: str) -> Run:
     given = {"bootc_rollout_why": "a test wants it", **variables}
     return fleet.run("rollout_control", bootc_rollout_spec=str(spec), bootc_rollout_verb=verb, **given)
@@ -158,3 +185,28 @@ def test_an_aborted_rollout_touches_nobody_and_fails(fleet: SimulatedFleet) -> N
     assert (told["turned"], told["summary"]["order"]["why"]) == ("aborted", "a test wants it")
     assert address not in run.output, "such an address often is the password"
     assert [event["data"]["to"] for event in fleet.events(ID) if event["kind"] == "notified"] == ["web service"]
+
+
+@pytest.mark.parametrize("address", ["hooks.example.com/T0/SECRET", "https://hooks.example.invalid/T0/SEC RET"])
+def test_what_is_no_address_of_a_web_service_is_refused_unseen_and_nobody_touched(
+    fleet: SimulatedFleet, address: str
+) -> None:
+    fleet.add("kde-1")
+    run = fleet.roll_out(fleet.spec("v1.1.0"), "-vvv", bootc_rollout_webhook=address)
+    assert run.rc == 2
+    assert "bootc_rollout_webhook is no http(s) address. Give it as https://HOST/PATH" in run.sentence()
+    assert "SEC" not in run.output, "such an address often is the password"
+    assert not fleet.events(ID)
+
+
+def test_the_address_of_a_web_service_is_never_shown(fleet: SimulatedFleet) -> None:
+    fleet.add("kde-1")
+    spec = fleet.spec("v1.1.0", wave_defaults={"soak": "0s", "approve": "before"})
+    assert fleet.roll_out(spec).rc == 0
+    assert order(fleet, spec, "abort").rc == 0
+    with rude() as place:
+        for base in (f"{place}/elsewhere", f"{place}/broken", "http://127.0.0.1:1", "https://hooks.invalid"):
+            run = fleet.roll_out(spec, "-vvv", bootc_rollout_webhook=f"{base}/SECRET")
+            assert "SECRET" not in run.output, base
+            assert "The web service of bootc_rollout_webhook was not told: it" in run.sentence()
+    assert not [event for event in fleet.events(ID) if event["kind"] == "notified"]

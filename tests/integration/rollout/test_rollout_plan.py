@@ -201,6 +201,7 @@ def test_a_place_that_cannot_be_written_is_named_after_the_plan_was_shown(fleet:
     run = plan(fleet, fleet.spec("v1.1.0"), bootc_rollout_plan_dest=str(blocker / "here"))
     assert run.rc == 2
     assert "Plan hash: " in run.output
+    assert "Written to" not in run.output
     assert "could not be written to" in run.sentence()
     assert "bootc_rollout_plan_dest" in run.sentence()
 

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from ansible_collections.skorionos.bootc.plugins.action import rollout_audit
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._audit.account import audit, read_channels
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._audit.lines import audit_lines
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._audit.scope import Scope
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report.audit_html import audit_html
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report.audit_text import audit_text
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.examine import examine
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.ledger import Ledger
@@ -73,6 +76,21 @@ def test_the_page_has_orders_waves_and_the_time_line(root: Path) -> None:
 
 def test_the_same_ledgers_make_the_same_page(root: Path) -> None:
     assert audit_html(audited(root)) == audit_html(audited(root))
+
+
+def test_files_that_are_there_are_compared_and_replaced_whatever_is_in_them(root: Path, tmp_path: Path) -> None:
+    action = object.__new__(rollout_audit.ActionModule)
+    action._task = SimpleNamespace(check_mode=False)
+    told, dest = audited(root), tmp_path / "audit"
+    assert action._written(told, str(dest))[0]
+    (dest / "audit.txt").write_bytes(b"\xff\n")
+    assert action._written(told, str(dest))[0]
+    assert (dest / "audit.txt").read_text("utf-8").startswith("Audit: 2 rollouts")
+    assert not action._written(told, str(dest))[0]
+    assert sorted(path.name for path in dest.iterdir()) == ["audit.html", "audit.jsonl", "audit.txt"]
+    with pytest.raises(RolloutError, match=r"could not be written to .*: Not a directory\. Choose") as refused:
+        action._written(told, str(dest / "audit.txt" / "further"))
+    assert refused.value.reason == "unwritable"
 
 
 def test_nothing_on_record_says_nothing(tmp_path: Path) -> None:

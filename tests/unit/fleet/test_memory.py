@@ -8,18 +8,27 @@ import io
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._files import is_stream, replace_file
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.answers import tidy
+from ansible_collections.skorionos.bootc.plugins.action import fleet_status
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._files import (
+    is_standard_stream,
+    is_stream,
+    is_written,
+    replace_file,
+)
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.answers import complaint, tidy
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.clients import flaws_of
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.groups import seen_groups
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.listing import COLUMNS, fleet_csv, fleet_json
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory import (
+    beside,
     load_memory,
     remember,
     save_memory,
+    shares,
 )
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.rows import recalled
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._report import fleet_text
@@ -193,9 +202,98 @@ def test_a_link_stays_a_link_and_what_is_no_file_is_written_to(tmp_path: Path) -
     assert (is_stream(pipe), is_stream(real), is_stream(tmp_path)) == (True, False, False)
 
 
+@pytest.mark.parametrize(
+    "name", ["/dev/stdout", "/dev/stderr", "/dev/fd/1", "/proc/self/fd/2", "/dev/../dev/stdin", "link"]
+)
+def test_an_output_that_workers_of_ansible_do_not_have_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "link").symlink_to("/dev/stdout")
+    for write in (replace_file, is_written):
+        with pytest.raises(OSError, match="no standard input, output or error"):
+            write(tmp_path / name, "told")
+
+
+def test_a_pipe_that_a_shell_hands_on_is_written_to(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    try:
+        replace_file(Path(f"/dev/fd/{writer}"), "told")
+        assert os.read(reader, 100) == b"told"
+    finally:
+        os.close(reader)
+        os.close(writer)
+    (tmp_path / "1").touch()
+    assert not any(map(is_standard_stream, (tmp_path / "1", tmp_path / "new" / "2", Path("/dev/null"))))
+
+
+def test_a_file_holds_a_text_when_it_has_its_very_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.csv"
+    assert not is_written(path, "")
+    path.write_bytes(b"\xff\n")
+    assert not is_written(path, "a\n")
+    path.write_bytes(b"a\r\n")
+    assert (is_written(path, "a\n"), is_written(path, "a\r\n")) == (False, True)
+
+
+def test_each_inventory_has_the_memory_of_its_own_devices(tmp_path: Path) -> None:
+    berlin, paris = beside(tmp_path / "berlin.yml"), beside(tmp_path / "sub" / ".." / "paris.yml")
+    assert berlin == tmp_path / ".berlin-status.json"
+    save_memory(
+        berlin, remember({}, [silent("b"), silent("x"), silent("p"), silent("gone")], None, set("bxp"), NOW), NOW
+    )
+    save_memory(tmp_path / ".paris-status.json", remember({}, [silent("p")], None, {"p"}, NOW - DAY), NOW)
+    places = {"b": berlin, "p": paris, "q": tmp_path / ".paris-status.json", "n": None}
+    (tmp_path / "sub").mkdir()
+    assert [hosts for _path, hosts in shares(places)] == [["b"], ["p", "q"], ["n"]]
+    action = object.__new__(fleet_status.ActionModule)
+    action._task = SimpleNamespace(check_mode=False)
+    seen = action._look_back(places, [silent(host) for host in places], None, frozenset("bpqnx"))
+    assert sorted(seen) == ["b", "n", "p", "q", "x"]
+    assert sorted(load_memory(berlin)) == ["b", "x"], "who was not asked stays, whoever is of another inventory goes"
+    assert sorted(load_memory(tmp_path / ".paris-status.json")) == ["p", "q"]
+    assert seen["p"].unreachable_since == load_memory(paris)["p"].unreachable_since == NOW - DAY
+
+
+@pytest.mark.parametrize(
+    ("variables", "place"),
+    [
+        ({}, "/srv/.paris-status.json"),
+        ({"bootc_status_memory": "/mnt/seen.json"}, "/mnt/seen.json"),
+        ({"bootc_status_memory": ""}, None),
+        ({"inventory_dir": None, "inventory_file": None}, None),
+        ({"inventory_dir": "None", "inventory_file": "paris,"}, None),
+    ],
+)
+def test_where_what_was_seen_of_a_host_is_kept(variables: dict[str, Any], place: str | None) -> None:
+    known = {"inventory_dir": "/srv", "inventory_file": "/srv/paris.yml", **variables}
+    options = {"memory": None, "beside_inventory": True}
+    assert fleet_status._place("p", known, options) == (None if place is None else Path(place))
+    assert fleet_status._place("p", known, {"memory": "/mnt/all.json", "beside_inventory": False}) == Path(
+        "/mnt/all.json"
+    )
+
+
 def test_an_inventory_hands_on_nothing_that_a_terminal_obeys() -> None:
     status = tidy({"booted": {"version": "\x9b31m1.0\x1b[2J"}})
     assert status["booted"]["version"] == "1.0"
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"unreachable": True, "msg": "Task failed: Connection\x1b[31m reset\n"}, "Connection reset"),
+        ({"failed": True, "msg": "bootc is broken"}, "bootc is broken"),
+        ({"failed": True, "msg": "x" * 5000}, "x" * 2000),
+        ({"unreachable": True}, ""),
+        ({"msg": "all is well"}, ""),
+    ],
+)
+def test_why_a_device_did_not_answer_or_could_not_tell_is_kept(told: dict[str, Any], message: str) -> None:
+    assert complaint(told) == message
+
+
+def test_the_table_says_why_a_device_did_not_answer() -> None:
+    told = [{**silent("a"), "message": complaint({"unreachable": True, "msg": "Connection reset"})}]
+    text = fleet_text(recalled(told, remember({}, told, None, {"a"}, NOW)), width=200)
+    assert "did not answer: Connection reset" in text
 
 
 def test_a_spreadsheet_takes_nothing_of_a_device_for_a_formula() -> None:

@@ -200,6 +200,20 @@ def test_the_story_keeps_its_order_across_waves() -> None:
     assert [entry.hosts for entry in story] == [(), ("a",), (), ("b", "c"), ("d",)]
 
 
+def test_the_story_keeps_the_order_of_what_happens_to_one_device_within_a_minute() -> None:
+    told = [
+        *(("succeeded", "a"), ("staging", "b"), ("staging", "c"), ("succeeded", "b")),
+        *(("succeeded", "b"), ("succeeded", "c"), ("succeeded", "d")),
+    ]
+    events = [{"kind": kind, "at": f"2026-08-01T06:10:0{at}Z", "host": host} for at, (kind, host) in enumerate(told, 1)]
+    story = tell({"started_at": "2026-08-01T06:10:00Z", "waves": []}, events)
+    assert [(entry.at[-3:-1], entry.what, entry.hosts) for entry in story[1:]] == [
+        ("01", "proven healthy on the new image", ("a",)),
+        ("02", "began to download the new image", ("b", "c")),
+        ("04", "proven healthy on the new image", ("b", "c", "d")),
+    ]
+
+
 def test_thousands_of_devices_make_a_page_without_growing_out_of_bounds(completed: Report) -> None:
     copies = [{**d, "host": f"{d['host']}-{at}"} for at in range(200) for d in completed.summary["devices"]]
     events = [{**e, "host": f"{e['host']}-{at}"} for at in range(200) for e in completed.events if "host" in e]

@@ -139,3 +139,20 @@ def test_what_another_run_told_the_program_meanwhile_is_not_told_again(ledger: L
     assert action.answer({**options, **program, "since": since}, {}) == {"changed": False}
     with pytest.raises(RolloutError, match="could not be told"):
         action.answer({**options, **program, "since": "2027-01-15T09:00:01.000Z"}, {})
+
+
+@pytest.mark.parametrize(
+    ("program", "remedy"),
+    [
+        (["/bin/false x"], "Give the program and its arguments as a list"),
+        (["/bin/false", "x"], "The next run tries again."),
+        (["/no/such/program"], "The next run tries again."),
+    ],
+)
+def test_a_command_line_in_place_of_a_program_is_called_so(ledger: Ledger, program: list[str], remedy: str) -> None:
+    action = object.__new__(rollout_notify.ActionModule)
+    told = {"turned": "held", "since": "2027-01-15T08:00:01.000Z", "to": "program", "summary": {}}
+    with pytest.raises(RolloutError) as caught:
+        action.answer({"id": PLAN.spec.id, "ledger": str(ledger.root), **told, "program": program}, {})
+    assert caught.value.remedy.startswith(remedy)
+    assert caught.value.reason == "program_failed"
