@@ -26,11 +26,13 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.history imp
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.ledgers import OnRecord, read_ledgers
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.listing import fleet_csv, fleet_json
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._fleet.memory import (
+    Memory,
     Places,
     Seen,
     beside,
     load_memory,
     locked,
+    moved_in,
     remember,
     save_memory,
     shares,
@@ -97,22 +99,24 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     ) -> dict[str, Seen]:
         """What is known of everybody now. It is kept for the next time, if that can be written."""
         seen: dict[str, Seen] = {}
+        kept = [load_memory(path) for path, _hosts in shares(places) if path is not None]
         for path, hosts in shares(places):
             # Of those who are not asked now it is not known here who is in which inventory: they stay where they are.
             here = known.difference(places).union(hosts)
             theirs = [answer for answer in answers if answer["host"] in here]
             with contextlib.nullcontext() if path is None or self._task.check_mode else locked(path):
-                seen.update(self._renew(path, theirs, meant, here))
+                before = {} if path is None else moved_in(load_memory(path), hosts, kept)
+                seen.update(self._renew(path, before, theirs, meant, here))
         return seen
 
     def _renew(
         self,
         path: Path | None,
+        before: Memory,
         answers: list[dict[str, Any]],
         meant: Mapping[str, Collection[str]] | None,
         known: Collection[str],
     ) -> dict[str, Seen]:
-        before = {} if path is None else load_memory(path)
         now = time.time()
         after = remember(before, answers, meant, known, now)
         if path is not None and not self._task.check_mode:

@@ -243,7 +243,7 @@ def read_fleet(
                 accounts.append((status, ""))
                 unknown.append(host)
             else:
-                (remembered if accounts else unknown).append(host)
+                (remembered if accounts and _tells(before) else unknown).append(host)
         devices += not accounts or any(account["is_bootc"] for account, _when in accounts)
         for account, when in accounts:
             for digest, slot in _deployments(account):
@@ -265,9 +265,10 @@ def read_fleet(
 def _tells(status: Any) -> TypeGuard[Mapping[str, Any]]:
     """Tell whether these are the facts of a device; one that runs bootc says what it has booted, and has besides.
 
-    What runs from a live medium, which cannot be written to, says nothing of the disk.
+    What runs from a live medium, which cannot be written to, says nothing of the disk. What is remembered has
+    ``partial`` where the device did not tell all of it.
     """
-    if not isinstance(status, Mapping) or "is_bootc" not in status or status.get("read_only"):
+    if not isinstance(status, Mapping) or "is_bootc" not in status or status.get("read_only") or status.get("partial"):
         return False
     if not status["is_bootc"]:
         return True
@@ -292,11 +293,11 @@ def _tells_a_part(status: Any) -> TypeGuard[Mapping[str, Any]]:
 
 
 def _has_deployments(before: Any) -> TypeGuard[Mapping[str, Any]]:
-    """Tell whether a device is remembered with deployments.
+    """Tell whether a device is remembered with deployments, if not with all of them.
 
     That it once ran no bootc says nothing of what it runs now: it may have got that since, or had it on another disk.
     """
-    return _tells(before) and bool(before["is_bootc"])
+    return isinstance(before, Mapping) and bool(before.get("is_bootc")) and bool(_deployments(before))
 
 
 def _runs_something_else(status: Mapping[str, Any], before: Any) -> bool:
@@ -310,14 +311,26 @@ def remember(
     """Return what to remember of devices: what they tell now, and of others what was remembered before.
 
     That a device runs no bootc now takes nothing away that it had: it may have booted another system of its own.
+    An answer that names only a part is added to what it had.
     """
-    told = {entry["host"]: entry.get("bootc") for entry in hosts}
-    news = {
-        host: _essence(status, seen)
-        for host, status in told.items()
-        if _tells(status) and not _runs_something_else(status, memory.get(host))
-    }
+    news: dict[str, Mapping[str, Any]] = {}
+    for entry in hosts:
+        host, status = entry["host"], entry.get("bootc")
+        if _tells_a_part(status):
+            known = _added(memory.get(host), _essence(status, seen))
+            if _has_deployments(known):
+                news[host] = known
+        elif _tells(status) and not _runs_something_else(status, memory.get(host)):
+            news[host] = _essence(status, seen)
     return dict(sorted({**memory, **news}.items()))
+
+
+def _added(before: Any, part: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a device named of what it has, and what it is known to have had, which it may have kept."""
+    named = {digest for digest, _name in _deployments(part)}
+    had = dict.fromkeys(digest for digest, _name in _deployments(before)) if _has_deployments(before) else {}
+    kept = [{"digest": digest} for digest in had if digest not in named]
+    return {**part, "others": [*part["others"], *kept], "partial": True}
 
 
 def _essence(status: Mapping[str, Any], seen: str) -> dict[str, Any]:

@@ -12,8 +12,9 @@ import re
 
 _WORD, _END, _NUMBER = 0, 1, 2
 
-_STEADY = re.compile(r"v?([0-9]+(?:\.[0-9]+)+(?:[-.~]?(?:alpha|beta|pre|rc)[-.]?[0-9]*)?)")
+_STEADY = re.compile(r"v?([0-9]{1,18}(?:\.[0-9]{1,18})+)(?:[-.~]?(alpha|beta|pre|rc)[-.]?([0-9]{0,18}))?")
 """Numbers with dots, perhaps of a stage before a release. Dates and revisions have none, and no order that is sure."""
+_NUMBERS_OF_DATES = 1000
 
 
 def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
@@ -44,6 +45,21 @@ def is_older(version: str, than: str) -> bool | None:
 
 
 def is_older_release(version: str, than: str) -> bool:
-    """Tell whether one of two versions is the older for sure: both are numbers with dots, as releases have them."""
+    """Tell whether one of two versions is the older for sure: both are numbers with dots, as releases have them.
+
+    ``1.0`` is ``1.0.0``. One with a date in it, as 2026.11.1 and 44.20261101 have, is of another kind than one without.
+    """
     one, other = _STEADY.fullmatch(version), _STEADY.fullmatch(than)
-    return one is not None and other is not None and is_older(one[1], other[1]) is True
+    if one is None or other is None:
+        return False
+    numbers, others = ([int(number) for number in found[1].split(".")] for found in (one, other))
+    if (max(numbers) >= _NUMBERS_OF_DATES) != (max(others) >= _NUMBERS_OF_DATES):
+        return False
+    longest = max(len(numbers), len(others))
+    ours, theirs = (found + [0] * (longest - len(found)) for found in (numbers, others))
+    return (ours, *_stage(one)) < (theirs, *_stage(other))
+
+
+def _stage(found: re.Match[str]) -> tuple[bool, str, int]:
+    """Order the stages before a release, and the release itself after them."""
+    return (found[2] is None, found[2] or "", int(found[3] or 0))

@@ -90,6 +90,17 @@ def shares(places: Places) -> list[tuple[Path | None, list[str]]]:
     return list(found.values())
 
 
+def moved_in(before: Memory, hosts: Iterable[str], others: Iterable[Memory]) -> dict[str, Seen]:
+    """``before``, and what ``others`` have of ``hosts`` that it does not know, as they came from another inventory."""
+    found = dict(before)
+    for host in hosts:
+        if host not in before:
+            known = [memory[host] for memory in others if host in memory]
+            if known:
+                found[host] = max(known, key=lambda seen: seen.asked_at or 0.0)
+    return found
+
+
 def remember(
     before: Memory,
     rows: Iterable[Mapping[str, Any]],

@@ -71,8 +71,13 @@ _SECTIONS: dict[str, Any] = {
     "include": {"type": "array", "items": _TEXT, "uniqueItems": True},
 }
 
-PART: dict[str, Any] = {"type": "object", "additionalProperties": False, "properties": _SECTIONS}
-"""A file that another one includes."""
+PART: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": _SECTIONS,
+    "patternProperties": {"^x-": {}},
+}
+"""A file that another one includes. Keys that begin with ``x-`` are the admin's own, such as for anchors of YAML."""
 
 
 def whole(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,20 +16,13 @@ _RATE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([kMG]?)")
 _FACTORS = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3}
 
 
-def parse_duration(text: str, where: str, *, least: int = 0) -> int:
-    """Seconds of a duration such as ``90s``, ``30m``, ``2h`` or ``14d``; ``where`` names the key in errors.
-
-    ``least`` seconds are the shortest that make sense there.
-    """
+def parse_duration(text: str, where: str) -> int:
+    """Seconds of a duration such as ``90s``, ``30m``, ``2h`` or ``14d``; ``where`` names the key in errors."""
     match = _DURATION.fullmatch(text)
     remedy = "Write a whole number and a unit: 90s, 30m, 2h or 14d."
     if match is None:
         raise RolloutError(f"{where}: {text!r} is not a duration.", remedy, "invalid_spec")
     seconds = int(match.group(1)) * _UNIT_SECONDS[match.group(2)]
-    if seconds < least:
-        raise RolloutError(
-            f"{where}: {text!r} leaves no time, and whatever is given up then counts as failed.", remedy, "invalid_spec"
-        )
     if seconds > _LONGEST_DAYS * _UNIT_SECONDS["d"]:
         # Points in time beyond the year 9999 cannot be written down.
         raise RolloutError(f"{where}: {text!r} is longer than {_LONGEST_DAYS} days.", remedy, "invalid_spec")

@@ -268,7 +268,30 @@ def parse_spec(document: object, source: str = "the rollout spec", release: obje
     if not isinstance(document, Mapping):
         raise RolloutError(f"{source} does not hold a mapping.", "Start it with `schema: 1` and `id:`.", "invalid_spec")
     schema.check(document, schema.SPEC, source)
-    return load_spec({**document, "variants": _variants(document, source, release)}, source)
+    spec = load_spec({**document, "variants": _variants(document, source, release)}, source)
+    _check_timeouts(spec, source)
+    return spec
+
+
+def _check_timeouts(spec: Spec, source: str) -> None:
+    """Devices that are given no time fail, whatever they do. Plans that are on record may have such timeouts."""
+    timeouts = {
+        "stage.timeout": spec.stage.timeout,
+        "apply.reboot_timeout": spec.apply.reboot_timeout,
+        "verify.timeout": spec.verify.timeout,
+        **{
+            f"wave {wave.name}: analysis: {analysis.name}: timeout": analysis.timeout
+            for wave in spec.waves
+            for analysis in wave.rules.analysis
+        },
+    }
+    none = [name for name, seconds in timeouts.items() if not seconds]
+    if none:
+        raise RolloutError(
+            f"{source}: {none[0]} leaves no time, and who is given up counts as failed.",
+            "Give it a second at least, such as 10m.",
+            "invalid_spec",
+        )
 
 
 def timing_warnings(spec: Spec) -> list[str]:
@@ -306,12 +329,12 @@ def load_spec(document: Mapping[str, Any], source: str) -> Spec:
         abort=Abort(**abort) if abort["percent"] else None,
         budget=_budget(document.get("budget", {}), source),
         stage=Stage(
-            parse_duration(stage.get("timeout", "2h"), "stage.timeout", least=1),
+            parse_duration(stage.get("timeout", "2h"), "stage.timeout"),
             stage.get("attempts", 3),
             stage.get("policy") == "parked",
         ),
         apply=Apply(
-            parse_duration(apply.get("reboot_timeout", "20m"), "apply.reboot_timeout", least=1),
+            parse_duration(apply.get("reboot_timeout", "20m"), "apply.reboot_timeout"),
             parse_duration(apply.get("contact_grace", "24h"), "apply.contact_grace"),
             apply.get("stagger", False),
             _notice(apply.get("notify_user", "10m"), source),
@@ -319,7 +342,7 @@ def load_spec(document: Mapping[str, Any], source: str) -> Spec:
         verify=Verify(
             verify.get("systemd", True),
             tuple(tuple(command) for command in verify.get("commands", [])),
-            parse_duration(verify.get("timeout", "10m"), "verify.timeout", least=1),
+            parse_duration(verify.get("timeout", "10m"), "verify.timeout"),
             parse_duration(verify.get("settle", "2m"), "verify.settle"),
         ),
         registry=Registry(registry.get("insecure", False), registry.get("auth_file")),
@@ -528,7 +551,7 @@ def _analysis(entries: Sequence[Mapping[str, Any]], where: str) -> tuple[Analysi
     _unique([entry["name"] for entry in entries], where, "Give every command of a wave a name of its own.")
     found = []
     for entry in entries:
-        seconds = parse_duration(entry.get("timeout", "5m"), f"{where}: {entry['name']}: timeout", least=1)
+        seconds = parse_duration(entry.get("timeout", "5m"), f"{where}: {entry['name']}: timeout")
         found.append(Analysis(entry["name"], tuple(entry["command"]), seconds))
     return tuple(found)
 

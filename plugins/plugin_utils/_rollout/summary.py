@@ -11,7 +11,7 @@ from typing import Any
 
 from .events import format_time
 from .gate import Wait
-from .states import Device, DeviceState, Rollout, catch_up_budget, catch_up_ends
+from .states import Device, DeviceClass, DeviceState, Rollout, catch_up_budget, catch_up_ends
 from .timing import starving
 
 COLUMNS: dict[str, frozenset[DeviceState]] = {
@@ -145,7 +145,7 @@ def _device(rollout: Rollout, device: Device) -> dict[str, Any]:
         "until": _time(device.until),
         "inhibitors": list(device.inhibitors),
         "parked": device.parked,
-        "excluded": device.excluded,
+        "excluded": device.excluded and device.device_class is DeviceClass.FLIGHT,
     }
 
 

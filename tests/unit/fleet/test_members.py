@@ -79,8 +79,9 @@ def test_the_nearest_word_counts_and_variables_add_up() -> None:
 
 
 def test_a_time_zone_may_be_a_template() -> None:
-    (one,) = members({"devices": [{"name": "x", "timezone": "{{ site_zone }}"}]})
-    assert one.variables == {"bootc_timezone": "{{ site_zone }}"}
+    for zone in ("{{ site_zone }}", "{% if late %}UTC{% endif %}"):
+        (one,) = members({"x-own": [1], "devices": [{"name": "x", "timezone": zone}]})
+        assert one.variables == {"bootc_timezone": zone}
 
 
 def test_what_files_include_is_one_fleet(tmp_path: Path) -> None:

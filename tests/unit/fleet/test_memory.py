@@ -236,9 +236,7 @@ def test_a_file_holds_a_text_when_it_has_its_very_bytes(tmp_path: Path) -> None:
 def test_each_inventory_has_the_memory_of_its_own_devices(tmp_path: Path) -> None:
     berlin, paris = beside(tmp_path / "berlin.yml"), beside(tmp_path / "sub" / ".." / "paris.yml")
     assert berlin == tmp_path / ".berlin-status.json"
-    save_memory(
-        berlin, remember({}, [silent("b"), silent("x"), silent("p"), silent("gone")], None, set("bxp"), NOW), NOW
-    )
+    save_memory(berlin, remember({}, [silent("b"), silent("x"), silent("p"), silent("q")], None, set("bxpq"), NOW), NOW)
     save_memory(tmp_path / ".paris-status.json", remember({}, [silent("p")], None, {"p"}, NOW - DAY), NOW)
     places = {"b": berlin, "p": paris, "q": tmp_path / ".paris-status.json", "n": None}
     (tmp_path / "sub").mkdir()
@@ -249,6 +247,9 @@ def test_each_inventory_has_the_memory_of_its_own_devices(tmp_path: Path) -> Non
     assert sorted(seen) == ["b", "n", "p", "q", "x"]
     assert sorted(load_memory(berlin)) == ["b", "x"], "who was not asked stays, whoever is of another inventory goes"
     assert sorted(load_memory(tmp_path / ".paris-status.json")) == ["p", "q"]
+    assert seen["q"].unreachable_since == load_memory(paris)["q"].unreachable_since == NOW, (
+        "it takes along what was seen"
+    )
     assert seen["p"].unreachable_since == load_memory(paris)["p"].unreachable_since == NOW - DAY
 
 

@@ -342,7 +342,30 @@ def test_a_device_that_does_not_name_the_image_of_each_deployment_is_unknown_and
         found = read_fleet(fleet, REPOSITORY, before)
         assert (found.unknown, found.remembered, found.devices) == (("deck-01",), (), 1)
         assert (set(found.digests), set(found.follows)) == (digests, {"kde"})
-        assert remember(fleet, before, "later") == before
+        after = remember(fleet, before, "later")
+        assert remember(fleet, after, "later") == after
+        for today in (None, {"is_bootc": False}):
+            silent = read_fleet([{"host": "deck-01", "bootc": today}], REPOSITORY, after)
+            assert (silent.unknown, silent.remembered, silent.devices) == (("deck-01",), (), 1)
+            assert set(silent.digests) == digests
+            assert remember([{"host": "deck-01", "bootc": today}], after, "even later") == after
+        assert (
+            read_fleet(
+                [{"host": "deck-01"}], REPOSITORY, remember([{"host": "deck-01", "bootc": once}], after, "now")
+            ).unknown
+            == ()
+        )
+
+
+def test_a_memory_without_the_digest_of_what_was_booted_keeps_the_rest() -> None:
+    memory = {
+        "deck-01": {"is_bootc": True, "booted": {"digest": None}, "rollback": {"digest": sha("b")}, "seen": "2026"}
+    }
+    for today in (None, {"is_bootc": False}):
+        fleet = [{"host": "deck-01", "bootc": today}]
+        found = read_fleet(fleet, REPOSITORY, memory)
+        assert (found.unknown, set(found.digests)) == (("deck-01",), {sha("b")})
+        assert remember(fleet, memory, "later") == memory
 
 
 def test_a_plain_system_from_before_the_first_switch_needs_no_image() -> None:

@@ -82,6 +82,15 @@ def test_what_is_said_of_a_device() -> None:
     }
 
 
+def test_only_who_is_in_flight_is_still_to_be_left_out() -> None:
+    host = REST[0]
+    events = [opened(1), *told("applying", host), *told("excluded", host, by="a", why="w")]
+    flying, done = replay(PLAN, *events), replay(PLAN, *events, *told("failed", host))
+    for rollout, excluded in ((flying, True), (done, False)):
+        (device,) = [d for d in summarize(rollout)["devices"] if d["host"] == host]
+        assert device["excluded"] is excluded
+
+
 def test_who_proves_its_variant_and_whether_that_was_taken_back() -> None:
     fine, was_fine, unknown = CANARY[0], CANARY[1], REST[0]
     rollout = replay(
