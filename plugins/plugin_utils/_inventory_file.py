@@ -41,7 +41,8 @@ def read_checked(
             raise
         return check_content(content)
     except RolloutError as error:
-        raise AnsibleParserError(str(error)) from error
+        # Ansible would add the text of every error that led to this one, and this one says it all.
+        raise AnsibleParserError(str(error)) from None
 
 
 def load_file(loader: Any, path: Path) -> Any:
