@@ -101,6 +101,7 @@ class Walk:
         self.late: set[int] = set()
         self.covered_since: dict[int, float] = {}
         self.holds: list[Event] = []
+        self.woken: set[str] = set()
         self.decided = 0
 
     def step(self) -> None:
@@ -132,6 +133,21 @@ class Walk:
         for event in events:
             self.rollout = apply_events(self.rollout, [event])
             self._watch_coverage(event.at)
+            self._watch_sleepers(event.host)
+
+    def _watch_sleepers(self, host: str | None) -> None:
+        """Who fell asleep on what was staged takes no place, perhaps for weeks, and is taken on all the same when awake."""
+        device = None if host is None else self.rollout.devices.get(host)
+        if device is None:
+            return
+        if device.armed and device.state is DeviceState.UNREACHABLE:
+            self.woken.add(device.host)
+        elif not device.armed and device.device_class is not DeviceClass.FLIGHT:
+            self.woken.discard(device.host)
+
+    def _is_exposed(self, device: Device) -> bool:
+        at_risk = device.device_class is DeviceClass.FLIGHT or _is_put_off_armed(device)
+        return at_risk and device.host not in self.woken
 
     def _watch_coverage(self, at: float) -> None:
         """Since when the open wave has had enough verdicts, found out without the engine's own memory of it."""
@@ -146,8 +162,10 @@ class Walk:
         final = self.random.random() < 0.1
         verb = self.random.choice(FINAL if final else ["resume", "resume", "approve", *sorted(set(VERBS) - set(FINAL))])
         hosts = tuple(self.random.sample(self.plan.members, min(2, len(self.plan.members))))
+        about = hosts if verb in ("retry", "exclude") else ()
+        plan_hash = self.plan.hash if verb == "approve" else None
         try:
-            events = operate(self.rollout, Command(verb, "anna", "so", hosts, self.plan.hash), self.now)
+            events = operate(self.rollout, Command(verb, "anna", "so", about, plan_hash), self.now)
         except RolloutError:
             return
         self._happens(*events)
@@ -270,7 +288,7 @@ class Walk:
         if index in self.late:
             return
         devices = self.rollout.catching_up if index == CATCHING_UP else self.rollout.in_wave(index)
-        exposed = sum(d.device_class is DeviceClass.FLIGHT or _is_put_off_armed(d) for d in devices)
+        exposed = sum(map(self._is_exposed, devices))
         assert exposed + count(devices).charged <= exposure_limit(self.rollout, index)
         assert exposed <= max(self.plan.spec.pace.parallel, 1)
 
@@ -278,7 +296,7 @@ class Walk:
         groups = {host: self.rollout.group_of(host) for host in self.rollout.devices}
         for group in {name for name in groups.values() if name is not None}:
             members = [self.rollout.devices[host] for host, name in groups.items() if name == group]
-            flying = [d for d in members if d.device_class is DeviceClass.FLIGHT or _is_put_off_armed(d)]
+            flying = [d for d in members if self._is_exposed(d)]
             down = [*flying, *(d for d in members if d.state is DeviceState.LOST)]
             allowed = most_unavailable(self.plan.spec.budget, len(members))
             healed = sum(d.device_class is DeviceClass.FLIGHT and d.reason == "silent" for d in members)
