@@ -136,7 +136,7 @@ class Walk:
             self._watch_sleepers(event.host)
 
     def _watch_sleepers(self, host: str | None) -> None:
-        """Who fell asleep on what was staged takes no place, perhaps for weeks, and is taken on all the same when awake."""
+        """Who fell asleep on what was staged takes no place, perhaps for weeks, and is taken on when awake."""
         device = None if host is None else self.rollout.devices.get(host)
         if device is None:
             return
