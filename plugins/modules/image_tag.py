@@ -137,7 +137,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ..module_utils._oci.errors import RegistryError
 from ..module_utils._oci.module import REGISTRY_ARGUMENTS, registry_client
 from ..module_utils._oci.reference import Reference, parse_reference
-from ..module_utils._oci.tagging import insist_on_tags, put_tags, put_tags_forward
+from ..module_utils._oci.tagging import insist_on_tags, put_tags
 from ..module_utils._oci.transport import REQUESTS_IMPORT_ERROR
 
 
@@ -160,8 +160,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     client = registry_client(module.params, for_push=not module.check_mode)
     manifest = client.get_manifest(reference)
     wanted, expected = module.params["tags"], module.params["expected"]
-    put = put_tags_forward if module.params["older"] == "keep" else put_tags
-    done = put(client, reference, wanted, manifest, expected=expected, check=module.check_mode)
+    keep = module.params["older"] == "keep"
+    done = put_tags(client, reference, wanted, manifest, expected=expected, check=module.check_mode, keep_newer=keep)
     for tag, version in done.get("kept", {}).items():
         module.warn(
             f"{reference.name}:{tag} stays at {version}, because {done['version']} is older. To move it back on "

@@ -5,18 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ..module_utils._oci.client import RegistryClient
 from ..module_utils._oci.errors import InvalidReference, RegistryError
-from ..module_utils._oci.reading import Resolved
+from ..module_utils._oci.reading import Resolved, version_of
 from ..module_utils._oci.reference import parse_reference
 from ..module_utils._oci.transport import REQUESTS_IMPORT_ERROR, new_session
 from ._rollout.errors import RolloutError, some
 from ._rollout.plan import Hop, Target, hop_of, target_of
 from ._rollout.spec import Barrier, Spec, Variant
-
-_VERSION = "org.opencontainers.image.version"
 
 
 def resolve_targets(spec: Spec) -> dict[str, Target]:
@@ -49,7 +45,7 @@ def _resolve(client: RegistryClient, variant: Variant) -> Target:
             f"A rollout starts only when every image is there to be pulled; nothing was sent to any device.{leave}",
             getattr(error, "kind", "invalid_spec"),
         ) from error
-    return target_of(variant, accepted, _size(resolved), _version(resolved.config), hops)
+    return target_of(variant, accepted, _size(resolved), version_of(resolved.config or {}, {}), hops)
 
 
 def _resolve_hop(client: RegistryClient, variant: Variant, barrier: Barrier) -> Hop:
@@ -67,10 +63,3 @@ def _accepted(client: RegistryClient, resolved: Resolved) -> list[str]:
 
 def _size(resolved: Resolved) -> int | None:
     return None if resolved.manifest is None else sum(layer.size for layer in resolved.manifest.layers)
-
-
-def _version(config: Mapping[str, object] | None) -> str | None:
-    settings = (config or {}).get("config")
-    labels = settings.get("Labels") if isinstance(settings, Mapping) else None
-    version = labels.get(_VERSION) if isinstance(labels, Mapping) else None
-    return version if isinstance(version, str) else None

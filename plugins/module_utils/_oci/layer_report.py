@@ -13,13 +13,11 @@ from typing import Any, Iterable, Mapping, Sequence
 from .errors import NOT_FOUND, UNSUPPORTED, RegistryError
 from .layout_reader import parse_image
 from .manifest import Manifest, Platform
-from .reading import ImageReader, Resolved
+from .reading import ImageReader, Resolved, version_of
 from .reference import Reference
 from .sharing import Image, Sharing, Update, image_of, permille, sharing, traffic, update
 from .toc import Ranges, Toc, file_update, has_toc, read_toc
 from .zstd import MISSING, Unpack
-
-_VERSION = "org.opencontainers.image.version"
 
 
 @dataclass(frozen=True)
@@ -139,9 +137,6 @@ def _read(resolved: Resolved, wanted: Wanted) -> Found:
             "Say with `platform` which of them is meant.",
         )
     of_digest = [platform for platform, digest in resolved.platform_digests.items() if digest == manifest.digest]
-    settings = config.get("config")
-    labels = settings.get("Labels") if isinstance(settings, Mapping) else None
-    version = labels.get(_VERSION) if isinstance(labels, Mapping) else None
     created = config.get("created")
     return Found(
         wanted=wanted,
@@ -149,7 +144,7 @@ def _read(resolved: Resolved, wanted: Wanted) -> Found:
         platform=of_digest[0] if of_digest else "",
         manifest=manifest,
         image=image_of(wanted.name, [(layer.digest, layer.size) for layer in manifest.layers], config),
-        version=version if isinstance(version, str) else "",
+        version=version_of(config, {}) or "",
         created=created if isinstance(created, str) else None,
     )
 

@@ -273,13 +273,11 @@ def _tells(status: Any) -> TypeGuard[Mapping[str, Any]]:
     if not status["is_bootc"]:
         return True
     # Beside it may be a plain ostree system without an image, from before the first switch.
-    silent = [slot for slot, _name in _slots(status) if _digest_of(slot) is None]
+    silent = [slot for slot, _name in _slots(status) if _digest(slot.get("digest")) is None]
     booted = status.get("booted")
-    return (
-        isinstance(booted, Mapping)
-        and booted not in silent
-        and not any(slot.get("incompatible") or slot.get("image") for slot in silent)
-    )
+    if not isinstance(booted, Mapping) or _digest(booted.get("digest")) is None:
+        return False
+    return not any(slot.get("incompatible") or slot.get("image") for slot in silent)
 
 
 def _tells_a_part(status: Any) -> TypeGuard[Mapping[str, Any]]:
@@ -352,14 +350,13 @@ def _slots(status: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str]]:
     return [(slot, name) for slot, name in named if isinstance(slot, Mapping)]
 
 
-def _digest_of(slot: Mapping[str, Any]) -> str | None:
-    digest = slot.get("digest")
-    return digest if isinstance(digest, str) and is_digest(digest) else None
+def _digest(given: object) -> str | None:
+    return given if isinstance(given, str) and is_digest(given) else None
 
 
 def _deployments(status: Mapping[str, Any]) -> list[tuple[str, str]]:
-    found = [(_digest_of(slot), name) for slot, name in _slots(status)]
-    found += [(_digest_of({"digest": digest}), "pinned") for digest in status.get("pinned") or []]
+    found = [(_digest(slot.get("digest")), name) for slot, name in _slots(status)]
+    found += [(_digest(given), "pinned") for given in status.get("pinned") or []]
     return [(digest, name) for digest, name in found if digest is not None]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Iterable, Mapping, Sequence
+from typing import Any, Iterable, Mapping
 
 from .client import RegistryClient
 from .errors import NOT_FOUND, UNEXPECTED, UNSUPPORTED, RegistryError
@@ -49,34 +49,32 @@ def put_tags(
     *,
     expected: str | None,
     check: bool,
+    keep_newer: bool = False,
 ) -> dict[str, Any]:
-    """Put tags on a manifest, in a prediction say which; returns what modules tell of that. Raises ``conflict``."""
-    before = read_tags(client, repository, tags)
-    moves = plan_moves(before, manifest.digest, expected, repository.name)
-    return _carry_out(client, repository, before, moves, manifest, check=check)
+    """Put tags on a manifest, in a prediction say which; returns what modules tell of that. Raises ``conflict``.
 
-
-def put_tags_forward(
-    client: RegistryClient,
-    repository: Reference,
-    tags: Iterable[str],
-    manifest: Manifest,
-    *,
-    expected: str | None,
-    check: bool,
-) -> dict[str, Any]:
-    """Do what :func:`put_tags` does, but leave tags where they are that have a newer version, and tell these.
-
-    What cannot be read has no version, and what has none is not newer.
+    With ``keep_newer``, tags that have a newer version stay where they are, and are told as ``kept``, beside the
+    ``version`` they were compared with. What cannot be read has no version, and what has none is not newer.
     """
     before = read_tags(client, repository, tags)
     moves = plan_moves(before, manifest.digest, expected, repository.name)
-    leaving = {move.before for move in moves if move.before is not None}
-    ours = _version(client, repository, manifest.digest) if leaving else None
-    versions = {digest: _version(client, repository, digest) for digest in leaving} if ours is not None else {}
-    forward, kept = split_by_age(moves, ours, versions)
-    done = _carry_out(client, repository, before, forward, manifest, check=check)
-    return {**done, "version": ours, "kept": kept}
+    told: dict[str, Any] = {}
+    if keep_newer:
+        leaving = {move.before for move in moves if move.before is not None}
+        ours = _version(client, repository, manifest.digest) if leaving else None
+        versions = {digest: _version(client, repository, digest) for digest in leaving} if ours is not None else {}
+        moves, kept = split_by_age(moves, ours, versions)
+        told = {"version": ours, "kept": kept}
+    for move in [] if check else moves:
+        move_tag(client, repository, move, manifest)
+    return {
+        "changed": bool(moves),
+        "digest": manifest.digest,
+        "before": before,
+        "moved": [move.tag for move in moves],
+        "diff": {"before": before, "after": {**before, **{move.tag: move.after for move in moves}}},
+        **told,
+    }
 
 
 def split_by_age(
@@ -102,26 +100,6 @@ def _version(client: RegistryClient, repository: Reference, digest: str) -> str 
         if error.kind in (NOT_FOUND, UNEXPECTED, UNSUPPORTED):
             return None
         raise
-
-
-def _carry_out(
-    client: RegistryClient,
-    repository: Reference,
-    before: Mapping[str, str | None],
-    moves: Sequence[Move],
-    manifest: Manifest,
-    *,
-    check: bool,
-) -> dict[str, Any]:
-    for move in [] if check else moves:
-        move_tag(client, repository, move, manifest)
-    return {
-        "changed": bool(moves),
-        "digest": manifest.digest,
-        "before": before,
-        "moved": [move.tag for move in moves],
-        "diff": {"before": before, "after": {**before, **{move.tag: move.after for move in moves}}},
-    }
 
 
 def plan_moves(before: Mapping[str, str | None], after: str, expected: str | None, name: str) -> list[Move]:

@@ -56,10 +56,10 @@ def is_older_release(version: str, than: str) -> bool:
     if (max(numbers) >= _NUMBERS_OF_DATES) != (max(others) >= _NUMBERS_OF_DATES):
         return False
     longest = max(len(numbers), len(others))
-    ours, theirs = (found + [0] * (longest - len(found)) for found in (numbers, others))
-    return (ours, *_stage(one)) < (theirs, *_stage(other))
+    return is_older(_in_full(numbers, one, longest), _in_full(others, other, longest)) is True
 
 
-def _stage(found: re.Match[str]) -> tuple[bool, str, int]:
-    """Order the stages before a release, and the release itself after them."""
-    return (found[2] is None, found[2] or "", int(found[3] or 0))
+def _in_full(numbers: list[int], found: re.Match[str], longest: int) -> str:
+    """Write a version with as many numbers as another one has."""
+    stage = f"-{found[2]}{found[3]}" if found[2] else ""
+    return ".".join(map(str, numbers + [0] * (longest - len(numbers)))) + stage

@@ -96,9 +96,8 @@ def _check_descriptions(document: Mapping[str, Any]) -> None:
                     "Give it a name with at least one letter (A to Z, a to z) or digit.",
                 )
         zone = description.get("timezone", "UTC")
-        if (
-            "{{" not in zone and "{%" not in zone
-        ):  # a template is filled in when a rollout looks at it, which warns then
+        # A template is filled in when a rollout looks at it, which warns then.
+        if "{{" not in zone and "{%" not in zone:
             try:
                 check_zone(zone, "timezone")
             except RolloutError as error:

@@ -97,7 +97,7 @@ def moved_in(before: Memory, hosts: Iterable[str], others: Iterable[Memory]) -> 
         if host not in before:
             known = [memory[host] for memory in others if host in memory]
             if known:
-                found[host] = max(known, key=lambda seen: seen.asked_at or 0.0)
+                found[host] = max(known, key=lambda seen: seen.asked_at)
     return found
 
 

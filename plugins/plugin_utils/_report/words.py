@@ -287,8 +287,8 @@ def stopped_how(summary: Mapping[str, Any]) -> str:
 
 def taken_over(summary: Mapping[str, Any]) -> str:
     """By which rollout, who ran that, and why, as far as that is on record."""
-    who = f" by {summary['superseded_who']}" if summary.get("superseded_who") else ""
-    why = f": {summary['superseded_why']}" if summary.get("superseded_why") else ""
+    who = f" by {summary['superseded_who']}" if summary["superseded_who"] else ""
+    why = f": {summary['superseded_why']}" if summary["superseded_why"] else ""
     return f"Superseded by the rollout {summary['superseded_by']}, run{who} on {moment(summary['ended_at'])}{why}."
 
 

@@ -336,13 +336,20 @@ def check(
     raise RolloutError(cause, " ".join(dict.fromkeys(remedy for _unused, remedy in problems if remedy)), reason)
 
 
+def _unknown(content: Any, rules: Mapping[str, Any]) -> list[str]:
+    """The keys that the rules of a mapping neither name nor leave to whoever writes it, in the order of the file."""
+    free = rules.get("patternProperties", {})
+    strange = [str(name) for name in content if name not in rules["properties"]]
+    return [name for name in strange if not any(re.search(pattern, name) for pattern in free)]
+
+
 def _place(error: ValidationError) -> tuple[str | int, ...]:
     """The path of what is wrong. To the validator a key that should not be there is a mistake of what it is in."""
     place = tuple(error.absolute_path)
     content: Any = error.instance
     rules: Any = error.schema
     if error.validator == "additionalProperties":
-        return (*place, next(str(name) for name in content if name not in rules["properties"]))
+        return (*place, next(iter(_unknown(content, rules))))
     return (*place, str(content)) if "propertyNames" in error.absolute_schema_path else place
 
 
@@ -400,7 +407,7 @@ def _unknown_keys(error: ValidationError, where: str) -> tuple[str, str]:
     section: Any = error.schema
     content: Any = error.instance
     known: list[str] = sorted(section["properties"])
-    unknown = sorted(str(name) for name in content if name not in known)
+    unknown = sorted(_unknown(content, section))
     near = [match for name in unknown for match in difflib.get_close_matches(name, known, n=1)]
     names = ", ".join(repr(name) for name in unknown)
     place = re.sub(r"\[[0-9]+\]", "", _path(error.absolute_path))

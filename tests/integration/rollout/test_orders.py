@@ -20,35 +20,44 @@ from tests.simulated_fleet import Run, SimulatedFleet
 ID = "to-v1.1.0"
 
 
+class Quiet(BaseHTTPRequestHandler):
+    def log_message(self, *_arguments: object) -> None:
+        pass
+
+
 @contextmanager
-def listening() -> Iterator[tuple[str, list[Any]]]:
-    """The address of a web service, and what it was told."""
-    received: list[Any] = []
-
-    class Service(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_arguments: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
+def served(service: type[Quiet]) -> Iterator[str]:
+    """The address of a web service that runs meanwhile."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), service) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}/hook", received
+            yield f"http://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
             thread.join()
 
 
 @contextmanager
+def listening() -> Iterator[tuple[str, list[Any]]]:
+    """The address of a web service, and what it was told."""
+    received: list[Any] = []
+
+    class Service(Quiet):
+        def do_POST(self) -> None:
+            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+    with served(Service) as address:
+        yield f"{address}/hook", received
+
+
+@contextmanager
 def rude() -> Iterator[str]:
     """The address of a web service that leads elsewhere, or ends in the middle of what it says."""
 
-    class Service(BaseHTTPRequestHandler):
+    class Service(Quiet):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
             self.send_response(302 if "elsewhere" in self.path else 200)
@@ -58,17 +67,8 @@ def rude() -> Iterator[str]:
             self.end_headers()
             self.wfile.write(b"oh")
 
-        def log_message(self, *_arguments: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with served(Service) as address:
+        yield address
 
 
 def order(fleet: SimulatedFleet, spec: Path, verb: str, **variables: str) -> Run:

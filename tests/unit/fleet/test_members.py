@@ -154,6 +154,7 @@ def test_what_files_include_is_one_fleet(tmp_path: Path) -> None:
             "fleet.yml is not a valid fleet file: line 2, the top level: unknown key 'devcies'. Did you mean 'devi",
         ),
         ("devices:\n- name: a\nmemmory: seen.json", "line 3, the top level: unknown key 'memmory'"),
+        ("x-own: 1\ndevcies: []", "line 2, the top level: unknown key 'devcies'. Did you mean"),
         ("devices: []\ntemplates:\n  a: {}\n  b/c: {}", "line 4, templates: 'b/c' does not match"),
         ("devices: a", "devices: 'a' is not of type 'array'"),
         (
