@@ -21,6 +21,7 @@ from simulator.state import Deployment, State
 from simulator.statefile import deployment_from_json, deployment_to_json, from_json, to_json
 
 WHILE_BOOTING = "the device is rebooting"
+FILE_TICK_SECONDS = 0.1
 
 
 class Unreachable(Exception):
@@ -45,6 +46,7 @@ class Device:
         self.trees = self.directory / "deployments"
         self.programs = self.directory / "bin"
         self._repository: IO[str]
+        self._checked: tuple[tuple[int, int] | None, str] | None = None
         # What lives in /run: in place it must be lost with the container, so it is really kept there.
         self.run_file = Path("/run/bootc-simulator/staged.json")
 
@@ -163,8 +165,24 @@ class Device:
 
     def check_boot(self, state: State) -> None:
         """Raise Rebooted when the boot ``state`` is in has ended: processes of it are dead, whatever they do here."""
+        # Whoever waits asks twenty times a second: the file is read again when it was written again.
+        seen = (self._written(), state.boot.session)
+        if seen[0] is not None and seen == self._checked:
+            return
         if self.load().boot.session != state.boot.session:
             raise Rebooted
+        self._checked = seen
+
+    def _written(self) -> tuple[int, int] | None:
+        """What tells the state file from any written before or after; None where nothing does, for the first moments.
+
+        Each write makes a new file, but its number may be that of one before, and the clock of files has ticks.
+        """
+        try:
+            found = self.state_file.stat()
+        except OSError:
+            return None
+        return (found.st_ino, found.st_mtime_ns) if time.time() - found.st_mtime > FILE_TICK_SECONDS else None
 
     @contextmanager
     def sysroot_lock(self, state: State) -> Iterator[State]:

@@ -10,6 +10,7 @@ unit's record: ``pid`` (the supervisor's), ``main_pid``, ``result``, ``code``, `
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -200,15 +201,25 @@ class Service:
 
 def _until_end(device: Device, state: State, child: subprocess.Popen[bytes], limit: float | None) -> str | None:
     end = None if limit is None else time.monotonic() + limit
-    while True:
-        try:
-            child.wait(_LOOK_SECONDS)
-        except subprocess.TimeoutExpired:
+    with ExitStack() as stack:
+        rest = _rest(child, stack)
+        while True:
+            rest(_LOOK_SECONDS)
+            if child.poll() is not None:
+                return None
             device.check_boot(state)
             if end is not None and time.monotonic() > end:
                 return "timeout"
-        else:
-            return None
+
+
+def _rest(child: subprocess.Popen[bytes], stack: ExitStack) -> Callable[[float], object]:
+    """Waits for a process for so many seconds at most, without waking up in between where the kernel can do that."""
+    try:
+        descriptor = os.pidfd_open(child.pid)
+    except (AttributeError, OSError):  # before Python 3.9, or Linux 5.3
+        return time.sleep
+    stack.callback(os.close, descriptor)
+    return lambda seconds: select.select([descriptor], [], [], seconds)
 
 
 def _end(child: subprocess.Popen[bytes], *, group: bool) -> None:

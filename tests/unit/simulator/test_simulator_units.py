@@ -15,6 +15,7 @@ from simulator.programs import systemctl
 from simulator.programs.systemd_run import FLAGS, SHORT, VALUES, Refused, job, time_span
 from simulator.programs.units import ENABLED_UNITS, Units
 from simulator.programs.words import parse
+from simulator.store import FILE_TICK_SECONDS, Device, Rebooted
 from tests.simulated_world import FakeWorld, bootc, device, with_fault
 
 TIMER = "bootc-fetch-apply-updates.timer"
@@ -269,3 +270,22 @@ def test_who_is_not_root_may_ask_but_not_change(kde):
         done = kde.run("exec", "--as-user", "--", *command.split())
         assert (done.returncode, "Interactive authentication required" in done.stderr) == (1, True)
     assert kde.run("exec", "--as-user", "--", "systemctl", "is-system-running").stdout == "running\n"
+
+
+def test_whoever_waits_reads_the_state_again_only_when_it_was_written_and_notices_a_reboot(kde, monkeypatch):
+    waiting = Device(str(kde.directory))
+    begun = waiting.load()
+    reads = []
+    read = waiting.load
+    monkeypatch.setattr(waiting, "load", lambda: reads.append(1) or read())
+    time.sleep(FILE_TICK_SECONDS + 0.05)
+    for _look in range(5):
+        waiting.check_boot(begun)
+    assert len(reads) == 1
+    kde.fault("lock-held", "0")
+    for _look in range(3):
+        waiting.check_boot(begun)
+    assert len(reads) > 1
+    assert kde.run("reboot").returncode == 0
+    with pytest.raises(Rebooted):
+        waiting.check_boot(begun)
