@@ -265,26 +265,14 @@ reason:
   sample: timeout
 """
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.apply import apply_on_device, look_back_on_device
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.apply_options import APPLY_OPTIONS, parse_apply
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client import host_client
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import run_device_module
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import run_call
+from ansible_collections.skorionos.bootc.plugins.module_utils._device_modules.bootc_apply import OPTIONS, work
 
 
 def main() -> None:
     """The device's half; the action plugin of this name asks for it and waits."""
-    module = AnsibleModule(argument_spec=APPLY_OPTIONS, supports_check_mode=True)
-
-    def work() -> dict[str, Any]:
-        options, timeout = parse_apply(module.params), module.params["timeout"]
-        if options.missed is not None:
-            return look_back_on_device(host_client(), options.missed, timeout, module.check_mode)
-        return apply_on_device(host_client(), options, timeout, module.check_mode)
-
-    run_device_module(module, work)
+    run_call(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True), work)
 
 
 if __name__ == "__main__":

@@ -128,50 +128,13 @@ reason:
   sample: would_discard
 """
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client import host_client
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import (
-    change_result,
-    run_device_module,
-    timeout_option,
-)
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.flow import carry_out
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.wishes import wish_to_roll_back
-from ansible_collections.skorionos.bootc.plugins.module_utils._device.fence import FENCE_OPTION, parse_fence
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import run_call
+from ansible_collections.skorionos.bootc.plugins.module_utils._device_modules.bootc_rollback import OPTIONS, work
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "state": {"type": "str", "default": "queued", "choices": ["queued"]},
-            "discard_staged": {"type": "bool", "default": False},
-            "repeat": {"type": "bool", "default": False},
-            "forward": {"type": "bool", "default": False},
-            "fence": FENCE_OPTION,
-            "timeout": timeout_option(120),
-        },
-        supports_check_mode=True,
-    )
-    options = module.params
-
-    def work() -> dict[str, Any]:
-        outcome = carry_out(
-            host_client(),
-            wish_to_roll_back(options["discard_staged"], options["repeat"], options["forward"]),
-            options["timeout"],
-            check_mode=module.check_mode,
-            warn=module.warn,
-            fence=parse_fence(options["fence"]),
-        )
-        return dict(
-            change_result(outcome),
-            already_rolled_back=outcome.transition.already_rolled_back,
-            queued_elsewhere=outcome.transition.queued_elsewhere,
-        )
-
-    run_device_module(module, work)
+    run_call(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True), work)
 
 
 if __name__ == "__main__":

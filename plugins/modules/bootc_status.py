@@ -244,55 +244,13 @@ reason:
   sample: busy
 """
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client import Client
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import (
-    run_device_module,
-    timeout_option,
-)
-from ansible_collections.skorionos.bootc.plugins.module_utils._device.boot import failed_units, soft_reboots
-from ansible_collections.skorionos.bootc.plugins.module_utils._device.facts.storage import read_storage
-from ansible_collections.skorionos.bootc.plugins.module_utils._device.inhibitors import (
-    INHIBITORS_OPTION,
-    Inspector,
-    obstacles,
-    parse_inhibitors,
-)
-from ansible_collections.skorionos.bootc.plugins.module_utils._device.timezone import read_timezone
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import run_call
+from ansible_collections.skorionos.bootc.plugins.module_utils._device_modules.bootc_status import OPTIONS, work
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "timeout": timeout_option(30),
-            "space": {"type": "bool", "default": False},
-            "inhibitors": INHIBITORS_OPTION,
-        },
-        supports_check_mode=True,
-    )
-    client = Client()
-
-    def work() -> dict[str, Any]:
-        inhibitors = parse_inhibitors(module.params["inhibitors"])
-        status = client.status(module.params["timeout"])
-        units = failed_units(client.run)
-        state = status.as_dict()
-        asked = module.params["space"]
-        storage = read_storage(client.run, kernels_on_esp=status.kernels_on_esp) if asked else None
-        return {
-            "is_bootc": status.is_bootc,
-            "bootc": state,
-            "ansible_facts": {"bootc": state},
-            "soft_reboots": soft_reboots(client.run),
-            "failed_units": None if units is None else list(units),
-            "timezone": read_timezone(),
-            "space": storage.of_deployments() if storage is not None else None,
-            "inhibited_by": [obstacle.as_dict() for obstacle in obstacles(inhibitors, Inspector(client.run))],
-        }
-
-    run_device_module(module, work)
+    run_call(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True), work)
 
 
 if __name__ == "__main__":

@@ -198,75 +198,13 @@ deployments:
   elements: str
 """
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client import host_client
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import (
-    change_result,
-    run_device_module,
-    timeout_option,
-)
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.flow import carry_out
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.reference import check_digest
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.wishes import wish_to_switch
-from ansible_collections.skorionos.bootc.plugins.module_utils._device.fence import FENCE_OPTION, parse_fence
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import run_call
+from ansible_collections.skorionos.bootc.plugins.module_utils._device_modules.bootc_switch import OPTIONS, work
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "image": {"type": "str", "required": True},
-            "transport": {
-                "type": "str",
-                "default": "registry",
-                "choices": [
-                    "registry",
-                    "oci",
-                    "oci-archive",
-                    "containers-storage",
-                    "docker-archive",
-                    "docker-daemon",
-                    "dir",
-                ],
-            },
-            "enforce_signature": {"type": "bool", "default": False},
-            "retain": {"type": "bool", "default": False},
-            "accept_digests": {"type": "list", "elements": "str", "default": []},
-            "came_back_from": {"type": "str"},
-            "parked": {"type": "bool", "default": False},
-            "fence": FENCE_OPTION,
-            "timeout": timeout_option(1800),
-        },
-        supports_check_mode=True,
-    )
-    options = module.params
-    client = host_client()
-
-    def work() -> dict[str, Any]:
-        wish = wish_to_switch(
-            client,
-            options["image"],
-            transport=options["transport"],
-            enforce_signature=options["enforce_signature"],
-            retain=options["retain"],
-            accept_digests=tuple(options["accept_digests"]),
-            park=options["parked"],
-            check_mode=module.check_mode,
-        )
-        left = options["came_back_from"]
-        outcome = carry_out(
-            client,
-            wish,
-            options["timeout"],
-            check_mode=module.check_mode,
-            warn=module.warn,
-            came_back_from=None if left is None else check_digest(left),
-            fence=parse_fence(options["fence"]),
-        )
-        return dict(change_result(outcome), same_content=outcome.same_content)
-
-    run_device_module(module, work)
+    run_call(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True), work)
 
 
 if __name__ == "__main__":

@@ -195,63 +195,13 @@ reason:
   sample: network
 """
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.available import look_for_update
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.client import host_client
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import (
-    change_result,
-    run_device_module,
-    timeout_option,
-)
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.flow import carry_out
-from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.wishes import wish_for_update_state
-from ansible_collections.skorionos.bootc.plugins.module_utils._device.fence import FENCE_OPTION, parse_fence
+from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import run_call
+from ansible_collections.skorionos.bootc.plugins.module_utils._device_modules.bootc_update import OPTIONS, work
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "state": {
-                "type": "str",
-                "default": "staged",
-                "choices": ["staged", "downloaded", "available", "absent"],
-            },
-            "tag": {"type": "str"},
-            "from_downloaded": {"type": "bool", "default": False},
-            "repeat": {"type": "bool", "default": False},
-            "fence": FENCE_OPTION,
-            "timeout": timeout_option(1800),
-        },
-        supports_check_mode=True,
-    )
-    options = module.params
-    client = host_client()
-
-    def work() -> dict[str, Any]:
-        wish = wish_for_update_state(
-            client,
-            options["state"],
-            repeat=options["repeat"],
-            tag=options["tag"],
-            from_downloaded=options["from_downloaded"],
-            check_mode=module.check_mode,
-        )
-        if wish is None:
-            return look_for_update(client, options["timeout"], options["tag"])
-        return change_result(
-            carry_out(
-                client,
-                wish,
-                options["timeout"],
-                check_mode=module.check_mode,
-                warn=module.warn,
-                fence=parse_fence(options["fence"]),
-            )
-        )
-
-    run_device_module(module, work)
+    run_call(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True), work)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 from .._device.boot import boot_id
 from .._errors import BootcError
@@ -33,21 +34,70 @@ def change_result(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def run_device_module(module: AnsibleModule, work: Callable[[], dict[str, Any]]) -> None:
-    """Do the work of a module and end it, in failure with the reason."""
-    if module.params["timeout"] <= 0:
-        module.fail_json(msg="The timeout is not positive. Give it in seconds.", reason="invalid")
+@dataclass(frozen=True)
+class Call:
+    """One execution of a device module: its options with all defaults, and whether it may only predict.
+
+    ``warn`` takes a sentence for whoever ran the task.
+    """
+
+    params: Mapping[str, Any]
+    check_mode: bool
+    warn: Callable[[str], None]
+
+
+def with_defaults(options: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is ``given`` for ``options`` and their defaults for the rest, as Ansible fills them in.
+
+    Types and choices are not looked at. Raises KeyError for an option that is required, ValueError for one that there
+    is not.
+    """
+    unknown = sorted(set(given) - set(options))
+    if unknown:
+        raise ValueError(f"unknown options: {', '.join(unknown)}")
+    return {
+        name: _filled_in(option, given[name] if option.get("required") else given.get(name, option.get("default")))
+        for name, option in options.items()
+    }
+
+
+def _filled_in(option: Mapping[str, Any], value: Any) -> Any:
+    if "options" not in option or value is None:
+        return value
+    if isinstance(value, list):
+        return [with_defaults(option["options"], entry) for entry in value]
+    return with_defaults(option["options"], value)
+
+
+def answer(timeout: int, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The result of a module that does ``work``; with ``failed`` and the reason where that fails."""
+    if timeout <= 0:
+        return {"failed": True, "msg": "The timeout is not positive. Give it in seconds.", "reason": "invalid"}
     # Before the work: what an answer says of the device must not be older than the boot it claims to be from.
     boot = boot_id()
     try:
         result = work()
     except BootcError as exc:
-        module.fail_json(boot_id=boot, **exc.as_result())
-    if not module._diff:
-        result.pop("diff", None)
+        return {"boot_id": boot, **exc.as_result(), "failed": True}
     result.setdefault("changed", False)
     result.setdefault("boot_id", boot)
+    return result
+
+
+def run_device_module(module: AnsibleModule, work: Callable[[], dict[str, Any]]) -> None:
+    """Do the work of a module and end it, in failure with the reason."""
+    result = answer(module.params["timeout"], work)
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    if not module._diff:
+        result.pop("diff", None)
     module.exit_json(**result)
+
+
+def run_call(module: AnsibleModule, work: Callable[[Call], dict[str, Any]]) -> None:
+    """The same for work that knows nothing of Ansible."""
+    call = Call(module.params, module.check_mode, module.warn)
+    run_device_module(module, lambda: work(call))
 
 
 def check_commands(commands: Sequence[Sequence[object]]) -> tuple[tuple[str, ...], ...]:
