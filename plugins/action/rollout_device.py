@@ -16,8 +16,8 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._controller import
     insist_on_lease,
     load_device,
 )
-from ansible_collections.skorionos.bootc.plugins.plugin_utils._device_calls import DeviceCalls
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._device_port import ModulePort
+from ansible_collections.skorionos.bootc.plugins.plugin_utils._direct_calls import DirectCalls
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.device import Update
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._rollout.events import Event
@@ -65,7 +65,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         )
         told: list[tuple[str, Mapping[str, Any]]] = []
         spec = load_spec(options["spec"], "the recorded plan")
-        calls = DeviceCalls(self, task_vars or {}, _CONNECT_SECONDS)
+        calls = DirectCalls(self, task_vars or {}, _CONNECT_SECONDS)
         ours = options["fence"]["turn"]
         ledger = open_stores(options["ledger"]).rollout(spec.id)
         port = ModulePort(calls, spec, _fence(options), lambda turn: is_turn_before(ledger.read(), turn, ours))

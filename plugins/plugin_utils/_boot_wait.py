@@ -6,13 +6,11 @@
 from __future__ import annotations
 
 import random
-import re
 import time
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Protocol, Sequence
 
-from ..module_utils._bootc.status import parse_status, parse_version
-from ..module_utils._errors import BootcError
+from ._survey import STATUS_COMMAND, read_status
 
 APPLIED = "applied"
 NOTHING_TO_APPLY = "nothing_to_apply"
@@ -34,9 +32,6 @@ STATUS_MODULE = "skorionos.bootc.bootc_status"
 LONGEST_INTERVAL = 10.0
 GROWTH = 1.5
 JITTER = 0.2
-
-
-_BOOT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\s*$")
 
 
 def some_jitter() -> float:
@@ -92,14 +87,19 @@ class Calls(Protocol):
     """How to run a module on the device. None means that the device could not be reached; ``said`` is why."""
 
     said: str
+    refusal: str | None
+    """Why Ansible could not ask, if it was that, when a plain command last told nothing."""
 
     def execute(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None: ...
 
     def probe(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         """The same over a new connection, with little patience."""
 
+    def ask(self, command: str) -> str | None:
+        """What a plain shell command prints; empty when it does not succeed."""
+
     def look(self, command: str) -> str | None:
-        """What a plain shell command prints, in the same way; empty when it does not succeed."""
+        """The same over a new connection, with little patience."""
 
 
 @dataclass(frozen=True)
@@ -244,33 +244,16 @@ def _give_up(reboot: _Reboot, last: Observation | None, came_back: Observation |
     )
 
 
-_GLANCE = (
-    'cat "$BOOTC_DEVICE_ROOT/proc/sys/kernel/random/boot_id" && timeout 20 bootc --version '
-    "&& timeout 30 bootc status --format=json --format-version=1"
-)
-"""What ``glance`` asks. The variable is empty but on a simulated device."""
-
-
 def glance(calls: Calls) -> Observation | None:
     """``observe`` with a plain command, which costs a tenth of a module; with the module where that does not do.
 
     It leaves out how often user space was restarted: good for a reboot of the kernel only.
     """
-    printed = calls.look(_GLANCE)
+    printed = calls.look(STATUS_COMMAND)
     if printed is None:
         return None
-    return read_glance(printed) or observe(calls)
-
-
-def read_glance(printed: str) -> Observation | None:
-    """What was printed, as the module would tell it; None for anything out of the ordinary."""
-    boot_id, _unused, rest = printed.partition("\n")
-    version, _unused, document = rest.partition("\n")
-    try:
-        status = parse_status(document, parse_version(version)).as_dict()
-    except BootcError:
-        return None
-    return Observation(boot_id.strip(), None, status) if _BOOT_ID.match(boot_id) else None
+    read = read_status(printed)
+    return observe(calls) if read is None else Observation(read[0], None, read[1])
 
 
 def observe(calls: Calls) -> Observation | None:

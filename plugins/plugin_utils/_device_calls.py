@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # Connection plugins call the same thing by different names.
 TIMEOUT_OPTIONS = ("connection_timeout", "timeout")
 SSH_ARGUMENTS = "ssh_extra_args"
+PIPELINING = "pipelining"
 # A device that falls asleep keeps its connections open; without this, ssh waits two hours for TCP to notice.
 KEEP_ALIVE = "-o ServerAliveInterval=15 -o ServerAliveCountMax=8"
 NOT_ASKED = "not_asked"
@@ -32,14 +33,14 @@ class DeviceCalls:
         self._connect_timeout = connect_timeout
         self.said = ""
         """What the connection said when it last failed."""
+        self.refusal: str | None = None
+        """Why Ansible could not ask, if it was that, when a plain command last told nothing."""
         self._keep_alive()
 
     def execute(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         """Run a module."""
         try:
-            result = self._action._execute_module(
-                module_name=name, module_args=dict(arguments), task_vars=self._task_vars
-            )
+            result = self._run(name, arguments)
         except AnsibleConnectionFailure as error:
             self.said = str(error)[:400]
             self._action._connection._shell.tmpdir = None
@@ -55,6 +56,12 @@ class DeviceCalls:
         result.pop("invocation", None)
         return dict(result)
 
+    def _run(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The result; raises what Ansible raises when it cannot be had."""
+        return dict(
+            self._action._execute_module(module_name=name, module_args=dict(arguments), task_vars=self._task_vars)
+        )
+
     def probe(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         """Run a module over a new connection, giving up on connecting early."""
         # The next image may ship another Python than the one that was discovered on this one.
@@ -65,20 +72,48 @@ class DeviceCalls:
         except AnsibleConnectionFailure:
             return None
 
-    def look(self, command: str) -> str | None:
-        """What a plain shell command prints, over a new connection as in ``probe``; empty when it does not succeed.
+    def ask(self, command: str) -> str | None:
+        """What a plain shell command prints; empty when it does not succeed.
 
-        It costs a tenth of what a module does, on both sides.
+        It costs a tenth of what a module does, on both sides. It has no terminal, where that can be had.
         """
+        self.refusal = None
+        environment = self._action._compute_environment_string()
+        line = f"export {environment}; {command}" if environment else command
         try:
-            with self._little_patience():
-                done = self._action._low_level_execute_command(command)
+            # Without anything to read, ssh gives a command a terminal.
+            done = self._action._low_level_execute_command(line, in_data=b"\n" if self.passes_input_on() else None)
         except AnsibleConnectionFailure as error:
             self.said = str(error)[:400]
             return None
-        except AnsibleError:
+        except AnsibleError as error:
+            self.refusal = str(error)
             return ""
         return str(done["stdout"]) if done["rc"] == 0 else ""
+
+    def passes_input_on(self) -> bool:
+        """Whether commands can be given something to read: what pipelining takes, whether that is enabled or not."""
+        connection = self._action._connection
+        if connection.transport == "local":
+            return bool(connection.is_pipelining_enabled())
+        try:
+            enabled = connection.get_option(PIPELINING)
+        except (KeyError, AnsibleError):
+            return bool(connection.has_pipelining and (not connection.become or connection.become.pipelining))
+        try:
+            connection.set_option(PIPELINING, True)
+            return bool(connection.is_pipelining_enabled())
+        finally:
+            connection.set_option(PIPELINING, enabled)
+
+    def look(self, command: str) -> str | None:
+        """``ask`` over a new connection, giving up on connecting early."""
+        try:
+            with self._little_patience():
+                return self.ask(command)
+        except AnsibleConnectionFailure as error:
+            self.said = str(error)[:400]
+            return None
 
     @contextmanager
     def _little_patience(self) -> Iterator[None]:

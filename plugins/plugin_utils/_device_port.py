@@ -10,10 +10,13 @@ from typing import Any, TypeGuard
 
 from ..module_utils._bootc.status import Status, version_tuple
 from ..module_utils._bootc.transitions.supported import can_park
+from ..module_utils._device.inhibitors import Inhibitor, parse_inhibitors
 from ._boot_wait import INHIBITED, Calls, glance, wait_for_boot
 from ._rollout.errors import RolloutError
 from ._rollout.port import DeviceError, Health, Inhibited, Observation, Reboot, Unreachable
 from ._rollout.spec import Spec
+from ._rollout.states import NOT_ASKED
+from ._survey import read_survey, survey_command
 
 _MODULES = "skorionos.bootc."
 _POLL_SECONDS = 2.5
@@ -58,7 +61,20 @@ class ModulePort:
 
     def observe(self, inhibitors: Sequence[str] = ()) -> Observation:
         """What the device says now."""
-        return observation(self._run("bootc_status", {"inhibitors": self._entries(inhibitors)} if inhibitors else {}))
+        entries = self._entries(inhibitors)
+        parsed = parse_inhibitors(entries)
+        command = survey_command(parsed)
+        told = self._told(command, parsed) if command is not None else None
+        return observation(told or self._run("bootc_status", {"inhibitors": entries} if entries else {}))
+
+    def _told(self, command: str, inhibitors: Sequence[Inhibitor]) -> Mapping[str, Any] | None:
+        printed = self._calls.ask(command)
+        if printed is None:
+            raise Unreachable(self._calls.said)
+        if self._calls.refusal is not None:
+            # Such as a wrong password of sudo: to try it again may lock the account.
+            raise DeviceError(NOT_ASKED, self._calls.refusal)
+        return read_survey(printed, inhibitors)
 
     def stage(self, reference: str, accept: Sequence[str]) -> Observation:
         """Have ``reference`` boot next."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 
 _PYTHON = re.compile(r"\bpython[\d.]*( |'|$)")
-"""Ansible has a module run by a Python that it names; its plain commands, such as those of a reboot, name none."""
+"""A module is run by a Python that is named, with Ansible's part of it or without; plain commands name none."""
 
 
 @dataclass(frozen=True)

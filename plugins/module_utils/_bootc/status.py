@@ -17,7 +17,7 @@ from .reference import is_digest
 OSTREE = "ostree"
 COMPOSEFS = "composefs"
 
-_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+_VERSION = re.compile(r"(?<!\d)(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?!\d)")
 _BARE_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 # These boot loaders read the ESP only, so entries and kernels are there.

@@ -27,6 +27,7 @@ def line(command: str, cpu: float = 0.5) -> str:
         ("device DIR exec -- /bin/sh -c /bin/sh -c /usr/bin/python3.13", True),
         ("device DIR exec -- /bin/sh -c /bin/sh -c '/opt/x/bin/python && sleep 0'", True),
         ("device DIR exec -- /bin/sh -c /bin/sh -c '/usr/bin/python3 /tmp/x/AnsiballZ_find.py'", True),
+        ("device DIR exec -- /bin/sh -c /bin/sh -c '/usr/bin/python3 -I -S -B -X utf8 -c import sys'", True),
         ("device DIR exec -- /bin/sh -c /bin/sh -c whoami", False),
         ("device DIR exec -- /bin/sh -c /bin/sh -c 'cat /proc/sys/kernel/random/boot_id'", False),
         ("device /tmp/python exec -- bootc status --format=json", False),

@@ -13,7 +13,12 @@ from ansible_collections.skorionos.bootc.plugins.plugin_utils._device_calls impo
 
 
 class Connection:
-    def __init__(self, options=(("timeout", 30),), reset_fails=False):
+    transport = "ssh"
+    has_pipelining = True
+    become = None
+
+    def __init__(self, options=(("timeout", 30),), reset_fails=False, tty=False):
+        self.tty = tty
         self.options = dict(options)
         self.reset_fails = reset_fails
         self.resets = []
@@ -24,6 +29,9 @@ class Connection:
 
     def set_option(self, name, value):
         self.options[name] = value
+
+    def is_pipelining_enabled(self):
+        return self.options["pipelining"] and not self.tty
 
     def reset(self):
         self.resets.append(dict(self.options))
@@ -36,6 +44,9 @@ class Action:
         self.answer = answer
         self._connection = connection or Connection()
         self.removed = []
+        self.environment = ""
+        self.lines = []
+        self.read = []
 
     def _execute_module(self, module_name, module_args, task_vars):
         if isinstance(self.answer, Exception):
@@ -44,6 +55,16 @@ class Action:
 
     def _remove_tmp_path(self, path):
         self.removed.append(path)
+
+    def _compute_environment_string(self):
+        return self.environment
+
+    def _low_level_execute_command(self, line, in_data=None):
+        self.lines.append(line)
+        self.read.append(in_data)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return dict(self.answer)
 
 
 def calls(action):
@@ -92,3 +113,91 @@ def test_a_reset_that_fails_is_absence():
     action = Action({"changed": False}, Connection(reset_fails=True))
     assert calls(action).probe("m", {}) is None
     assert action._connection.options == {"timeout": 30}
+
+
+def test_a_plain_command():
+    action = Action({"rc": 0, "stdout": "hello\n"})
+    assert calls(action).ask("echo hello") == "hello\n"
+    assert (action.lines, action._connection.resets) == (["echo hello"], [])
+
+
+def test_a_plain_command_has_the_environment_of_the_task():
+    """Such as the directory that stands in for the device: without it the command would be about the machine itself."""
+    action = Action({"rc": 0, "stdout": ""})
+    action.environment = "BOOTC_DEVICE_ROOT=/tmp/device LANG=C"
+    calls(action).ask("cat /etc/hostname && echo")
+    assert action.lines == ["export BOOTC_DEVICE_ROOT=/tmp/device LANG=C; cat /etc/hostname && echo"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "refusal"),
+    [
+        ({"rc": 1, "stdout": "half of it"}, None),
+        (AnsibleError("Incorrect sudo password"), "Incorrect sudo password"),
+    ],
+)
+def test_a_plain_command_that_fails_tells_nothing(answer, refusal):
+    device = calls(Action(answer))
+    assert (device.ask("false"), device.refusal) == ("", refusal)
+    assert device.look("false") == ""
+
+
+def test_a_refusal_is_that_of_the_last_command():
+    action = Action(AnsibleError("Incorrect sudo password"))
+    device = calls(action)
+    device.ask("true")
+    action.answer = {"rc": 0, "stdout": "x"}
+    assert (device.ask("true"), device.refusal) == ("x", None)
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+def test_a_plain_command_has_something_to_read_so_that_ssh_gives_it_no_terminal(enabled):
+    """On a terminal systemctl would colour and page, and lines end in another way."""
+    action = Action({"rc": 0, "stdout": ""}, Connection(options=(("timeout", 30), ("pipelining", enabled))))
+    calls(action).ask("true")
+    assert action.read == [b"\n"]
+    assert action._connection.options["pipelining"] is enabled
+
+
+def test_where_a_terminal_is_asked_for_nothing_is_passed_on():
+    """What is sent through a terminal has no end, and is changed on its way."""
+    connection = Connection(options=(("timeout", 30), ("pipelining", True)), tty=True)
+    action = Action({"rc": 0, "stdout": ""}, connection)
+    device = calls(action)
+    device.ask("true")
+    assert (action.read, device.passes_input_on()) == ([None], False)
+
+
+@pytest.mark.parametrize(
+    ("has_pipelining", "become", "expected"),
+    [
+        (True, None, True),
+        (False, None, False),
+        (True, SimpleNamespace(pipelining=True), True),
+        (True, SimpleNamespace(pipelining=False), False),
+    ],
+)
+def test_a_connection_without_an_option_for_that(has_pipelining, become, expected):
+    connection = Connection()
+    connection.has_pipelining, connection.become = has_pipelining, become
+    assert calls(Action({}, connection)).passes_input_on() is expected
+
+
+def test_a_local_connection_does_as_it_is_configured():
+    """Without pipelining it gives what asks for a password a terminal to read from."""
+    connection = Connection(options=(("pipelining", False),))
+    connection.transport = "local"
+    assert calls(Action({}, connection)).passes_input_on() is False
+
+
+def test_a_plain_command_to_a_device_that_is_gone():
+    device = calls(Action(AnsibleConnectionFailure("no route to it")))
+    assert (device.ask("true"), device.said) == (None, "no route to it")
+    assert device.look("true") is None
+
+
+def test_a_plain_look_connects_anew_and_with_little_patience():
+    action = Action({"rc": 0, "stdout": "x"})
+    assert calls(action).look("echo x") == "x"
+    assert action._connection.resets == [{"timeout": 5}]
+    assert calls(Action({}, Connection(reset_fails=True))).look("true") is None

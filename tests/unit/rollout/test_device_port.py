@@ -33,6 +33,7 @@ class Answers:
     """Gives each call the next answer; None stands for a device out of reach."""
 
     said = "no route to it"
+    refusal: str | None = None
 
     def __init__(self, *answers: dict[str, Any] | None) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
@@ -44,6 +45,9 @@ class Answers:
 
     def probe(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         return self.execute(name, arguments)
+
+    def ask(self, command: str) -> str | None:
+        return ""
 
     def look(self, command: str) -> str | None:
         return ""
@@ -201,8 +205,11 @@ class Printing(Answers):
         super().__init__(*modules)
         self._looks = list(looks)
 
-    def look(self, command: str) -> str | None:
+    def ask(self, command: str) -> str | None:
         return self._looks.pop(0)
+
+    def look(self, command: str) -> str | None:
+        return self.ask(command)
 
 
 def test_waiting_for_a_boot_takes_no_module_where_a_plain_command_does(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,6 +240,66 @@ def test_what_a_plain_command_does_not_tell_is_asked_by_the_module(monkeypatch: 
     seen = ModulePort(calls, small_spec()).await_boot("old", 60.0)
     assert seen is not None
     assert (seen.boot_id, seen.booted) == ("new", OLD)
+
+
+def surveyed(localtime: str = "/usr/share/zoneinfo/Europe/Berlin", units: str = "") -> str:
+    return "\n-- skorionos.bootc --\n".join((printed(), localtime, units))
+
+
+def test_a_look_takes_no_module_where_a_plain_command_does() -> None:
+    units = "\u25cf a.service loaded failed failed A\nb.mount loaded failed failed B\n"
+    calls = Printing(surveyed(units=units))
+    seen = ModulePort(calls, small_spec()).observe()
+    assert (seen.boot_id, seen.booted, seen.is_bootc) == (BOOT, NEW, True)
+    assert (seen.timezone, seen.failed_units) == ("Europe/Berlin", ("a.service", "b.mount"))
+    assert calls.asked == []
+
+
+@pytest.mark.parametrize(
+    ("localtime", "zone"),
+    [("/zoneinfo/UTC", "UTC"), ("", None), ("UTC", None), ("../zoneinfo/Asia/Tokyo", "Asia/Tokyo")],
+)
+def test_a_look_tells_the_time_zone(localtime: str, zone: str | None) -> None:
+    assert ModulePort(Printing(surveyed(localtime)), small_spec()).observe().timezone == zone
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        printed(),
+        "Welcome\n" + surveyed(),
+        surveyed().replace(BOOT, "x" * 36),
+        surveyed().replace('{"kind"', '[{"kind"'),
+    ],
+    ids=["nothing", "cut short", "a greeting", "odd boot", "another status"],
+)
+def test_what_a_plain_look_does_not_tell_is_asked_by_the_module(text: str) -> None:
+    calls = Printing(text, modules=[{"boot_id": "b", "bootc": status()}])
+    assert ModulePort(calls, small_spec()).observe().booted == OLD
+    assert calls.asked == [("skorionos.bootc.bootc_status", {})]
+
+
+def test_a_device_out_of_reach_of_a_plain_look_is_not_asked_by_the_module() -> None:
+    calls = Printing(None)
+    with pytest.raises(Unreachable, match="no route to it"):
+        ModulePort(calls, small_spec()).observe()
+    assert calls.asked == []
+
+
+def test_what_ansible_could_not_ask_is_not_asked_again_by_the_module() -> None:
+    """Such as with a wrong password, which may lock the account when it is tried once more."""
+    calls = Printing("")
+    calls.refusal = "Incorrect sudo password"
+    with pytest.raises(DeviceError, match="Incorrect sudo password") as caught:
+        ModulePort(calls, small_spec()).observe()
+    assert (caught.value.reason, calls.asked) == ("not_asked", [])
+
+
+def test_a_look_for_what_a_plain_command_cannot_tell_takes_the_module() -> None:
+    calls = Printing(modules=[{"boot_id": "b", "bootc": status()}])
+    ModulePort(calls, small_spec()).observe(("game_running", "session_active"))
+    assert [name for name, _unused in calls.asked] == ["skorionos.bootc.bootc_status"]
 
 
 def test_a_device_that_never_reboots_gives_no_answer() -> None:
