@@ -84,7 +84,7 @@ def answer(output: str, mark: str) -> dict[str, Any] | None:
         if text.startswith(mark + "{"):
             try:
                 result = json.loads(text[len(mark) :])
-            except ValueError:
+            except (ValueError, RecursionError):
                 return None
             return result if isinstance(result, dict) else None
     return None

@@ -204,6 +204,7 @@ def test_the_environment_of_the_task_is_that_of_the_program() -> None:
         (f'\r\n{MARK}\r\n\r\n{MARK}{{"changed": false}}\r\n', True, {"changed": False}),
         (f'\n{MARK}\n\n{MARK}{{"changed": fal', True, None),
         (f"\n{MARK}\n\n{MARK}[1]\n", True, None),
+        (f'\n{MARK}\n\n{MARK}{{"a": {"[" * 200_000}\n', True, None),
         ('\nskorionos.bootc:ffffffffffffffff:{"changed": true}\n', False, None),
     ],
 )
