@@ -29,6 +29,6 @@ def test_a_rollout_is_held_against_the_bare_commands(repository: Path, tmp_path:
     figures = dict(line.split(": ", 1) for line in done.stdout.splitlines() if ": " in line and line[0] != "#")
     assert float(figures["wall time, 2 devices, rollout / floor"].split()[0]) > 0
     assert float(figures["controller CPU per device, 2 devices, rollout / floor"].split()[0]) > 1
-    # Look, stage, reboot, prove; and one plain command at least that finds the device booted.
-    assert "rollout 4, floor 0" in done.stdout
+    # Stage, reboot, prove; a plain command looked before, and one at least finds the device booted.
+    assert "rollout 3, floor 0" in done.stdout
     assert list(tmp_path.iterdir()) == []
