@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+import syslog
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -20,11 +22,11 @@ from ansible import constants
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.skorionos.bootc.plugins.module_utils import _direct
 from ansible_collections.skorionos.bootc.plugins.module_utils._bootc.device_module import with_defaults
 from ansible_collections.skorionos.bootc.plugins.plugin_utils import _direct_program
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._direct_calls import DirectCalls
 from ansible_collections.skorionos.bootc.plugins.plugin_utils._direct_program import (
-    Note,
     answer,
     began,
     command,
@@ -391,13 +393,25 @@ def test_marks_cannot_be_guessed() -> None:
     assert len(marks) == 3
 
 
-def test_a_note_is_for_the_log_alone(device: SmallDevice, tmp_path: Path) -> None:
-    sent = program("bootc_status", {}, MARK, tmp_path, check_mode=False, note=Note("Invoked with x=1", "LOG_USER"))
-    done = subprocess.run(
-        ["/bin/sh", "-c", command(sys.executable, ())],
-        input=sent,
-        env={**os.environ, **device.environment},
-        capture_output=True,
-        check=False,
-    )
-    assert b"Invoked" not in done.stdout + done.stderr
+@pytest.mark.parametrize(("facility", "meant"), [("LOG_LOCAL1", syslog.LOG_LOCAL1), ("LOG_NONSENSE", syslog.LOG_USER)])
+def test_how_the_log_is_told(facility: str, meant: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Any] = []
+    monkeypatch.setattr(syslog, "openlog", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(syslog, "syslog", lambda *arguments: calls.append(arguments))
+    _direct.note("bootc_switch", "x" * 5000, facility)
+    assert calls == [("ansible-skorionos.bootc.bootc_switch", 0, meant), (syslog.LOG_INFO, "x" * 1000)]
+
+
+@pytest.mark.parametrize(("simulated", "noted"), [("", ["bootc_status"]), ("/tmp/device", [])])
+def test_only_the_log_of_a_real_device_is_told(
+    simulated: str, noted: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told: list[str] = []
+    monkeypatch.setenv("BOOTC_DEVICE_ROOT", simulated)
+    monkeypatch.setattr(_direct, "note", lambda module, text, facility: told.append(module))
+    monkeypatch.setattr(_direct, "carry_out", lambda request, stream: {"changed": False})
+    request = {"module": "bootc_status", "mark": MARK, "note": ["Invoked with x=1", "LOG_USER"]}
+    _direct.main(io.BytesIO(json.dumps(request).encode() + b"\n"))
+    printed = capsys.readouterr().out
+    assert (answer(printed, MARK), told) == ({"changed": False}, noted)
+    assert "Invoked" not in printed

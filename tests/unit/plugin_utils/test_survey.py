@@ -259,10 +259,13 @@ def test_what_hangs_is_ended_and_at_last_killed() -> None:
 
 
 @pytest.mark.parametrize("version", ["bootc " + "9" * 5000 + ".1.1", "[" * 100_000])
-def test_nonsense_of_a_version_is_left_to_the_module(device: Device, version: str) -> None:
-    (device.root / "version").write_text(version)
+def test_nonsense_of_a_version_is_no_version(device: Device, version: str) -> None:
+    (device.root / "version").write_text(f"{version}\n")
     device.program("bootc", f'case "$1" in --version) cat {device.root}/version;; *) cat {STATUS};; esac')
-    device.surveyed()
+    told = device.surveyed()
+    assert same(told, device.module())
+    assert told is not None
+    assert told["bootc"]["bootc_version"] is None
 
 
 def test_a_document_without_end_is_left_to_the_module(device: Device) -> None:
